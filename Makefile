@@ -1,0 +1,118 @@
+# One command for each task, the same by hand and in CI. Needs Python 3.11 or newer; everything else comes from PyPI.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+# The first Python on the PATH that is new enough.
+PYTHON ?= $(shell for name in python3 python3.1{4,3,2,1}; do \
+	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$name" && break; done)
+VENV ?= .venv
+PY := $(VENV)/bin/python
+READY := $(VENV)/.ready
+SOURCES := $(wildcard bitbucket_auth_async tests benchmarks docs)
+EXTRAS := import tomllib; print(",".join(tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]))
+OLDEST := import tomllib; print("\n".join(tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"]).replace(">=", "=="))
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+
+# COVERAGE=1 makes `make test` measure branches too, and fail under the bound that pyproject.toml sets.
+COVERAGE ?=
+ifneq ($(COVERAGE),)
+PYTEST := $(PY) -m coverage run -m pytest
+else
+PYTEST := $(PY) -m pytest
+endif
+
+.PHONY: help
+help: ## Print this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-12s %s\n", $$1, $$2 }'
+
+$(READY): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer on the PATH; give one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@echo "Making $(VENV) with $$($(PYTHON) --version)"
+	@extras="$$($(PYTHON) -c '$(EXTRAS)')"; \
+	if command -v uv > /dev/null; then \
+		test -x $(PY) || uv venv --quiet --python "$$(command -v $(PYTHON))" $(VENV); \
+		uv pip install --quiet --python $(PY) --group dev --editable ".[$$extras]"; \
+	else \
+		test -x $(PY) || $(PYTHON) -m venv $(VENV); \
+		$(PY) -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'; \
+		$(PY) -m pip install --quiet --disable-pip-version-check --group dev --editable ".[$$extras]"; \
+	fi
+	@touch $@
+
+.PHONY: venv
+venv: $(READY) ## Make .venv, with this package and all that its tests and checks need
+
+.PHONY: check lint types layers docs
+check: lint types layers docs ## Lint, formatting, types, import rules, documentation
+
+lint: $(READY)
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+types: $(READY)
+	$(PY) -m mypy $(SOURCES)
+	$(PY) -m pyright --pythonpath $(PY)
+
+layers: $(READY)
+	$(VENV)/bin/lint-imports --no-cache
+
+docs: $(READY) ## Build the documentation into .build/docs, warnings as errors
+	$(PY) -m sphinx -W --keep-going -n -q -b html docs .build/docs
+	@echo "Documentation: .build/docs/index.html"
+
+.PHONY: format
+format: $(READY) ## Let ruff mend what it can
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+.PHONY: test
+test: $(READY) ## Run the whole suite; COVERAGE=1 measures branches as well
+ifneq ($(COVERAGE),)
+	$(PY) -m coverage erase
+endif
+	$(PYTEST) $(ARGS)
+ifneq ($(COVERAGE),)
+	$(PY) -m coverage combine --quiet
+	$(PY) -m coverage report
+endif
+
+.PHONY: coverage
+coverage: ## Run the suite and show which branches it misses; fails under 95 %
+	@$(MAKE) test COVERAGE=1
+
+.PHONY: test-all
+test-all: $(READY) ## Run the suite on each Python from 3.11 that this machine has
+	$(PY) tests/every_python.py
+
+.PHONY: test-oldest
+test-oldest: ## Run the suite with the oldest dependencies that pyproject.toml allows
+	@$(MAKE) venv VENV=.venvs/oldest
+	.venvs/oldest/bin/python -c '$(OLDEST)' | xargs .venvs/oldest/bin/python -m pip install --quiet
+	@$(MAKE) test VENV=.venvs/oldest
+
+.PHONY: guards
+guards: $(READY) ## Prove that the tests guard: take each guard out, see its test fail
+	$(PY) tests/guards/run.py
+
+.PHONY: mutants
+mutants: $(READY) ## Mutation testing of the pure rooms
+	$(PY) tests/mutants/run.py
+
+.PHONY: bench
+bench: $(READY) ## Measure, each ratio against its baseline in the same run
+	$(PY) -m pytest benchmarks -p no:cacheprovider --benchmark-only --benchmark-sort=name --capture=no $(ARGS)
+
+.PHONY: demo
+demo: $(READY) ## See two processes and 400 coroutines share one sign-in while everything goes wrong
+	$(PY) -m bitbucket_auth_async.cli.demo
+
+.PHONY: build
+build: $(READY) ## Build wheel and sdist into .build/dist, and try each in an empty environment
+	$(PY) tests/packaging/check_build.py
+
+.PHONY: clean
+clean: ## Remove everything that these commands made
+	rm -rf .venv .venvs .build .coverage_data .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache docs/reference/generated
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

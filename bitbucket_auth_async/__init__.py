@@ -1,0 +1,100 @@
+"""OAuth 2.0 for Bitbucket on asyncio: a token that is always good, for one coroutine or a whole fleet."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bitbucket_auth_async.bitbucket.cloud import BITBUCKET_CLOUD
+    from bitbucket_auth_async.bitbucket.data_center import bitbucket_data_center
+    from bitbucket_auth_async.environment import client_from_env
+    from bitbucket_auth_async.errors import (
+        AccessDeniedError,
+        AuthorizationError,
+        BitbucketAuthError,
+        CallbackError,
+        ConfigurationError,
+        DeadlineError,
+        InvalidClientError,
+        InvalidGrantError,
+        LoginRequiredError,
+        OAuthError,
+        OutageError,
+        RecordError,
+        StoreError,
+        TransportError,
+        UnavailableError,
+    )
+    from bitbucket_auth_async.manager import TokenManager
+    from bitbucket_auth_async.oauth2.authorization_endpoint import AuthorizationRequest
+    from bitbucket_auth_async.oauth2.clients import Client
+    from bitbucket_auth_async.oauth2.grants import AuthorizationCode, ClientCredentials, Password, RefreshToken
+    from bitbucket_auth_async.oauth2.servers import AuthorizationServer
+    from bitbucket_auth_async.oauth2.tokens import Token
+    from bitbucket_auth_async.renewal import Timing
+    from bitbucket_auth_async.telemetry.events import Event, EventKind
+
+__all__ = [
+    "BITBUCKET_CLOUD",
+    "AccessDeniedError",
+    "AuthorizationCode",
+    "AuthorizationError",
+    "AuthorizationRequest",
+    "AuthorizationServer",
+    "BitbucketAuthError",
+    "CallbackError",
+    "Client",
+    "ClientCredentials",
+    "ConfigurationError",
+    "DeadlineError",
+    "Event",
+    "EventKind",
+    "InvalidClientError",
+    "InvalidGrantError",
+    "LoginRequiredError",
+    "OAuthError",
+    "OutageError",
+    "Password",
+    "RecordError",
+    "RefreshToken",
+    "StoreError",
+    "Timing",
+    "Token",
+    "TokenManager",
+    "TransportError",
+    "UnavailableError",
+    "bitbucket_data_center",
+    "client_from_env",
+]
+
+_HOMES = {
+    "BITBUCKET_CLOUD": "bitbucket.cloud",
+    "AuthorizationCode": "oauth2.grants",
+    "AuthorizationRequest": "oauth2.authorization_endpoint",
+    "AuthorizationServer": "oauth2.servers",
+    "Client": "oauth2.clients",
+    "ClientCredentials": "oauth2.grants",
+    "Event": "telemetry.events",
+    "EventKind": "telemetry.events",
+    "Password": "oauth2.grants",
+    "RefreshToken": "oauth2.grants",
+    "Timing": "renewal",
+    "Token": "oauth2.tokens",
+    "TokenManager": "manager",
+    "bitbucket_data_center": "bitbucket.data_center",
+    "client_from_env": "environment",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first asked for, so that nobody waits for what they don't use (PEP 562)."""
+    if name not in __all__:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    value: object = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, loaded or not."""
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,90 @@
+"""The real clock, and the ways of waiting that hold for any Clock."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, TypeVar
+
+from bitbucket_auth_async.errors import BitbucketAuthError, DeadlineError
+from bitbucket_auth_async.protocols import Clock, Timer
+
+_T = TypeVar("_T")
+
+# time.monotonic stands still while a Linux machine sleeps; tokens don't stop ageing.
+_boot: Callable[[], float] = (
+    partial(time.clock_gettime, time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic
+)
+
+
+class SystemClock:
+    """This machine's clocks: wall time, boot time where there is one, and the running loop's timers."""
+
+    __slots__ = ()
+    wall = staticmethod(time.time)
+    boot = staticmethod(_boot)
+
+    def call_later(self, delay: float, callback: Callable[[], object], /) -> Timer:
+        """Call back once in the running loop, after *delay* seconds."""
+        return asyncio.get_running_loop().call_later(delay, callback)
+
+
+SYSTEM_CLOCK = SystemClock()
+
+
+async def sleep(clock: Clock, seconds: float) -> None:
+    """Wait *seconds* on *clock*."""
+    woken = asyncio.get_running_loop().create_future()
+    timer = clock.call_later(seconds, partial(_wake, woken))
+    try:
+        await woken
+    finally:
+        timer.cancel()
+
+
+async def within(clock: Clock, seconds: float, work: Awaitable[_T]) -> _T:
+    """Return what *work* gives, or cancel it after *seconds* on *clock*.
+
+    Raises:
+        TimeoutError: The time was up first.
+    """
+    async with asyncio.timeout(None) as scope:
+        timer = clock.call_later(seconds, partial(scope.reschedule, 0.0))
+        try:
+            return await work
+        finally:
+            timer.cancel()
+
+
+async def join(clock: Clock, task: "asyncio.Task[Any]", seconds: float) -> None:
+    """Wait for a task without owning it: who is cancelled or late leaves, and the task goes on.
+
+    Raises:
+        DeadlineError: *seconds* passed on *clock*, or the task was cancelled.
+        BitbucketAuthError: What the task raised, anew for each who waits.
+    """
+    done = asyncio.get_running_loop().create_future()
+    wake = partial(_wake, done)
+    task.add_done_callback(wake)
+    timer = clock.call_later(seconds, wake)
+    try:
+        await done
+    finally:
+        timer.cancel()
+        task.remove_done_callback(wake)
+    if not task.done():
+        msg = "Nothing came in time. The work goes on, so a later call may find it done."
+        raise DeadlineError(msg)
+    if task.cancelled():
+        msg = "The event loop cancelled the work; what it had begun is repeated by the next call."
+        raise DeadlineError(msg)
+    error = task.exception()
+    if isinstance(error, BitbucketAuthError):
+        raise error.again()
+    if error is not None:
+        raise error
+
+
+def _wake(future: "asyncio.Future[None]", _: object = None) -> None:
+    if not future.done():
+        future.set_result(None)

@@ -1,0 +1,85 @@
+"""One identity's record in the store, as this process knows it: the manager reads and writes through here."""
+
+from collections.abc import Callable
+
+from bitbucket_auth_async.clocks import within
+from bitbucket_auth_async.errors import StoreError
+from bitbucket_auth_async.protocols import Clock, TokenStore, Versioned
+from bitbucket_auth_async.record import Record
+
+
+class Ledger:
+    """Loads and swaps one key, within bounded time, and remembers what it saw and since when."""
+
+    __slots__ = ("_clock", "_key", "_limit", "_seen", "_since", "_store")
+
+    def __init__(self, store: TokenStore, key: str, *, clock: Clock, limit: float) -> None:
+        """Keep the store; nothing is read yet."""
+        self._store = store
+        self._key = key
+        self._clock = clock
+        self._limit = limit
+        self._seen: Versioned | None = None
+        self._since = 0.0
+
+    @property
+    def record(self) -> Record | None:
+        """The record last seen, which may be out of date; a swap over it tells."""
+        return None if self._seen is None else self._seen.record
+
+    def seen_for(self) -> float:
+        """Return for how many seconds of boot time the record has been known to be the same."""
+        return self._clock.boot() - self._since
+
+    async def load(self) -> Record | None:
+        """Return the record as it is now.
+
+        Raises:
+            StoreError: It could not be read, within the limit.
+        """
+        try:
+            found = await within(self._clock, self._limit, self._store.load(self._key))
+        except Exception as error:
+            raise self._failure(error, "read") from error
+        self._see(found)
+        return self.record
+
+    async def swap(self, record: Record) -> bool:
+        """Put *record* in the place of the one last seen; False: someone was first, so load again.
+
+        Raises:
+            StoreError: It could not be written, within the limit; it may still have been.
+        """
+        expected = 0 if self._seen is None else self._seen.version
+        try:
+            version = await within(self._clock, self._limit, self._store.swap(self._key, record, expected=expected))
+        except Exception as error:
+            raise self._failure(error, "write") from error
+        if version:
+            self._see(Versioned(record, version))
+        return bool(version)
+
+    async def change(self, change: Callable[[Record | None], Record | None]) -> None:
+        """Apply a pure change to the record, as often as someone else is first; None means that nothing is to change.
+
+        Raises:
+            StoreError: The record could not be read or written.
+        """
+        while True:
+            record = change(self.record)
+            if record is None or await self.swap(record):
+                return
+            await self.load()
+
+    def _see(self, found: Versioned | None) -> None:
+        if self._seen is None or found is None or found.version != self._seen.version:
+            self._since = self._clock.boot()
+        self._seen = found
+
+    def _failure(self, error: Exception, verb: str) -> StoreError:
+        if isinstance(error, StoreError):
+            return error.again()
+        name = type(self._store).__name__
+        if isinstance(error, TimeoutError):
+            return StoreError(f"{name} could not {verb} within {self._limit:g} s.")
+        return StoreError(f"{name} could not {verb}: {type(error).__name__}.")

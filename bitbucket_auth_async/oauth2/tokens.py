@@ -1,0 +1,117 @@
+"""Token: what a token endpoint grants (RFC 6749 section 5.1), and its form as plain data."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from bitbucket_auth_async.errors import ConfigurationError
+from bitbucket_auth_async.oauth2.plain import is_list, items, kind, number, text
+
+_YEAR = 366 * 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """A bearer token and what it takes to renew it; its `repr` shows no secret, and it pickles."""
+
+    access_token: str = field(repr=False)
+    refresh_token: str | None = field(default=None, repr=False)
+    issued_at: float
+    """Seconds since the epoch at which we asked for it."""
+    expires_at: float | None = None
+    """Seconds since the epoch, counted from when we asked; None: the server did not say."""
+    scope: frozenset[str] | None = None
+    """What was granted; None: the server did not say."""
+
+    @classmethod
+    def from_response(cls, answer: Mapping[str, Any], *, requested_at: float) -> Self:
+        """Read the JSON object of a token response; unknown fields are ignored, as RFC 6749 section 5.1 asks.
+
+        Args:
+            answer: The decoded JSON object.
+            requested_at: Seconds since the epoch at which the request was sent, so that expiry errs on the early side.
+
+        Raises:
+            ConfigurationError: A field has the wrong type, or there is no bearer token inside. The text names the
+                field and its type, never its value.
+        """
+        token_type = answer.get("token_type", "bearer")
+        if not isinstance(token_type, str) or token_type.lower() != "bearer":
+            msg = "token_type: expected 'bearer', the only type that this package can use."
+            raise ConfigurationError(msg)
+        lifetime = _seconds(answer.get("expires_in"))
+        return cls(
+            access_token=_text(answer, "access_token"),
+            refresh_token=_text(answer, "refresh_token") if answer.get("refresh_token") else None,
+            issued_at=requested_at,
+            expires_at=None if lifetime is None else requested_at + lifetime,
+            scope=_scope(answer),
+        )
+
+    @property
+    def lifetime(self) -> float | None:
+        """Seconds for which it was granted; None: the server did not say."""
+        return None if self.expires_at is None else self.expires_at - self.issued_at
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return JSON-able data, secrets included, that `from_plain` reads back."""
+        return {
+            "access_token": self.access_token,
+            "refresh_token": self.refresh_token,
+            "issued_at": self.issued_at,
+            "expires_at": self.expires_at,
+            "scope": None if self.scope is None else sorted(self.scope),
+        }
+
+    @classmethod
+    def from_plain(cls, data: Mapping[str, Any]) -> Self:
+        """Read back what `to_plain` gave.
+
+        Raises:
+            KeyError, TypeError, ValueError: It is something else.
+        """
+        scope, expires_at, refresh_token = data["scope"], data["expires_at"], data["refresh_token"]
+        return cls(
+            access_token=text(data["access_token"]),
+            refresh_token=None if refresh_token is None else text(refresh_token),
+            issued_at=number(data["issued_at"]),
+            expires_at=None if expires_at is None else number(expires_at),
+            scope=None if scope is None else frozenset(map(text, items(scope))),
+        )
+
+
+def fingerprint(secret: str) -> str:
+    """Name a token without showing it: 128 bits of its SHA-256, in hex."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _text(answer: Mapping[str, Any], name: str) -> str:
+    value = answer.get(name)
+    # RFC 6749 appendix A.12: VSCHAR only. A line break in a header would be an injection.
+    if not isinstance(value, str) or not value or not value.isascii() or not value.isprintable() or " " in value:
+        msg = f"{name}: expected printable ASCII text without spaces, found {kind(value)}."
+        raise ConfigurationError(msg)
+    return value
+
+
+def _seconds(value: object) -> float | None:
+    """Take a number or a numeric string; what is absent or makes no sense as a lifetime is None."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        seconds = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return seconds if 0 < seconds <= _YEAR else None
+
+
+def _scope(answer: Mapping[str, Any]) -> frozenset[str] | None:
+    # Since 2026-05-04 Bitbucket says "scope"; before, it said "scopes" (some backends still do).
+    for name in ("scope", "scopes"):
+        value = answer.get(name)
+        if isinstance(value, str):
+            return frozenset(value.split())
+        if is_list(value) and all(isinstance(item, str) for item in value):
+            return frozenset(" ".join(value).split())
+    return None

@@ -1,0 +1,49 @@
+"""Who claims: one manager in one process, named so that another process can tell when it is gone."""
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from bitbucket_auth_async.record import Claim
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """The name that a manager writes into its claims."""
+
+    id: str
+    host: str | None
+    process: str | None
+
+
+def this_owner() -> Owner:
+    """Return a new name for a manager in this process; take it anew after a fork."""
+    return Owner(id=secrets.token_hex(16), host=_host(), process=_process(os.getpid()))
+
+
+def is_gone(claim: Claim) -> bool:
+    """Tell whether the claim's owner surely runs no more: same boot, same PID namespace, and no such process."""
+    if claim.process is None or claim.host is None or claim.host != _host():
+        return False
+    return _process(int(claim.process.partition("@")[0])) != claim.process
+
+
+def _host() -> str | None:
+    """Name this boot and PID namespace, or None where the system doesn't say (only Linux does)."""
+    try:
+        boot_id = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot_id}/{Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return None
+
+
+def _process(pid: int) -> str | None:
+    """Name a process by its id and start time, so that a reused id is another process; None if there is none."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    # The name in parentheses may hold anything; after it, the state is field 3 and the start time field 22.
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[0] in {"Z", "X"} else f"{pid}@{fields[19]}"

@@ -1,0 +1,169 @@
+"""What a store keeps of one identity: its token, who is renewing it, what else could renew it, and marks."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Self
+
+from bitbucket_auth_async.errors import RecordError
+from bitbucket_auth_async.oauth2.plain import flag, is_mapping, items, mapping, number, text, whole
+from bitbucket_auth_async.oauth2.tokens import Token
+
+SCHEMA = 1
+"""Readers refuse a newer schema; a release that only adds top-level fields does not raise it."""
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+def new_version() -> int:
+    """Return a version for what a store is about to keep: 63 random bits, never 0."""
+    return secrets.randbits(63) or 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issuer:
+    """Where the token came from: so that it is renewed there, by that client, and never by another way."""
+
+    token_endpoint: str
+    client_id: str
+    grant_type: str
+    """The grant that began this sign-in; renewals do not change it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A note that somebody is spending a token right now: the lock of R1 and the trace that R9 reads."""
+
+    owner: str
+    """Who claims: unique to one manager in one process."""
+    host: str | None
+    """Boot and PID namespace in which the owner runs; None where the system does not say."""
+    process: str | None
+    """The owner's process id and start time."""
+    since: float
+    """Epoch seconds at which it was claimed."""
+    spends: str | None
+    """Fingerprint of the refresh token that is spent; None: a replayable grant, which costs nothing."""
+    doubt_since: float | None = None
+    """Epoch seconds of an earlier spend of the same token, whose answer never came."""
+    lost: bool = False
+    """The owner itself says that no answer came, and that it holds no successor."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rest:
+    """After a failed attempt: when the next one is due, for every process."""
+
+    until: float
+    """Epoch seconds."""
+    attempts: int
+    """How many have failed in a row."""
+    reason: str
+    """What the last one met; no secret."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One identity as every process sees it; all changes go through a store's `swap`."""
+
+    issuer: Issuer
+    generation: int
+    """Counts sign-ins and sign-outs; a renewal stays within its generation."""
+    token: Token | None = None
+    signed_out: bool = False
+    claim: Claim | None = None
+    spares: tuple[Token, ...] = ()
+    """Tokens that came too late to be the current one; newest first."""
+    refused: str | None = None
+    """Fingerprint of the current token's refresh token, once the server has refused it."""
+    rest: Rest | None = None
+    forced: int = 0
+    """Renewals in a row that a 401 forced."""
+    unknown: Mapping[str, Any] = field(default_factory=lambda: _NOTHING, repr=False)
+    """Fields of a later release, kept as they came."""
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return JSON-able data, secrets included, that `from_plain` reads back."""
+        claim, rest, issuer = self.claim, self.rest, self.issuer
+        return {
+            **self.unknown,
+            "schema": SCHEMA,
+            "issuer": _slots(issuer),
+            "generation": self.generation,
+            "token": None if self.token is None else self.token.to_plain(),
+            "signed_out": self.signed_out,
+            "claim": None if claim is None else _slots(claim),
+            "spares": [spare.to_plain() for spare in self.spares],
+            "refused": self.refused,
+            "rest": None if rest is None else _slots(rest),
+            "forced": self.forced,
+        }
+
+    @classmethod
+    def from_plain(cls, data: object) -> Self:
+        """Read back what `to_plain` gave.
+
+        Raises:
+            RecordError: It is something else, or of a schema newer than ours; the text holds no value of it.
+        """
+        schema = data.get("schema") if is_mapping(data) else None
+        if not is_mapping(data) or isinstance(schema, bool) or not isinstance(schema, int) or schema < 1:
+            msg = "This is not a record of bitbucket-auth-async; it is left as it is."
+            raise RecordError(msg)
+        if schema > SCHEMA:
+            msg = f"The record has a schema newer than {SCHEMA}: update bitbucket-auth-async here too."
+            raise RecordError(msg)
+        try:
+            return cls(
+                issuer=_issuer(mapping(data["issuer"])),
+                generation=whole(data["generation"]),
+                token=None if data["token"] is None else Token.from_plain(mapping(data["token"])),
+                signed_out=flag(data["signed_out"]),
+                claim=None if data["claim"] is None else _claim(mapping(data["claim"])),
+                spares=tuple(Token.from_plain(mapping(spare)) for spare in items(data["spares"])),
+                refused=_text_or_none(data["refused"]),
+                rest=None if data["rest"] is None else _rest(mapping(data["rest"])),
+                forced=whole(data["forced"]),
+                unknown=MappingProxyType({name: value for name, value in data.items() if name not in _KNOWN}),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            # The cause would show what was read, and that may be a secret.
+            msg = f"The record is damaged ({type(error).__name__}); it is left as it is."
+            raise RecordError(msg) from None
+
+
+_KNOWN = frozenset({"schema", *Record.__slots__}) - {"unknown"}
+
+
+def _slots(value: Issuer | Claim | Rest) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in value.__slots__}
+
+
+def _issuer(data: Mapping[str, Any]) -> Issuer:
+    return Issuer(
+        token_endpoint=text(data["token_endpoint"]),
+        client_id=text(data["client_id"]),
+        grant_type=text(data["grant_type"]),
+    )
+
+
+def _claim(data: Mapping[str, Any]) -> Claim:
+    doubt_since = data["doubt_since"]
+    return Claim(
+        owner=text(data["owner"]),
+        host=_text_or_none(data["host"]),
+        process=_text_or_none(data["process"]),
+        since=number(data["since"]),
+        spends=_text_or_none(data["spends"]),
+        doubt_since=None if doubt_since is None else number(doubt_since),
+        lost=flag(data["lost"]),
+    )
+
+
+def _rest(data: Mapping[str, Any]) -> Rest:
+    return Rest(until=number(data["until"]), attempts=whole(data["attempts"]), reason=text(data["reason"]))
+
+
+def _text_or_none(value: object) -> str | None:
+    return None if value is None else text(value)

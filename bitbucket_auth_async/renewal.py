@@ -1,0 +1,283 @@
+"""The protocol as pure decisions: what to do with a record now, and what an answer means for it."""
+
+from dataclasses import dataclass, replace
+from enum import Enum, unique
+from typing import NamedTuple
+
+from bitbucket_auth_async.errors import (
+    BitbucketAuthError,
+    ConfigurationError,
+    LoginRequiredError,
+    OutageError,
+)
+from bitbucket_auth_async.oauth2.tokens import Token, fingerprint
+from bitbucket_auth_async.record import Claim, Issuer, Record
+
+LONGEST_REST = 3600.0
+"""Seconds; a rest that seems longer was written by a clock that is wrong, and is not kept."""
+_POLL = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """The numbers of the protocol, in seconds.
+
+    Raises:
+        ConfigurationError: A number is not positive, or the lease is too short to outlast a token request.
+    """
+
+    refresh_ahead: float | None = None
+    """How long before expiry a token is renewed; None: max(5 minutes, a tenth of its lifetime). Never more than half
+    the lifetime."""
+    request: float = 30.0
+    """The hard limit of one token request."""
+    lease: float = 60.0
+    """How long a claim is respected while nothing is known of its owner."""
+    deadline: float = 90.0
+    """How long `get_token` makes a caller wait."""
+    store: float = 10.0
+    """The hard limit of one call to the store."""
+    closing: float = 35.0
+    """How long `aclose` waits for what is under way."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers under which the promises would not hold."""
+        for name in self.__slots__:
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                msg = f"Timing.{name} is {value!r}: it takes seconds, more than 0."
+                raise ConfigurationError(msg)
+        if self.lease < 2 * self.request:
+            msg = f"Timing.lease ({self.lease} s) must be twice Timing.request ({self.request} s) or more."
+            raise ConfigurationError(msg)
+
+
+@unique
+class Age(Enum):
+    """How a token stands."""
+
+    FRESH = 0
+    STALE = 1
+    """Good, and due for renewal."""
+    EXPIRED = 2
+
+
+class Deadlines(NamedTuple):
+    """One token's two moments, on the boot clock of the process that computed them."""
+
+    stale_at: float
+    expires_at: float
+
+    def age(self, boot: float) -> Age:
+        """Return how the token stands at *boot*."""
+        if boot >= self.expires_at:
+            return Age.EXPIRED
+        return Age.FRESH if boot < self.stale_at else Age.STALE
+
+
+_NEVER = float("inf")
+_LONG_AGO = float("-inf")
+
+
+def deadlines(token: Token, *, wall: float, boot: float, timing: Timing, jitter: float) -> Deadlines:
+    """Turn wall time into boot time, once; *jitter* between 0 and 1 spreads the renewals of many processes."""
+    lifetime = token.lifetime
+    if token.expires_at is None or lifetime is None:
+        return Deadlines(_NEVER, _NEVER)
+    leeway = min(30.0, lifetime / 10)
+    if token.issued_at > wall + leeway:  # R5: a record from the future tells of a clock that was wrong, here or there.
+        return Deadlines(_LONG_AGO, _LONG_AGO)
+    ahead = timing.refresh_ahead if timing.refresh_ahead is not None else max(300.0, lifetime / 10)
+    ahead = min(ahead, lifetime / 2) * (1 - 0.2 * jitter)
+    left = token.expires_at - wall
+    return Deadlines(boot + left - max(ahead, leeway), boot + left - leeway)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """What one manager knows as it decides about a record."""
+
+    owner: str
+    host: str | None
+    process: str | None
+    issuer: Issuer
+    """What this manager would write; its grant type is empty if it has no grant of its own."""
+    wall: float
+    age: Age
+    """Of the record's token."""
+    lapsed: bool
+    """The record's claim was seen for a whole lease, or its owner is gone."""
+    reuse_grace: float
+    rejected: str | None = None
+    """The access token that a 401 proved bad."""
+    still_accepted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """The record's token is the one to hand out."""
+
+    token: Token
+    again_in: float | None = None
+    """Seconds until looking again is worth it; None: when the token is stale."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Another owner is renewing; look again soon."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """Swap in *record*, whose claim is ours, and then send the request."""
+
+    record: Record
+    refresh_token: Token | None
+    """The token whose refresh token is spent; None: the manager's own grant."""
+    repeat: bool
+    forced: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """There is no token to be had now."""
+
+    error: BitbucketAuthError
+
+
+Decision = Use | Wait | Spend | Fail
+
+
+def decide(record: Record | None, view: View) -> Decision:
+    """Say what to do with this record now."""
+    if record is None:
+        if view.issuer.grant_type:
+            return _spend(Record(issuer=view.issuer, generation=0), view, None)
+        return Fail(LoginRequiredError("Nobody has signed in under this key yet."))
+    strange = _strange(record, view)
+    if strange is not None:
+        return Fail(strange)
+    usable = _usable(record, view)
+    if record.claim is not None and _is_live(record.claim, view):
+        return Wait() if usable is None else Use(usable, _POLL)
+    doubt = _doubt(record.claim, view)
+    if usable is not None:
+        if view.age is Age.FRESH and doubt is None:
+            return Use(usable)
+        if doubt is not None and view.reuse_grace == 0:
+            # A strict server may answer a repeat by revoking everything: live on the present token first.
+            return Use(usable, _NEVER)
+    resting = _resting(record, view)
+    if resting is not None:
+        return Fail(_outage(record, resting)) if usable is None else Use(usable, resting)
+    return _renew(record, view, usable, in_doubt=doubt is not None)
+
+
+def _usable(record: Record, view: View) -> Token | None:
+    """Return the record's token, if it is good and no 401 has proved it bad."""
+    token = record.token
+    if token is None or view.age is Age.EXPIRED or token.access_token == view.rejected:
+        return None
+    return token
+
+
+def _renew(record: Record, view: View, usable: Token | None, *, in_doubt: bool) -> Decision:
+    forced = usable is None and view.age is Age.FRESH and not in_doubt
+    if forced and record.token is not None and _unforced(record, record.token, view):
+        return Use(record.token)
+    candidate = _candidate(record)
+    if candidate is not None:
+        return _spend(record, view, candidate, forced=forced)
+    if view.issuer.grant_type:  # `_strange` made sure that this very grant issued the token.
+        return _spend(record, view, None, forced=forced)
+    if usable is not None:
+        return Use(usable, _NEVER)
+    if forced and record.token is not None and record.refused is None:
+        return Use(record.token)  # nothing to renew with, but nothing says that it is dead either
+    if record.signed_out:
+        return Fail(LoginRequiredError("Signed out; sign in again."))
+    if record.refused is not None:
+        return Fail(LoginRequiredError("The server no longer accepts the refresh token; sign in again."))
+    return Fail(LoginRequiredError("The token has expired and came without a refresh token; sign in again."))
+
+
+def _spend(record: Record, view: View, candidate: Token | None, *, forced: bool = False) -> Spend:
+    spends = None if candidate is None or candidate.refresh_token is None else fingerprint(candidate.refresh_token)
+    doubt = _doubt(record.claim, view)
+    same = record.claim is not None and record.claim.spends == spends
+    doubt = doubt if same and spends is not None else None
+    claim = Claim(
+        owner=view.owner,
+        host=view.host,
+        process=view.process,
+        since=view.wall,
+        spends=spends,
+        doubt_since=doubt,
+    )
+    claimed = replace(record, claim=claim, issuer=_filled(record.issuer, view.issuer))
+    return Spend(claimed, candidate, doubt is not None, forced)
+
+
+def _filled(issuer: Issuer, ours: Issuer) -> Issuer:
+    """Complete the issuer of a record that an older program left without one."""
+    return issuer if issuer.token_endpoint else replace(ours, grant_type=ours.grant_type or "refresh_token")
+
+
+def _strange(record: Record, view: View) -> ConfigurationError | None:
+    """Refuse a record that another client, server or grant began."""
+    theirs, ours = record.issuer, view.issuer
+    if not theirs.token_endpoint:
+        return None
+    if (theirs.token_endpoint, theirs.client_id) != (ours.token_endpoint, ours.client_id):
+        return ConfigurationError(
+            f"The record under this key belongs to client {theirs.client_id!r} at {theirs.token_endpoint}, "
+            f"not to {ours.client_id!r} at {ours.token_endpoint}. Give each its own key."
+        )
+    if ours.grant_type and theirs.grant_type != ours.grant_type:
+        return ConfigurationError(
+            f"The record under this key was begun by {theirs.grant_type}, and this manager renews by "
+            f"{ours.grant_type}: that would turn one identity into another. Give each its own key."
+        )
+    return None
+
+
+def _is_live(claim: Claim, view: View) -> bool:
+    """Tell whether a successor may be on its way to somebody else."""
+    return claim.owner != view.owner and not claim.lost and not view.lapsed
+
+
+def _doubt(claim: Claim | None, view: View) -> float | None:
+    """Return since when the token of a claim that is not live may have been spent; None: it surely was not."""
+    if claim is None or claim.spends is None:
+        return None
+    if claim.owner == view.owner and not claim.lost:
+        return claim.doubt_since  # our own claim, and nothing was sent under it (a lost answer is noted as lost)
+    return claim.since if claim.doubt_since is None else claim.doubt_since
+
+
+def _resting(record: Record, view: View) -> float | None:
+    """Return how many seconds there are to rest; None: the next attempt is due."""
+    if record.rest is None:
+        return None
+    left = record.rest.until - view.wall
+    return left if 0 < left <= LONGEST_REST else None
+
+
+def _outage(record: Record, left: float) -> OutageError:
+    reason = record.rest.reason if record.rest is not None else ""
+    return OutageError(f"{reason} The next attempt is due in {left:.1f} s.", retry_after=left)
+
+
+def _unforced(record: Record, token: Token, view: View) -> bool:
+    """R10: a refused token is not renewed by force while it is very young, or where only the endpoint minds it."""
+    lifetime = 3600.0 if token.lifetime is None else token.lifetime
+    least = min(60.0, lifetime / 10) * 2.0 ** min(record.forced, 10)
+    return view.still_accepted or 0 <= view.wall - token.issued_at < least
+
+
+def _candidate(record: Record) -> Token | None:
+    """Return the token to renew with: the current one, unless it is refused; then the spares, newest first."""
+    token = record.token
+    if token is not None and token.refresh_token is not None and fingerprint(token.refresh_token) != record.refused:
+        return token
+    return record.spares[0] if record.spares else None

@@ -1,0 +1,339 @@
+"""One identity's renewal, step by step: the shell that loads, decides, claims, sends and settles."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
+
+from bitbucket_auth_async.clocks import sleep
+from bitbucket_auth_async.errors import BitbucketAuthError, RecordError, StoreError
+from bitbucket_auth_async.held import Held, held_now, held_since, jitter
+from bitbucket_auth_async.ledger import Ledger
+from bitbucket_auth_async.oauth2.grants import Grant, RefreshToken
+from bitbucket_auth_async.oauth2.tokens import Token
+from bitbucket_auth_async.owner import is_gone, this_owner
+from bitbucket_auth_async.record import Issuer, Record
+from bitbucket_auth_async.renewal import Age, Deadlines, Decision, Fail, Spend, Use, View, Wait, decide
+from bitbucket_auth_async.resources import Resources
+from bitbucket_auth_async.settlement import (
+    Attempt,
+    Interrupted,
+    Misconfigured,
+    Outage,
+    Outcome,
+    Refused,
+    Renewed,
+    outcome_of,
+    settle,
+    signed_in,
+    signed_out,
+)
+from bitbucket_auth_async.telemetry.events import EventKind
+
+_FIRST_POLL = 0.02
+_LONGEST_POLL = 1.0
+
+
+class Need(NamedTuple):
+    """Why a renewal runs: the access token that a 401 proved bad, if that is why."""
+
+    rejected: str | None = None
+    still_accepted: bool = False
+
+
+Change = Callable[[Record | None], Record | None]
+
+
+class Renewer:
+    """Does the renewals of one identity; its caller sees to it that one runs at a time."""
+
+    __slots__ = ("_in_outage", "_key", "_ledger", "_owner", "_pending", "_shared", "_warned", "held")
+
+    def __init__(self, shared: Resources, key: str) -> None:
+        """Touch nothing yet."""
+        self._shared = shared
+        self._key = key
+        self._ledger = Ledger(shared.store, key, clock=shared.clock, limit=shared.timing.store)
+        self._owner = this_owner()
+        self._pending: Change | None = None
+        self._in_outage = False
+        self._warned = shared.durable
+        self.held: Held | None = None
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether something that happened is not in the store yet."""
+        return self._pending is not None
+
+    @property
+    def signed_out(self) -> bool:
+        """Whether the record, as last seen, is a tombstone."""
+        record = self._ledger.record
+        return record is not None and record.signed_out
+
+    def reborn(self) -> "Renewer":
+        """Return one for a process that was forked: what the parent has not saved is the parent's to save."""
+        renewer = Renewer(self._shared, self._key)
+        renewer.held = self.held
+        return renewer
+
+    def rests_for(self) -> float:
+        """Return the seconds until the next attempt that the record allows; 0 if it says nothing."""
+        record = self._ledger.record
+        return 0.0 if record is None or record.rest is None else record.rest.until - self._shared.clock.wall()
+
+    async def flush(self) -> None:
+        """Write what could not be written before.
+
+        Raises:
+            StoreError: It still can't be.
+        """
+        if self._pending is not None:
+            await self._ledger.load()
+            await self._write()
+
+    async def renew(self, need: Need) -> Held:
+        """Return the token that is good now, having adopted or renewed it.
+
+        Raises:
+            LoginRequiredError: Nothing is left to renew with.
+            StoreError: The store does not answer, so no refresh token may be spent.
+            BitbucketAuthError: The token endpoint gave no token; see `retryable`.
+        """
+        try:
+            await self.flush()
+            decision = await self._first_decision(need)
+        except StoreError as error:
+            return await self._replay_without_store(error)
+        poll = _FIRST_POLL
+        while True:
+            if isinstance(decision, Use):
+                return self._hold(decision.token, decision.again_in)
+            if isinstance(decision, Fail):
+                raise decision.error
+            if isinstance(decision, Wait):
+                await sleep(self._shared.clock, poll * (0.5 + jitter()))
+                poll = min(poll * 1.6, _LONGEST_POLL)
+                decision = self._decide(await self._ledger.load(), need)
+                continue
+            held = await self._claim_and_spend(decision)
+            if held is not None:
+                return held
+            decision = self._decide(self._ledger.record, need)
+
+    async def exchange(self, grant: Grant) -> Held:
+        """Trade a single-use grant for a token, and keep it as a new sign-in.
+
+        Raises:
+            StoreError: The store can't be read, and nothing was spent.
+            BitbucketAuthError: The token endpoint gave no token.
+        """
+        await self.flush()
+        await self._ledger.load()
+        asked = self._shared.clock.boot()
+        token = await self._shared.request(grant, key=self._key)
+        return await self._begin(token, grant.grant_type, asked)
+
+    async def adopt(self, token: Token) -> Held:
+        """Keep a token from elsewhere as a new sign-in."""
+        await self.flush()
+        await self._ledger.load()
+        return await self._begin(token, "refresh_token", None)
+
+    async def logout(self) -> None:
+        """Leave a tombstone; what was not saved yet is dropped with the rest.
+
+        Raises:
+            StoreError: It could not be written yet; it is kept to be written later.
+        """
+        self.held = None
+        self._pending = partial(signed_out, issuer=self._shared.issuer, wall=self._shared.clock.wall())
+        await self.flush()
+
+    async def _first_decision(self, need: Need) -> Decision:
+        """Decide on the remembered record if that leads straight to a claim: its swap tells if it was out of date."""
+        if need.rejected is None and self._ledger.record is not None:
+            decision = self._decide(self._ledger.record, need)
+            if isinstance(decision, Spend):
+                return decision
+        return self._decide(await self._ledger.load(), need)
+
+    def _decide(self, record: Record | None, need: Need) -> Decision:
+        clock, owner = self._shared.clock, self._owner
+        age, lapsed = Age.EXPIRED, False
+        if record is not None and record.token is not None:
+            age = self._deadlines(record.token).age(clock.boot())
+        if record is not None and record.claim is not None:
+            lapsed = self._ledger.seen_for() >= self._shared.timing.lease or is_gone(record.claim)
+        view = View(
+            owner=owner.id,
+            host=owner.host,
+            process=owner.process,
+            issuer=self._shared.issuer,
+            wall=clock.wall(),
+            age=age,
+            lapsed=lapsed,
+            reuse_grace=self._shared.server.reuse_grace,
+            rejected=need.rejected,
+            still_accepted=need.still_accepted,
+        )
+        return decide(record, view)
+
+    async def _claim_and_spend(self, spend: Spend) -> Held | None:
+        """Return the token that a decision to spend leads to; None: decide again."""
+        claimed_at = self._shared.clock.boot()
+        if not await self._ledger.swap(spend.record):
+            await self._ledger.load()
+            return None
+        timing = self._shared.timing
+        if self._shared.clock.boot() - claimed_at > timing.lease - timing.request:
+            return None  # we were held up, and the answer might come after the lease: claim anew
+        if spend.repeat:
+            self._tell(EventKind.REPEATED, "The first answer was lost, so its refresh token is presented again.")
+        attempt = Attempt.of(spend, self._owner.id)
+        grant = self._shared.grant
+        if spend.refresh_token is not None and spend.refresh_token.refresh_token is not None:
+            grant = RefreshToken(spend.refresh_token.refresh_token)
+        if grant is None:  # `decide` never spends what is not there
+            msg = "There is neither a refresh token nor a grant to present."
+            raise AssertionError(msg)
+        # Should this task be torn down while the request is out, then this is what happened.
+        self._note(attempt, Interrupted())
+        asked = self._shared.clock.boot()
+        try:
+            token = await self._shared.request(grant, key=self._key)
+        except BitbucketAuthError as error:
+            await self._failed(attempt, error)
+            return None
+        if spend.refresh_token is not None:
+            token = _completed(token, spend.refresh_token)
+        return await self._renewed(attempt, token, asked)
+
+    async def _renewed(self, attempt: Attempt, token: Token, asked: float) -> Held | None:
+        self._recovered()
+        self._note(attempt, Renewed(token))
+        held = held_since(token, asked, self._shared.timing)
+        if not await self._save():
+            return self._keep(held)
+        record = self._ledger.record
+        if record is None or record.token == token:
+            self._tell(EventKind.RENEWED, "The token was renewed.")
+            return self._keep(held)
+        if token in record.spares:
+            self._tell(EventKind.KEPT_AS_SPARE, "Our claim had lapsed, and the record is another's by now.")
+            decision = self._decide(record, Need())
+            return self._hold(decision.token, decision.again_in) if isinstance(decision, Use) else self._keep(held)
+        return None  # signed in or out anew meanwhile
+
+    async def _failed(self, attempt: Attempt, error: BitbucketAuthError) -> None:
+        """Note what a failed request means; it returns if the token was refused, for then there may be another way."""
+        outcome = outcome_of(error)
+        self._note(attempt, outcome)
+        if isinstance(outcome, Outage):
+            kind = EventKind.OUTAGE_GOES_ON if self._in_outage else EventKind.OUTAGE_BEGAN
+            self._in_outage = True
+            self._tell(kind, str(error))
+        elif isinstance(outcome, Misconfigured):
+            self._tell(EventKind.MISCONFIGURED, str(error))
+        else:
+            self._recovered()
+            self._tell(EventKind.REFUSED, str(error))
+        try:
+            await self.flush()
+        except StoreError as store_error:
+            self._tell(EventKind.STORE_FAILED, str(store_error))
+            raise error from store_error
+        if not isinstance(outcome, Refused):
+            raise error
+
+    async def _replay_without_store(self, error: StoreError) -> Held:
+        """Let the client speak for itself although the store is down: a replayable grant costs nobody a sign-in."""
+        grant = self._shared.grant
+        if isinstance(error, RecordError) or grant is None:
+            raise error
+        self._tell(EventKind.STORE_FAILED, str(error))
+        asked = self._shared.clock.boot()
+        token = await self._shared.request(grant, key=self._key)
+        attempt = Attempt(owner=self._owner.id, generation=None, issuer=self._shared.issuer, spends=None, forced=False)
+        self._note(attempt, Renewed(token))
+        return self._keep(held_since(token, asked, self._shared.timing))
+
+    async def _begin(self, token: Token, grant_type: str, asked: float | None) -> Held:
+        issuer = self._shared.issuer
+        issuer = Issuer(token_endpoint=issuer.token_endpoint, client_id=issuer.client_id, grant_type=grant_type)
+        self._pending = partial(signed_in, token=token, issuer=issuer, wall=self._shared.clock.wall())
+        clock, timing = self._shared.clock, self._shared.timing
+        held = held_now(token, clock, timing) if asked is None else held_since(token, asked, timing)
+        await self._save()
+        return self._keep(held)
+
+    async def _save(self) -> bool:
+        """Write what is pending; False: it could not be, so the token is kept in memory, to be saved later."""
+        try:
+            await self._write()
+        except StoreError as error:
+            self._tell(EventKind.SAVE_FAILED, f"{error} The token is kept in memory, and saving goes on.")
+            return False
+        return True
+
+    async def _write(self) -> None:
+        if self._pending is not None:
+            await self._ledger.change(self._pending)
+            self._pending = None
+
+    def _note(self, attempt: Attempt, outcome: Outcome) -> None:
+        """Keep what happened until it is written."""
+        self._pending = partial(
+            settle,
+            attempt=attempt,
+            outcome=outcome,
+            wall=self._shared.clock.wall(),
+            jitter=jitter(),
+        )
+
+    def _hold(self, token: Token, again_in: float | None) -> Held:
+        """Take over the token of the record; one that is held already keeps its deadlines."""
+        held = self.held
+        if held is not None and held.token.access_token == token.access_token:
+            moments = held.deadlines
+        else:
+            moments = self._deadlines(token)
+            self._tell(EventKind.ADOPTED, "The store had a newer token.")
+        again_at = moments.stale_at if again_in is None else self._shared.clock.boot() + again_in
+        return self._keep(Held(token, moments, again_at))
+
+    def _deadlines(self, token: Token) -> Deadlines:
+        if self.held is not None and self.held.token.access_token == token.access_token:
+            return self.held.deadlines
+        return held_now(token, self._shared.clock, self._shared.timing).deadlines
+
+    def _keep(self, held: Held) -> Held:
+        """Remember what is handed out, and plan R9's look: a third of the grace at most until the next one."""
+        grace = self._shared.server.reuse_grace
+        if grace > 0 and held.token.refresh_token is not None:
+            held = held._replace(again_at=min(held.again_at, self._shared.clock.boot() + grace / 3))
+        if held.token.refresh_token is not None and not self._warned:
+            self._warned = True
+            self._tell(
+                EventKind.NOT_DURABLE,
+                "The refresh token is kept in memory alone, so a restart loses the sign-in; give the manager a store.",
+            )
+        self.held = held
+        return held
+
+    def _recovered(self) -> None:
+        if self._in_outage:
+            self._in_outage = False
+            self._tell(EventKind.OUTAGE_ENDED, "The token endpoint answers again.")
+
+    def _tell(self, kind: EventKind, detail: str) -> None:
+        self._shared.tell(kind, self._key, detail)
+
+
+def _completed(token: Token, spent: Token) -> Token:
+    """Carry over what the answer to a refresh may leave out (RFC 6749 section 6)."""
+    return replace(
+        token,
+        refresh_token=token.refresh_token or spent.refresh_token,
+        scope=spent.scope if token.scope is None else token.scope,
+    )

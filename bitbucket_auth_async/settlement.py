@@ -1,0 +1,195 @@
+"""The protocol's other half, pure too: what the answer to a token request means for the record as it is by then."""
+
+from dataclasses import dataclass, replace
+
+from bitbucket_auth_async.errors import (
+    BitbucketAuthError,
+    InvalidGrantError,
+    OAuthError,
+    TransportError,
+    UnavailableError,
+)
+from bitbucket_auth_async.oauth2.tokens import Token, fingerprint
+from bitbucket_auth_async.record import Claim, Issuer, Record, Rest
+from bitbucket_auth_async.renewal import LONGEST_REST, Spend
+
+_TOO_MANY = 429
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """What was asked, under which claim."""
+
+    owner: str
+    generation: int | None
+    """None: the store was down, so this was a replay without a claim."""
+    issuer: Issuer
+    spends: str | None
+    """Fingerprint of the refresh token that was presented; None: a replayable grant."""
+    forced: bool
+
+    @classmethod
+    def of(cls, spend: Spend, owner: str) -> "Attempt":
+        """Return the attempt that a decision to spend begins."""
+        record, claim = spend.record, spend.record.claim
+        spends = None if claim is None else claim.spends
+        return cls(owner=owner, generation=record.generation, issuer=record.issuer, spends=spends, forced=spend.forced)
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """The server issued a token."""
+
+    token: Token
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """No token and no refusal. *harmless*: the request surely changed nothing at the server."""
+
+    reason: str
+    harmless: bool
+    retry_after: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """We were torn down while the request was out: the server is not to blame, and the answer is lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """What was presented is dead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Misconfigured:
+    """The server minds the client or the request, not the token."""
+
+
+Outcome = Renewed | Outage | Interrupted | Refused | Misconfigured
+
+
+def outcome_of(error: BitbucketAuthError) -> Outcome:
+    """Sort a failed token request into R7's three kinds: outage, refused, misconfigured."""
+    if isinstance(error, InvalidGrantError):
+        return Refused()
+    if isinstance(error, OAuthError):
+        return Misconfigured()
+    if isinstance(error, TransportError):
+        return Outage(str(error), harmless=not error.sent)
+    if isinstance(error, UnavailableError):
+        return Outage(str(error), harmless=error.status == _TOO_MANY, retry_after=error.retry_after or 0.0)
+    return Misconfigured()
+
+
+def pause(attempts: int, *, jitter: float, retry_after: float = 0.0) -> float:
+    """Return how many seconds to rest after *attempts* failures in a row: doubling from 1 s to 1 minute, jittered."""
+    doubling: float = min(60.0, 2.0 ** min(attempts - 1, 6)) * (0.75 + 0.5 * jitter)
+    return min(max(doubling, retry_after), LONGEST_REST)
+
+
+def settle(record: Record | None, *, attempt: Attempt, outcome: Outcome, wall: float, jitter: float) -> Record | None:
+    """Return the record with the outcome in it; None: there is nothing to write."""
+    if isinstance(outcome, Renewed):
+        return _renewed(record, attempt, outcome.token)
+    if record is None or record.claim is None or record.claim.owner != attempt.owner:
+        return None  # what a failure means is for the claim's present owner to say
+    claim = record.claim
+    if isinstance(outcome, Outage):
+        attempts = 1 if record.rest is None else record.rest.attempts + 1
+        until = wall + pause(attempts, jitter=jitter, retry_after=outcome.retry_after)
+        rest = Rest(until=until, attempts=attempts, reason=outcome.reason)
+        return replace(record, claim=_undone(claim) if outcome.harmless else _lost(claim), rest=rest)
+    if isinstance(outcome, Interrupted):
+        return replace(record, claim=_lost(claim))
+    if isinstance(outcome, Misconfigured):
+        return replace(record, claim=_undone(claim))
+    return _refused(record, attempt.spends)
+
+
+def _renewed(record: Record | None, attempt: Attempt, token: Token) -> Record | None:
+    if record is None:
+        return Record(issuer=attempt.issuer, generation=attempt.generation or 0, token=token)
+    if attempt.generation is not None and record.generation > attempt.generation:
+        return None  # R3: a newer sign-in or sign-out stands
+    if attempt.generation is not None and record.generation < attempt.generation:  # a backup was put back
+        return Record(issuer=attempt.issuer, generation=attempt.generation, token=token, unknown=record.unknown)
+    if attempt.generation is None and record.issuer != attempt.issuer:
+        return None
+    if record.token is not None and record.token.access_token == token.access_token:
+        return None  # an earlier save, whose confirmation was lost, got in
+    current = record.token
+    if record.claim is not None and record.claim.owner == attempt.owner:
+        spares = tuple(spare for spare in record.spares if _print(spare) not in {attempt.spends, None})
+        if current is not None and _print(current) not in {attempt.spends, record.refused, None}:
+            spares = (current, *spares)  # a late answer took the place while we were out
+        forced = record.forced + 1 if attempt.forced else 0
+        return replace(
+            record, token=token, claim=None, spares=spares, refused=None, rest=None, forced=forced, signed_out=False
+        )
+    return _late(record, attempt, token)
+
+
+def _late(record: Record, attempt: Attempt, token: Token) -> Record | None:
+    """R3: our claim had lapsed; find the token its place without going back."""
+    current = record.token
+    replaced = current is None or _print(current) in {attempt.spends, record.refused} - {None}
+    nobody_out = record.claim is None or record.claim.lost
+    if replaced and nobody_out:  # nothing newer was saved, and nobody is about to
+        return replace(record, token=token, claim=None, refused=None, rest=None, signed_out=False)
+    if token.refresh_token is None:
+        newer = current is None or token.issued_at > current.issued_at
+        return replace(record, token=token) if newer and record.claim is None else None
+    if any(spare.access_token == token.access_token for spare in record.spares):
+        return None
+    return replace(record, spares=(token, *record.spares))
+
+
+def _refused(record: Record, spends: str | None) -> Record:
+    spares = tuple(spare for spare in record.spares if _print(spare) != spends)
+    current = None if record.token is None else _print(record.token)
+    refused = spends if spends is not None and current == spends else record.refused
+    return replace(record, claim=None, spares=spares, refused=refused, rest=None)
+
+
+def _undone(claim: Claim) -> Claim | None:
+    """Take a claim back under which nothing happened; an older doubt about the same token stays."""
+    return None if claim.doubt_since is None else replace(claim, lost=True)
+
+
+def _lost(claim: Claim) -> Claim | None:
+    """Note that the answer never came; a replayable grant leaves no doubt behind."""
+    if claim.spends is None:
+        return None
+    doubt_since = claim.since if claim.doubt_since is None else claim.doubt_since
+    return replace(claim, lost=True, doubt_since=doubt_since)
+
+
+def signed_in(record: Record | None, *, token: Token, issuer: Issuer, wall: float) -> Record | None:
+    """Return the record of a new sign-in, which nothing older can overwrite, even if the store forgot the last one."""
+    if record is not None and record.token == token:
+        return None  # an earlier save, whose confirmation was lost, got in
+    if record is None:
+        return Record(issuer=issuer, generation=_next(record, wall), token=token)
+    return Record(issuer=issuer, generation=_next(record, wall), token=token, unknown=record.unknown)
+
+
+def signed_out(record: Record | None, *, issuer: Issuer, wall: float) -> Record | None:
+    """Return the tombstone from which all that share the store learn that the person signed out."""
+    if record is not None and record.signed_out and record.token is None and record.claim is None:
+        return None
+    generation = _next(record, wall)
+    if record is None:
+        return Record(issuer=issuer, generation=generation, signed_out=True)
+    return Record(issuer=record.issuer, generation=generation, signed_out=True, unknown=record.unknown)
+
+
+def _next(record: Record | None, wall: float) -> int:
+    """Count on; by milliseconds, so that the first sign-in in an emptied store still comes after the last before."""
+    milliseconds = int(wall * 1000)
+    return milliseconds if record is None else max(record.generation + 1, milliseconds)
+
+
+def _print(token: Token) -> str | None:
+    return None if token.refresh_token is None else fingerprint(token.refresh_token)

@@ -1,0 +1,84 @@
+"""Events: what happened to one identity's token, free of secrets, for plain callables and for logging."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum, unique
+
+logger = logging.getLogger("bitbucket_auth_async")
+
+
+@unique
+class EventKind(StrEnum):
+    """What can happen."""
+
+    REQUESTED = "requested"
+    """A token request goes out."""
+    RENEWED = "renewed"
+    """A token was received and stored."""
+    ADOPTED = "adopted"
+    """A newer token was found in the store."""
+    REPEATED = "repeated"
+    """A refresh token that may have been spent already is spent again: its first answer was lost."""
+    KEPT_AS_SPARE = "kept_as_spare"
+    """A token came after our claim had lapsed; it was added to the record as a spare."""
+    OUTAGE_BEGAN = "outage_began"
+    """The token endpoint gave no usable answer, the first time in a row."""
+    OUTAGE_GOES_ON = "outage_goes_on"
+    """The same again."""
+    OUTAGE_ENDED = "outage_ended"
+    """It answers again."""
+    REFUSED = "refused"
+    """The server refused a refresh token: it is dead."""
+    LOGIN_REQUIRED = "login_required"
+    """Nothing is left to renew with."""
+    MISCONFIGURED = "misconfigured"
+    """The server refuses the client or the request; nobody's sign-in was touched."""
+    STORE_FAILED = "store_failed"
+    """The store could not be read or written."""
+    SAVE_FAILED = "save_failed"
+    """A token is in memory alone; saving goes on."""
+    SAVED_LATE = "saved_late"
+    """That token is in the store now."""
+    NOT_DURABLE = "not_durable"
+    """A rotating refresh token is kept in memory alone, by default: a restart loses it."""
+
+
+_LEVELS = {
+    EventKind.RENEWED: logging.INFO,
+    EventKind.REPEATED: logging.WARNING,
+    EventKind.KEPT_AS_SPARE: logging.WARNING,
+    EventKind.OUTAGE_BEGAN: logging.WARNING,
+    EventKind.OUTAGE_ENDED: logging.INFO,
+    EventKind.REFUSED: logging.WARNING,
+    EventKind.LOGIN_REQUIRED: logging.WARNING,
+    EventKind.MISCONFIGURED: logging.ERROR,
+    EventKind.STORE_FAILED: logging.WARNING,
+    EventKind.SAVE_FAILED: logging.ERROR,
+    EventKind.SAVED_LATE: logging.INFO,
+    EventKind.NOT_DURABLE: logging.WARNING,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One thing that happened to the identity named *key*; no field holds a secret."""
+
+    kind: EventKind
+    key: str
+    detail: str = ""
+    """A sentence for people."""
+
+
+Listener = Callable[[Event], object]
+
+
+def tell(event: Event, listener: Listener | None) -> None:
+    """Log the event and hand it to the listener, whose own failure is logged and goes no further."""
+    logger.log(_LEVELS.get(event.kind, logging.DEBUG), "%s: %s. %s", event.key, event.kind.value, event.detail)
+    if listener is None:
+        return
+    try:
+        listener(event)
+    except Exception:
+        logger.exception("The listener for events failed; the renewal goes on.")

@@ -1,0 +1,56 @@
+"""For our tests and our users': a clock to move, a Bitbucket to talk to, and suites that prove a backend.
+
+Names load when they are first used, so that none of them brings pytest, aioresponses or aiohttp along for the others.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bitbucket_auth_async.testing.aioresponses import mock_token_endpoint
+    from bitbucket_auth_async.testing.clock import FakeClock
+    from bitbucket_auth_async.testing.fake import faults
+    from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket, SilentPageError
+    from bitbucket_auth_async.testing.mock import UnmockedHostError, mock_bitbucket
+    from bitbucket_auth_async.testing.options import basic_auth, opts, set_env_vars
+    from bitbucket_auth_async.testing.server import fake_bitbucket_app, serve, server_at
+
+__all__ = [
+    "FakeBitbucket",
+    "FakeClock",
+    "SilentPageError",
+    "UnmockedHostError",
+    "basic_auth",
+    "fake_bitbucket_app",
+    "faults",
+    "mock_bitbucket",
+    "mock_token_endpoint",
+    "opts",
+    "serve",
+    "server_at",
+    "set_env_vars",
+]
+
+_HOMES = {
+    "FakeBitbucket": "fake_bitbucket",
+    "FakeClock": "clock",
+    "SilentPageError": "fake_bitbucket",
+    "UnmockedHostError": "mock",
+    "basic_auth": "options",
+    "fake_bitbucket_app": "server",
+    "mock_bitbucket": "mock",
+    "mock_token_endpoint": "aioresponses",
+    "opts": "options",
+    "serve": "server",
+    "server_at": "server",
+    "set_env_vars": "options",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401  - a module's attributes are of any type
+    if name == "faults":
+        return import_module("bitbucket_auth_async.testing.fake.faults")
+    if name not in _HOMES:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,1 @@
+"""The parts of FakeBitbucket: values and pure functions, each for one surface of Bitbucket Cloud."""

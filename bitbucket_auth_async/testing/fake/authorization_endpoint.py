@@ -1,0 +1,147 @@
+"""The authorization endpoint: what a person is asked, and where the browser goes with the answer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlencode, urlsplit
+
+from bitbucket_auth_async.errors import BitbucketAuthError
+from bitbucket_auth_async.oauth2.servers import is_loopback
+from bitbucket_auth_async.testing.fake.answers import Refusal, page
+from bitbucket_auth_async.testing.fake.ledger import Code, Ledger
+from bitbucket_auth_async.testing.fake.parties import Person, RegisteredClient
+from bitbucket_auth_async.testing.fake.rules import Rules
+from bitbucket_auth_async.testing.fake.scopes import granted
+
+
+class SilentPageError(BitbucketAuthError):
+    """Bitbucket shows the person a page and sends nobody back, so a waiting program needs a time-out.
+
+    Attributes:
+        page: The page.
+    """
+
+    def __init__(self, text: str) -> None:
+        """Keep the page."""
+        super().__init__(text)
+        self.page = page("Bitbucket", text, status=400)
+
+
+class DeniedError(BitbucketAuthError):
+    """The request can't be granted, and the browser takes that answer back.
+
+    Attributes:
+        location: Where the browser goes.
+    """
+
+    def __init__(self, error: str, location: str) -> None:
+        """Keep the way back."""
+        super().__init__(error)
+        self.location = location
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """An authorization request that a person can be asked about."""
+
+    client: RegisteredClient
+    scope: frozenset[str]
+    response_type: str
+    redirect_uri: str | None
+    """None: it was left out."""
+    state: str | None
+    challenge: str | None
+
+    def back(self, fields: Mapping[str, str]) -> str:
+        """Return the address to which the browser takes *fields*, and `state` as it was sent."""
+        target = self.redirect_uri or self.client.callback or ""
+        query = urlencode({**fields, **({} if self.state is None else {"state": self.state})})
+        if self.response_type == "token":  # RFC 6749 section 4.2.2
+            return f"{target}#{query}"
+        return f"{target}{'&' if urlsplit(target).query else '?'}{query}"
+
+
+@dataclass(slots=True)
+class AuthorizationEndpoint:
+    """Asks persons for their consent."""
+
+    rules: Rules
+    ledger: Ledger
+    clients: dict[str, RegisteredClient]
+
+    def question(self, params: Mapping[str, str]) -> Question:
+        """Check a request before anybody is asked.
+
+        Raises:
+            SilentPageError: The client is unknown, or the redirect_uri is not its own.
+            DeniedError: The response type or the scope can't be granted.
+        """
+        client = self.clients.get(params.get("client_id", ""))
+        if client is None:
+            msg = "Invalid client_id. This integration is misconfigured. Contact the vendor for assistance."
+            raise SilentPageError(msg)
+        redirect_uri = params.get("redirect_uri")
+        if client.callback is None or (redirect_uri is not None and not _extends(redirect_uri, client.callback)):
+            msg = "Invalid redirect_uri. This integration is misconfigured. Contact the vendor for assistance."
+            raise SilentPageError(msg)
+        kind = params.get("response_type", "")
+        draft = Question(client, frozenset(), kind, redirect_uri, params.get("state"), params.get("code_challenge"))
+        if kind != "code" and not (kind == "token" and self.rules.legacy):
+            raise _denied(draft, "unsupported_response_type", f"The response type {kind!r} is not supported.")
+        if draft.challenge is not None and params.get("code_challenge_method", "plain") != "S256":
+            raise _denied(draft, "invalid_request", "code_challenge_method must be S256.")
+        try:
+            scope = granted(client, params.get("scope"))
+        except Refusal as refusal:
+            raise _denied(draft, refusal.error, refusal.description) from refusal
+        return Question(client, scope, kind, redirect_uri, draft.state, draft.challenge)
+
+    def agree(self, question: Question, person: Person) -> str:
+        """Return where the browser goes after *person* said yes."""
+        if question.response_type == "token":
+            return self._implicit(question, person)
+        code = Code(
+            client=question.client,
+            person=person,
+            scope=question.scope,
+            redirect_uri=question.redirect_uri,
+            challenge=question.challenge,
+            issued_at=self.ledger.wall(),
+        )
+        return question.back({"code": self.ledger.issue_code(code)})
+
+    def refuse(self, question: Question) -> str:
+        """Return where the browser goes after the person said no."""
+        return question.back({"error": "access_denied", "error_description": "The user denied access."})
+
+    def _implicit(self, question: Question, person: Person) -> str:
+        family = self.ledger.family(question.client, person, "implicit", question.scope)
+        access = self.ledger.issue_access(family, question.scope)
+        return question.back(
+            {
+                "access_token": access.text,
+                "scopes": " ".join(sorted(question.scope)),
+                "expires_in": f"{self.rules.lifetime:g}",
+                "token_type": "bearer",
+            }
+        )
+
+
+def _denied(question: Question, error: str, description: str) -> DeniedError:
+    return DeniedError(error, question.back({"error": error, "error_description": description}))
+
+
+def _extends(redirect_uri: str, callback: str) -> bool:
+    """Apply Bitbucket's prefix rule; a loopback callback without a port takes any port (RFC 8252 section 7.3)."""
+    try:
+        ours, theirs = urlsplit(callback), urlsplit(redirect_uri)
+        our_port, their_port = ours.port, theirs.port
+    except ValueError:
+        return False
+    any_port = our_port is None and ours.scheme == "http" and is_loopback(ours.hostname or "")
+    return (
+        (theirs.scheme, theirs.hostname, theirs.username) == (ours.scheme, ours.hostname, ours.username)
+        and (any_port or their_port == our_port)
+        and (theirs.path == ours.path or theirs.path.startswith(ours.path.rstrip("/") + "/"))
+        and (theirs.query.startswith(ours.query))
+        and not theirs.fragment
+    )

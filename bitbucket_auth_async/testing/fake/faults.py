@@ -1,0 +1,197 @@
+"""Faults on demand: what the network and Bitbucket's front end do to a request."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+from bitbucket_auth_async.oauth2.messages import Response
+from bitbucket_auth_async.testing.fake.answers import JSON, api_error, page
+from bitbucket_auth_async.testing.fake.books import Call
+
+_OK = Response(status=200, headers={"content-type": JSON}, body=b'{"access_token": "never issued"}')
+
+
+def _as_it_is(real: Response | None) -> Response:
+    return real or _OK
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """What happens to one request; made by the functions of this module."""
+
+    name: str
+    processed: bool = True
+    """The request takes effect, whatever the caller sees of it."""
+    change: Callable[[Response | None], Response] = field(default=_as_it_is, repr=False)
+    """Makes the answer out of the real one, which is None if the request was not processed."""
+    drops: bool = False
+    """No answer: the connection is closed."""
+    cut: bool = False
+    """Half an answer, then the connection is closed."""
+    connects: bool = True
+    """False: there is no connection in the first place."""
+    seconds: float = 0.0
+    """How long the answer is held back."""
+    held: bool = False
+    """The answer is held back until `Injection.release`."""
+    late: bool = False
+    """The request takes effect only once it is no longer held back."""
+
+
+def status(code: int, *, retry_after: float | str | None = None, body: bytes | None = None) -> Fault:
+    """Answer with this status instead: 429, 500, 503 and so on; the request takes no effect."""
+    headers = {} if retry_after is None else {"retry-after": f"{retry_after}"}
+
+    def change(_: Response | None) -> Response:
+        if body is not None:
+            return Response(status=code, headers={"content-type": JSON, **headers}, body=body)
+        text = "Rate limit for this resource has been exceeded." if code == 429 else "Something went wrong."  # noqa: PLR2004  - RFC 6585 section 4
+        return api_error(code, text, headers=headers)
+
+    return Fault(name=f"status {code}", processed=False, change=change)
+
+
+def latency(seconds: float, *, late: bool = False, then: Fault | None = None) -> Fault:
+    """Answer *seconds* later; with *late* the request also takes effect only then."""
+    return replace(then or _PLAIN, name=_named(f"latency {seconds:g} s", then), seconds=seconds, late=late)
+
+
+def hold(*, late: bool = False, then: Fault | None = None) -> Fault:
+    """Hold the answer back until `Injection.release`; with *late* the request also takes effect only then."""
+    return replace(then or _PLAIN, name=_named("hold", then), held=True, late=late)
+
+
+def reset(*, processed: bool) -> Fault:
+    """Close the connection without an answer, after or before the request took effect."""
+    return Fault(name=f"reset {'after' if processed else 'before'}", processed=processed, drops=True)
+
+
+def unreachable() -> Fault:
+    """Let there be no connection at all; behind a real port this is a reset before the request took effect."""
+    return Fault(name="unreachable", processed=False, drops=True, connects=False)
+
+
+def truncated(*, framed: bool = False) -> Fault:
+    """Send half of the answer, then close; with *framed* the half is a whole HTTP message."""
+    if not framed:
+        return Fault(name="truncated", cut=True)
+    return Fault(name="truncated JSON", change=lambda real: _half(real or _OK))
+
+
+def html(code: int = 200, *, processed: bool = False) -> Fault:
+    """Answer with a page for people where JSON was asked for."""
+    return Fault(
+        name="html",
+        processed=processed,
+        change=lambda _: page("Bitbucket", "We are having a moment.", status=code),
+    )
+
+
+def garbage(*, processed: bool = True) -> Fault:
+    """Answer 200 with bytes that are no JSON."""
+    return _body("garbage", b"\x00\xff\xfe{]garbage", processed=processed)
+
+
+def empty(*, processed: bool = True) -> Fault:
+    """Answer 200 with nothing."""
+    return _body("empty", b"", processed=processed)
+
+
+def gigantic(size: int = 8 * 1024 * 1024, *, processed: bool = True) -> Fault:
+    """Answer 200 with a JSON string of *size* bytes."""
+    return _body("gigantic", b'"' + b"x" * (size - 2) + b'"', processed=processed)
+
+
+def wrong_charset(charset: str = "utf-16") -> Fault:
+    """Send the real answer in one encoding and name another."""
+
+    def change(real: Response | None) -> Response:
+        real = real or _OK
+        headers = {**real.headers, "content-type": "application/json; charset=utf-8"}
+        return Response(status=real.status, headers=headers, body=real.body.decode().encode(charset))
+
+    return Fault(name=f"charset {charset}", change=change)
+
+
+def body(content: bytes, *, content_type: str = JSON, code: int = 200, processed: bool = True) -> Fault:
+    """Answer with exactly these bytes."""
+    return _body("body", content, content_type=content_type, code=code, processed=processed)
+
+
+class Injection:
+    """A fault in the queue of a fake: how often it has struck, and the way to release or remove it.
+
+    As a context manager it is removed, and what it holds is released, at the end of the block.
+    """
+
+    def __init__(self, fault: Fault, *, times: int | None, when: Callable[[Call], bool]) -> None:
+        """Strike the next *times* requests for which *when* is true; None: until removed."""
+        self.fault = fault
+        self.left = times
+        self.when = when
+        self.hits = 0
+        self.reached = asyncio.Event()
+        """Set when the fault has struck for the first time."""
+        self._released = False
+        self._gates: list[asyncio.Future[None]] = []
+
+    def strike(self, call: Call) -> bool:
+        """Tell whether this request is struck, and count it."""
+        if self.left == 0 or not self.when(call):
+            return False
+        if self.left is not None:
+            self.left -= 1
+        self.hits += 1
+        self.reached.set()
+        return True
+
+    def gate(self) -> asyncio.Future[None] | None:
+        """Return what a held request waits for; None: it need not."""
+        if not self.fault.held or self._released:
+            return None
+        gate = asyncio.get_running_loop().create_future()
+        self._gates.append(gate)
+        return gate
+
+    def release(self) -> None:
+        """Let all go on that are held back, now and later."""
+        self._released = True
+        gates, self._gates = self._gates, []
+        for gate in gates:
+            wake(gate)
+
+    def remove(self) -> None:
+        """Strike no more; what is held stays held until it is released."""
+        self.left = 0
+
+    def __enter__(self) -> Self:
+        """Return this injection."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove it and release what it holds."""
+        self.remove()
+        self.release()
+
+
+def wake(gate: asyncio.Future[None]) -> None:
+    """Let go on what waits for *gate*."""
+    if not gate.done():
+        gate.set_result(None)
+
+
+_PLAIN = Fault(name="none")
+
+
+def _named(name: str, then: Fault | None) -> str:
+    return name if then is None else f"{name}, then {then.name}"
+
+
+def _half(real: Response) -> Response:
+    return Response(status=real.status, headers=real.headers, body=real.body[: len(real.body) // 2])
+
+
+def _body(name: str, content: bytes, *, processed: bool, content_type: str = JSON, code: int = 200) -> Fault:
+    answer = Response(status=code, headers={"content-type": content_type}, body=content)
+    return Fault(name=name, processed=processed, change=lambda _: answer)

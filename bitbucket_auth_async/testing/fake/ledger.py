@@ -1,0 +1,136 @@
+"""Ledger: every code and token that the fake has issued, and whether it is still good."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from bitbucket_auth_async.testing.fake.parties import Person, RegisteredClient
+from bitbucket_auth_async.testing.fake.rules import Rules
+
+_SHORTEST = 32
+"""Characters of a token that can't be guessed, however short it is asked to be."""
+
+
+@dataclass(slots=True, kw_only=True)
+class AccessToken:
+    """One access token."""
+
+    text: str = field(repr=False)
+    family: "Family"
+    scope: frozenset[str]
+    expires_at: float
+    dead: bool = False
+    scope_header: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class RefreshToken:
+    """One refresh token; `generation` is its place in the family."""
+
+    text: str = field(repr=False)
+    family: "Family"
+    generation: int
+    issued_at: float
+    used_at: float | None = None
+    dead: bool = False
+    parent: "RefreshToken | None" = field(default=None, repr=False)
+
+
+@dataclass(slots=True, kw_only=True)
+class Family:
+    """One sign-in, and all tokens that came of it."""
+
+    number: int
+    client: RegisteredClient
+    person: Person | None
+    """None: the client speaks for itself."""
+    grant_type: str
+    scope: frozenset[str]
+    revoked: bool = False
+    access: list[AccessToken] = field(default_factory=list[AccessToken], repr=False)
+    refresh: list[RefreshToken] = field(default_factory=list[RefreshToken], repr=False)
+
+
+@dataclass(slots=True, kw_only=True)
+class Code:
+    """One authorization code, and the request that it answers."""
+
+    client: RegisteredClient
+    person: Person
+    scope: frozenset[str]
+    redirect_uri: str | None
+    """None: the authorization request had none."""
+    challenge: str | None
+    issued_at: float
+    used: Family | None = None
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What was issued; it decides nothing but whether a token is good."""
+
+    rules: Rules
+    wall: Callable[[], float]
+    seed: str
+    access: dict[str, AccessToken] = field(default_factory=dict[str, AccessToken], repr=False)
+    refresh: dict[str, RefreshToken] = field(default_factory=dict[str, RefreshToken], repr=False)
+    codes: dict[str, Code] = field(default_factory=dict[str, Code], repr=False)
+    families: list[Family] = field(default_factory=list[Family])
+
+    def family(self, client: RegisteredClient, person: Person | None, grant_type: str, scope: frozenset[str]) -> Family:
+        """Open a new sign-in."""
+        family = Family(number=len(self.families) + 1, client=client, person=person, grant_type=grant_type, scope=scope)
+        self.families.append(family)
+        return family
+
+    def issue_access(self, family: Family, scope: frozenset[str]) -> AccessToken:
+        """Issue an access token of this sign-in."""
+        token = AccessToken(
+            text=self._text("access", len(self.access)),
+            family=family,
+            scope=scope,
+            expires_at=self.wall() + self.rules.lifetime,
+            scope_header=", ".join(sorted(scope)),
+        )
+        self.access[token.text] = token
+        family.access.append(token)
+        return token
+
+    def issue_refresh(self, family: Family, parent: RefreshToken | None = None) -> RefreshToken:
+        """Issue a refresh token of this sign-in, as the successor of *parent*."""
+        token = RefreshToken(
+            text=self._text("refresh", len(self.refresh)),
+            family=family,
+            generation=1 if parent is None else parent.generation + 1,
+            issued_at=self.wall(),
+            parent=parent,
+        )
+        self.refresh[token.text] = token
+        family.refresh.append(token)
+        return token
+
+    def issue_code(self, code: Code) -> str:
+        """Keep a code and return its text."""
+        text = self._name("code", len(self.codes), 32)
+        self.codes[text] = code
+        return text
+
+    def is_live(self, token: AccessToken) -> bool:
+        """Tell whether the API takes this access token now."""
+        return not token.dead and not token.family.revoked and self.wall() < token.expires_at
+
+    def is_spendable(self, token: RefreshToken) -> bool:
+        """Tell whether the token endpoint would take this refresh token now."""
+        if token.dead or token.family.revoked:
+            return False
+        if token.used_at is not None and self.rules.rotates:
+            return self.wall() < token.used_at + self.rules.reuse_grace
+        return self.wall() < token.issued_at + self.rules.refresh_lifetime
+
+    def _text(self, kind: str, number: int) -> str:
+        return self._name(kind, number, self.rules.token_length)
+
+    def _name(self, kind: str, number: int, length: int) -> str:
+        start = f"fake-{kind}-{number + 1}."
+        rest = max(length - len(start), _SHORTEST)
+        return start + hashlib.shake_256(f"{self.seed}{start}".encode()).hexdigest(rest // 2 + 1)[:rest]

@@ -1,0 +1,177 @@
+"""The part of the REST API that the fake has: who am I, my addresses, and repositories by the page."""
+
+import math
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from bitbucket_auth_async.oauth2.messages import Response
+from bitbucket_auth_async.testing.fake.answers import api_answer, api_error
+from bitbucket_auth_async.testing.fake.ledger import AccessToken, Ledger
+from bitbucket_auth_async.testing.fake.parties import Person, RegisteredClient
+from bitbucket_auth_async.testing.fake.rules import Rules
+from bitbucket_auth_async.testing.fake.scopes import with_implied
+
+_LONGEST_PAGE = 100
+_GONE = frozenset(
+    {"/2.0/workspaces", "/2.0/repositories", "/2.0/user/permissions/workspaces", "/2.0/user/permissions/repositories"}
+)
+
+
+@dataclass(slots=True)
+class RestApi:
+    """Answers requests to api.bitbucket.org."""
+
+    rules: Rules
+    ledger: Ledger
+    repositories: int = 25
+    """How many repositories each workspace has."""
+    base_url: str = "https://api.bitbucket.org"
+    """Where `next` links lead."""
+
+    def answer(self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str]) -> Response:
+        """Answer one request; header names are in lower case."""
+        authorization = headers.get("authorization", "")
+        token = self.ledger.access.get(authorization[7:]) if authorization.startswith("Bearer ") else None
+        if token is None or not self.ledger.is_live(token):
+            return self._unauthorized(token)
+        if path == "/2.0/user":
+            need = "account"
+        elif path == "/2.0/user/emails":
+            need = "email"
+        elif path == "/2.0/user/workspaces":
+            need = "account"
+        elif path in _GONE:
+            return _gone()
+        elif path.startswith("/2.0/repositories/"):
+            need = "repository"
+        else:
+            return api_error(404, "Resource not found")
+        more = {"x-oauth-scopes": token.scope_header, "x-accepted-oauth-scopes": need}
+        if need not in token.scope and need not in with_implied(token.scope):
+            detail = {"required": [need], "granted": sorted(token.scope)}
+            text = "Your credentials lack one or more required privilege scopes."
+            return api_error(403, text, headers=more, detail=detail)
+        if method not in {"GET", "HEAD"}:
+            return api_error(405, "Method not allowed", headers=more)
+        return self._resource(token, path, query, more)
+
+    def _unauthorized(self, token: AccessToken | None) -> Response:
+        headers = {"www-authenticate": 'Bearer realm="Bitbucket.org HTTP"'}
+        if token is None or token.family.revoked or self.ledger.wall() < token.expires_at:
+            return api_error(401, "Token is invalid, expired, or not supported for this endpoint.", headers=headers)
+        who = "Access" if self.rules.legacy else "OAuth2 access"
+        text = f"{who} token expired. Use your refresh token to obtain a new access token."
+        return api_error(401, text, headers=headers)
+
+    def _resource(self, token: AccessToken, path: str, query: Mapping[str, str], more: Mapping[str, str]) -> Response:
+        person, client = token.family.person, token.family.client
+        if path == "/2.0/user":
+            return api_answer(_principal(person, client), headers=more)
+        if path == "/2.0/user/emails":
+            return self._page(path, query, _emails(person), more)
+        if path == "/2.0/user/workspaces":
+            return self._page(path, query, [_workspace(client.workspace)], more)
+        workspace, _, slug = path.removeprefix("/2.0/repositories/").strip("/").partition("/")
+        if slug:
+            known = {f"{workspace}-{number}": number for number in range(1, self.repositories + 1)}
+            if slug not in known:
+                return api_error(404, f"Repository {workspace}/{slug} not found", headers=more)
+            return api_answer(_repository(workspace, known[slug]), headers=more)
+        return self._page(path, query, _Repositories(workspace, self.repositories), more)
+
+    def _page(self, path: str, query: Mapping[str, str], rows: Any, more: Mapping[str, str]) -> Response:  # noqa: ANN401  - anything that has a length and can be sliced
+        try:
+            length, number = int(query.get("pagelen", "10")), int(query.get("page", "1"))
+        except ValueError:
+            return api_error(400, "Invalid page", headers=more)
+        size = len(rows)
+        last = max(math.ceil(size / length), 1) if length > 0 else 0
+        if not 1 <= length <= _LONGEST_PAGE or not 1 <= number <= last:
+            return api_error(400, "Invalid page", headers=more)
+        answer = {
+            "pagelen": length,
+            "size": size,
+            "page": number,
+            "values": rows[(number - 1) * length : number * length],
+        }
+        for name, other in (("next", number + 1), ("previous", number - 1)):
+            if 1 <= other <= last:
+                answer[name] = f"{self.base_url}{quote(path)}?{urlencode({**query, 'page': other})}"
+        return api_answer(answer, headers=more)
+
+
+@dataclass(frozen=True, slots=True)
+class _Repositories:
+    """Made-up repositories, made when a page shows them."""
+
+    workspace: str
+    count: int
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, part: slice) -> list[dict[str, Any]]:
+        return [_repository(self.workspace, number + 1) for number in range(self.count)[part]]
+
+
+def _uuid(*names: object) -> str:
+    return "{" + str(uuid.uuid5(uuid.NAMESPACE_URL, "/".join(map(str, names)))) + "}"
+
+
+def _repository(workspace: str, number: int) -> dict[str, Any]:
+    slug = f"{workspace}-{number}"
+    return {
+        "type": "repository",
+        "uuid": _uuid("repository", workspace, number),
+        "full_name": f"{workspace}/{slug}",
+        "name": slug,
+        "slug": slug,
+        "scm": "git",
+        "is_private": number % 2 == 0,
+        "workspace": _workspace(workspace),
+    }
+
+
+def _workspace(slug: str) -> dict[str, Any]:
+    return {"type": "workspace", "uuid": _uuid("workspace", slug), "slug": slug, "name": slug.title()}
+
+
+def _principal(person: Person | None, client: RegisteredClient) -> dict[str, Any]:
+    if person is None:
+        # Since 2026-05-04 the token of client_credentials is nobody's but the client's own.
+        key = client.client_id
+        return {
+            "type": "app_user",
+            "uuid": _uuid("app", key),
+            "account_id": _uuid("app-account", key),
+            "account_status": "active",
+            "kind": "app",
+            "display_name": key,
+        }
+    return {
+        "type": "user",
+        "uuid": _uuid("user", person.username),
+        "account_id": _uuid("account", person.username),
+        "account_status": "active",
+        "username": person.username,
+        "nickname": person.username,
+        "display_name": person.display_name,
+    }
+
+
+def _emails(person: Person | None) -> list[dict[str, Any]]:
+    addresses = () if person is None else person.emails
+    return [
+        {"type": "email", "email": address, "is_primary": place == 0, "is_confirmed": True}
+        for place, address in enumerate(addresses)
+    ]
+
+
+def _gone() -> Response:
+    message = "CHANGE-2770 - Functionality has been deprecated"
+    url = "https://developer.atlassian.com/cloud/bitbucket/changelog/#CHANGE-2770"
+    detail = "This endpoint has been removed; ask for one workspace instead."
+    return api_error(410, message, detail=detail, data={"announcement_url": url})

@@ -1,0 +1,269 @@
+"""FakeBitbucket: Bitbucket Cloud as a state machine without a network, and itself a Transport."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from urllib.parse import parse_qsl, urlsplit
+
+from bitbucket_auth_async.errors import TransportError
+from bitbucket_auth_async.oauth2.clients import Client
+from bitbucket_auth_async.oauth2.messages import Request, Response
+from bitbucket_auth_async.oauth2.tokens import Token, fingerprint
+from bitbucket_auth_async.protocols import Clock, Timer
+from bitbucket_auth_async.testing.fake.authorization_endpoint import AuthorizationEndpoint, DeniedError, SilentPageError
+from bitbucket_auth_async.testing.fake.books import Books, Call, Entry
+from bitbucket_auth_async.testing.fake.faults import Fault, Injection
+from bitbucket_auth_async.testing.fake.ledger import Family, Ledger
+from bitbucket_auth_async.testing.fake.parties import Person
+from bitbucket_auth_async.testing.fake.registry import Registry
+from bitbucket_auth_async.testing.fake.rest import RestApi
+from bitbucket_auth_async.testing.fake.rules import Rules
+from bitbucket_auth_async.testing.fake.strike import CallLater, DroppedError, strike
+from bitbucket_auth_async.testing.fake.token_endpoint import TokenEndpoint, read
+
+__all__ = ["DroppedError", "FakeBitbucket", "SilentPageError"]
+
+_LONGEST_ANSWER = 1024 * 1024
+_SCOPE = frozenset({"account", "email", "repository"})
+
+
+class FakeBitbucket(Registry):
+    """An authorization server and its API that live in memory.
+
+    It behaves as Bitbucket Cloud does late in 2026; each rule can be changed at any time in `rules`. One client and one
+    person are registered from the start: `client` and `person`.
+    """
+
+    def __init__(  # noqa: PLR0913  - each is a switch of its own, and goes by its name
+        self,
+        clock: Clock | Callable[[], float] = time.time,
+        *,
+        legacy: bool = False,
+        strict: bool = False,
+        revoke_access_on_refresh: bool = False,
+        lifetime: float | None = None,
+        token_length: int | None = None,
+        seed: str | None = None,
+    ) -> None:
+        """Open an empty Bitbucket.
+
+        Args:
+            clock: Where time comes from: a Clock, or a callable for the wall clock alone.
+            legacy: Behave as before May 2026 (`scopes`, 7200 s, no rotation, implicit and password grants).
+            strict: A refresh token that is used twice takes its whole sign-in with it.
+            revoke_access_on_refresh: An access token dies as its sign-in is refreshed.
+            lifetime: Seconds for which an access token is good.
+            token_length: Characters in a token.
+            seed: Makes the texts of tokens the same in each run.
+        """
+        super().__init__()
+        rules = Rules.of(legacy=legacy, strict=strict)
+        rules.revoke_access_on_refresh = revoke_access_on_refresh
+        rules.lifetime = rules.lifetime if lifetime is None else lifetime
+        rules.token_length = rules.token_length if token_length is None else token_length
+        self.rules = rules
+        self.books = Books()
+        self._wall = clock if callable(clock) else clock.wall
+        self._call_later: CallLater = _loop_call_later if callable(clock) else clock.call_later
+        self._injections: list[Injection] = []
+        seed = secrets.token_hex(8) if seed is None else seed
+        self._ledger = Ledger(rules, self._wall, seed)
+        self.rest = RestApi(rules, self._ledger)
+        self._tokens = TokenEndpoint(rules, self._ledger, self.books, self)
+        self.authorization = AuthorizationEndpoint(rules, self._ledger, self.clients)
+
+    # What persons and programs do.
+
+    def authorize(self, request: str | Mapping[str, str], person: Person | None = None, *, consent: bool = True) -> str:
+        """Return where the browser goes after *person* has answered an authorization request, a URL or its parameters.
+
+        Raises:
+            SilentPageError: The person sees a page, and the browser goes nowhere.
+        """
+        params = dict(parse_qsl(urlsplit(request).query)) if isinstance(request, str) else request
+        try:
+            question = self.authorization.question(params)
+        except DeniedError as denied:
+            return denied.location
+        if not consent:
+            return self.authorization.refuse(question)
+        return self.authorization.agree(question, person or self.person)
+
+    def sign_in(
+        self, person: Person | None = None, client: Client | None = None, *, scope: Iterable[str] | None = None
+    ) -> Token:
+        """Return the token that a person's sign-in to a client ends with, without the steps between."""
+        registered = self.registration(client)
+        wanted = registered.scope if scope is None else frozenset(scope)
+        family = self._ledger.family(registered, person or self.person, "authorization_code", wanted)
+        access = self._ledger.issue_access(family, wanted)
+        now = self._wall()
+        return Token(
+            access_token=access.text,
+            refresh_token=self._ledger.issue_refresh(family).text,
+            issued_at=now,
+            expires_at=now + self.rules.lifetime,
+            scope=wanted,
+        )
+
+    def token(self, request: Request) -> Response:
+        """Answer a token request at once, without faults."""
+        asked = read(request)
+        return self._tokens.answer(asked, self.books.open(asked.call, self._wall()))
+
+    def api(
+        self, method: str, path: str, query: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
+    ) -> Response:
+        """Answer a request to the REST API at once, without faults; *path* begins with `/2.0/`."""
+        lowered = {name.lower(): value for name, value in (headers or {}).items()}
+        return self.rest.answer(method, path, query or {}, lowered)
+
+    # The Transport.
+
+    async def send(self, request: Request, /, *, timeout: float) -> Response:  # noqa: ASYNC109  - the port has it
+        """Answer a token request as a Transport does, faults included.
+
+        Raises:
+            TransportError: A fault leaves no whole answer, or holds it back for longer than *limit* seconds.
+        """
+        await asyncio.sleep(0)
+        try:
+            response = await self.answer_token_request(request, limit=timeout)
+        except DroppedError as dropped:
+            msg = f"The fake closed the connection: {dropped.fault.name}."
+            raise TransportError(msg, sent=dropped.fault.connects) from None
+        await asyncio.sleep(0)
+        if len(response.body) > _LONGEST_ANSWER:
+            msg = "The answer is longer than 1 MiB."
+            raise TransportError(msg, sent=True)
+        return response
+
+    async def aclose(self) -> None:
+        """Do nothing: the fake lives on, so that a program can be started again beside it."""
+
+    async def answer_token_request(self, request: Request, *, limit: float | None = None) -> Response:
+        """Answer a token request with the faults that are due.
+
+        Raises:
+            DroppedError: A fault closes the connection.
+            TransportError: The answer is held back for longer than *limit* seconds.
+        """
+        asked = read(request)
+        call = asked.call
+        entry = self.books.open(call, self._wall())
+        return await self._strike(call, partial(self._tokens.answer, asked, entry), entry=entry, limit=limit)
+
+    async def answer_api_request(
+        self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str]
+    ) -> Response:
+        """Answer a request to the REST API with the faults that are due; header names are in lower case.
+
+        Raises:
+            DroppedError: A fault closes the connection.
+        """
+        if not self._injections:
+            return self.rest.answer(method, path, query, headers)
+        return await self._strike(Call("api", method, path), partial(self.rest.answer, method, path, query, headers))
+
+    # Faults.
+
+    def inject(
+        self,
+        fault: Fault,
+        *,
+        times: int | None = 1,
+        at: str = "token",
+        when: Callable[[Call], bool] | None = None,
+    ) -> Injection:
+        """Let *fault* strike the next *times* requests at the token endpoint, or at the `api`.
+
+        Args:
+            fault: From `testing.fake.faults`.
+            times: How many requests; None: all, until it is removed.
+            at: `token` or `api`.
+            when: Strikes only the calls for which this is true.
+        """
+        injection = Injection(fault, times=times, when=lambda call: call.at == at and (when is None or when(call)))
+        self._injections.append(injection)
+        return injection
+
+    def mend(self) -> None:
+        """Remove all faults, and release what they hold."""
+        injections, self._injections = self._injections, []
+        for injection in injections:
+            injection.remove()
+            injection.release()
+
+    async def _strike(
+        self, call: Call, work: Callable[[], Response], *, entry: Entry | None = None, limit: float | None = None
+    ) -> Response:
+        injection = next((each for each in self._injections if each.strike(call)), None)
+        if injection is None:
+            return work()
+        if entry is not None:
+            entry.fault = injection.fault.name
+        self._injections = [each for each in self._injections if each.left != 0]
+        return await strike(injection, work, self._call_later, limit)
+
+    # What befalls tokens.
+
+    def expire_access_tokens(self, *, as_expired: bool = True) -> None:
+        """Let all access tokens die at once at the API, which calls them expired, or else invalid."""
+        now = self._wall()
+        for token in self._ledger.access.values():
+            token.dead = True
+            if as_expired:
+                token.expires_at = min(token.expires_at, now)
+
+    def kill_refresh_token(self, refresh_token: str) -> None:
+        """Let one refresh token die; the access tokens of its sign-in live on."""
+        self._ledger.refresh[refresh_token].dead = True
+
+    def revoke(self, person: Person | None = None, client: Client | None = None) -> None:
+        """Do what a person does under "App authorizations": end all sign-ins to a client."""
+        registered = self.registration(client)
+        for family in self._ledger.families:
+            if family.client is registered and family.person is (person or self.person):
+                family.revoked = True
+
+    # What tests ask.
+
+    @property
+    def log(self) -> list[Entry]:
+        """All token requests, in the order of their coming."""
+        return self.books.log
+
+    @property
+    def token_requests(self) -> int:
+        """How many token requests have come, those that met a fault included."""
+        return len(self.books.log)
+
+    def spends(self, refresh_token: str) -> int:
+        """How often this refresh token was presented to the token endpoint and reached it."""
+        return self.books.spends[fingerprint(refresh_token)]
+
+    @property
+    def second_spends(self) -> list[Entry]:
+        """The requests that presented a rotating refresh token that had been used before."""
+        return [entry for entry in self.books.log if entry.again]
+
+    @property
+    def families(self) -> list[Family]:
+        """All sign-ins, each with its tokens."""
+        return self._ledger.families
+
+    def is_live(self, access_token: str) -> bool:
+        """Tell whether the API takes this access token now."""
+        token = self._ledger.access.get(access_token)
+        return token is not None and self._ledger.is_live(token)
+
+    def is_spendable(self, refresh_token: str) -> bool:
+        """Tell whether the token endpoint would take this refresh token now."""
+        token = self._ledger.refresh.get(refresh_token)
+        return token is not None and self._ledger.is_spendable(token)
+
+
+def _loop_call_later(delay: float, callback: Callable[[], object]) -> Timer:
+    return asyncio.get_running_loop().call_later(delay, callback)

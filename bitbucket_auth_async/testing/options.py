@@ -1,0 +1,74 @@
+"""What tests of a program with a Bitbucket client need beside a Bitbucket: its environment, headers and options."""
+
+import os
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from types import MappingProxyType
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+from bitbucket_auth_async.oauth2.clients import Client
+from bitbucket_auth_async.testing.fake.registry import CLIENT_ID, CLIENT_SECRET
+
+_NAMES = ("BITBUCKET_CLIENT_ID", "BITBUCKET_CLIENT_SECRET")
+_OLD_NAMES = ("bitbucketKey", "bitbucketSecret")
+
+
+@contextmanager
+def set_env_vars(
+    client_id: str = CLIENT_ID, client_secret: str = CLIENT_SECRET, *, old_names: bool = False
+) -> Generator[Mapping[str, str]]:
+    """Set the environment variables that name a client, and no other of them, until the block ends.
+
+    Args:
+        client_id: What Bitbucket calls the key.
+        client_secret: What Bitbucket calls the secret.
+        old_names: Use those of the npm package, `bitbucketKey` and `bitbucketSecret`.
+    """
+    variables: dict[str, str] = dict(zip(_OLD_NAMES if old_names else _NAMES, (client_id, client_secret), strict=True))
+    with patch.dict(os.environ, variables):
+        for name in (*_NAMES, *_OLD_NAMES, *(f"{name}_FILE" for name in _NAMES)):
+            if name not in variables:
+                os.environ.pop(name, None)  # patch.dict brings it back
+        yield MappingProxyType(variables)
+
+
+def basic_auth(client_id: str = CLIENT_ID, client_secret: str = CLIENT_SECRET) -> str:
+    """Return the Authorization header with which a client proves who it is (RFC 6749 section 2.3.1)."""
+    headers, _ = Client(client_id, client_secret).proof("", now=0.0)
+    return headers["Authorization"]
+
+
+class Options(NamedTuple):
+    """Sets of options for `get_access_token`: good ones, and those with one thing missing or wrong."""
+
+    valid: Mapping[str, Any]
+    """They fit the client that every FakeBitbucket knows."""
+    missing: Mapping[str, Mapping[str, Any]]
+    """By the name of the option that is missing."""
+    invalid: Mapping[str, Mapping[str, Any]]
+    """By the name of the option that has a wrong type."""
+
+
+_VALID: Mapping[str, Any] = MappingProxyType(
+    {"app_name": "fake-app", "consumer_key": CLIENT_ID, "consumer_secret": CLIENT_SECRET}
+)
+_WRONG: Mapping[str, Any] = MappingProxyType(
+    {
+        "app_name": 42,
+        "consumer_key": 42,
+        "consumer_secret": b"bytes",
+        "refresh_token": 42,
+        "config_path": 42,
+        "domain": 42,
+    }
+)
+
+opts = Options(
+    valid=_VALID,
+    missing=MappingProxyType(
+        {name: MappingProxyType({other: _VALID[other] for other in _VALID if other != name}) for name in _VALID}
+    ),
+    invalid=MappingProxyType({name: MappingProxyType({**_VALID, name: wrong}) for name, wrong in _WRONG.items()}),
+)
+"""`opts.valid`, `opts.missing["consumer_key"]`, `opts.invalid["consumer_key"]`."""

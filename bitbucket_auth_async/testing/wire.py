@@ -1,0 +1,160 @@
+"""A local port whose every byte a test decides: what the contracts of transports and bearers talk to."""
+
+import asyncio
+import socket
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from ssl import SSLContext
+from types import MappingProxyType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """A request as it arrived."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    """Header names in lower case."""
+    body: bytes
+
+
+@dataclass(slots=True)
+class Wire:
+    """A server on a loopback port; it answers as its script says, and remembers what arrived."""
+
+    origin: str
+    received: list[Received] = field(default_factory=list[Received])
+    closed_by_client: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the other side has closed a connection."""
+    connections: int = 0
+    """How many have been opened so far."""
+
+    def authorizations(self) -> list[str | None]:
+        """Return the Authorization header of each request, in order."""
+        return [request.headers.get("authorization") for request in self.received]
+
+
+Script = Callable[[Received, asyncio.StreamWriter], Awaitable[None]]
+"""Writes the answer to one request; a closed writer ends the connection."""
+
+
+def answer(
+    status: int = 200, body: bytes = b"", headers: Mapping[str, str] = MappingProxyType({}), *, head: bool = False
+) -> bytes:
+    """Return a whole HTTP answer; with *head* only what precedes the body."""
+    lines = [f"HTTP/1.1 {status} Whatever"]
+    lines += [f"{name}: {value}" for name, value in {"Content-Length": str(len(body)), **headers}.items()]
+    start = ("\r\n".join(lines) + "\r\n\r\n").encode()
+    return start if head else start + body
+
+
+def always(data: bytes) -> Script:
+    """Return a script that answers every request with the same bytes."""
+
+    async def script(_: Received, writer: asyncio.StreamWriter) -> None:
+        writer.write(data)
+        await writer.drain()
+
+    return script
+
+
+def refuses(*refused: str, status: int = 401) -> Script:
+    """Return a script that refuses these tokens, and answers the others with the body that came."""
+
+    async def script(request: Received, writer: asyncio.StreamWriter) -> None:
+        bad = request.headers.get("authorization") in {f"Bearer {token}" for token in refused}
+        writer.write(answer(status, b"who are you?") if bad else answer(200, request.body))
+
+    return script
+
+
+def redirects(to: str, status: int = 307) -> Script:
+    """Return a script that redirects every request."""
+    return always(answer(status, headers={"Location": to}))
+
+
+def cut_off(data: bytes) -> Script:
+    """Return a script that sends these bytes and then closes the connection."""
+
+    async def script(_: Received, writer: asyncio.StreamWriter) -> None:
+        writer.write(data)
+        await writer.drain()
+        writer.close()
+
+    return script
+
+
+@asynccontextmanager
+async def wire(
+    script: Script, *, ssl: SSLContext | None = None, host: str = "127.0.0.1", greeting: bytes = b""
+) -> AsyncGenerator[Wire]:
+    """Open a port that answers by *script*; with *ssl* over TLS, with *greeting* before anything was asked."""
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            tasks.add(task)
+        here.connections += 1
+        writer.write(greeting)
+        try:
+            while (request := await _request(reader, writer)) is not None:
+                here.received.append(request)
+                await script(request, writer)
+                if writer.is_closing():
+                    return
+            here.closed_by_client.set()
+        except ConnectionError:
+            here.closed_by_client.set()
+        finally:
+            writer.transport.abort()
+
+    server = await asyncio.start_server(serve, host, 0, ssl=ssl)
+    port = server.sockets[0].getsockname()[1]
+    here = Wire(f"{'https' if ssl else 'http'}://{host}:{port}")
+    try:
+        yield here
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await server.wait_closed()
+
+
+def nobody() -> str:
+    """Return an origin at which nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+async def _request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Received | None:
+    """Read one request; None at the end of the connection."""
+    try:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    except asyncio.IncompleteReadError:
+        return None
+    line, *fields = head.split("\r\n")
+    method, target, _ = line.split(" ", 2)
+    pairs = (text.partition(":") for text in fields if text)
+    headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
+    if headers.get("expect", "").lower() == "100-continue":
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    if headers.get("transfer-encoding", "").lower() == "chunked":
+        body = await _chunks(reader)
+    else:
+        body = await reader.readexactly(int(headers.get("content-length", "0")))
+    return Received(method=method, target=target, headers=headers, body=body)
+
+
+async def _chunks(reader: asyncio.StreamReader) -> bytes:
+    body = bytearray()
+    while size := int(await reader.readline(), 16):
+        body += await reader.readexactly(size)
+        await reader.readexactly(2)
+    with suppress(asyncio.IncompleteReadError):
+        await reader.readuntil(b"\r\n")
+    return bytes(body)

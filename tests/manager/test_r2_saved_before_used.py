@@ -1,0 +1,126 @@
+"""R2: a renewed token reaches a caller only after the store holds it, and none that was received is dropped."""
+
+import asyncio
+
+import pytest
+
+from bitbucket_auth_async.errors import LoginRequiredError, StoreError
+from bitbucket_auth_async.oauth2.grants import AuthorizationCode, ClientCredentials
+from bitbucket_auth_async.telemetry.events import EventKind
+from tests.world import World
+
+
+async def test_r2_a_renewed_token_is_stored_before_any_caller_has_it(world: World) -> None:
+    manager = world.manager()
+    await manager.adopt(world.fake.sign_in())
+    await world.expire()
+    store = world.stores[manager]
+    world.line.then = store.close_gate
+    caller = asyncio.create_task(manager.get_token())
+    await store.waiting.wait()
+    await world.clock.settle()
+    assert world.fake.token_requests == 1
+    assert not caller.done()
+    store.open_gate()
+    assert (await caller) == await world.token()
+
+
+async def test_r2_no_refresh_token_is_spent_unless_the_claim_could_be_written(world: World) -> None:
+    manager = world.manager()
+    await manager.adopt(world.fake.sign_in())
+    await world.expire()
+    world.stores[manager].down = True
+    with pytest.raises(StoreError) as caught:
+        await manager.get_token()
+    assert caught.value.retryable
+    assert world.fake.token_requests == 0
+    world.stores[manager].down = False
+    await world.clock.advance(2)
+    assert world.fake.is_live((await manager.get_token()).access_token)
+
+
+async def test_r2_a_claim_whose_confirmation_was_lost_is_not_spent_and_is_taken_again_without_a_second_spend(
+    world: World,
+) -> None:
+    manager = world.manager()
+    await manager.adopt(world.fake.sign_in())
+    await world.expire()
+    world.stores[manager].swaps_to_lose = 1
+    with pytest.raises(StoreError):
+        await manager.get_token()
+    assert world.fake.token_requests == 0
+    await world.clock.advance(2)
+    await manager.get_token()
+    assert world.fake.token_requests == 1
+    assert EventKind.REPEATED not in world.kinds()
+
+
+async def test_r2_a_token_that_could_not_be_saved_is_handed_out_and_saved_when_the_store_is_back(world: World) -> None:
+    manager = world.manager()
+    await manager.adopt(world.fake.sign_in())
+    await world.expire()
+    store = world.stores[manager]
+    world.line.then = lambda: setattr(store, "down", True)
+    token = await manager.get_token()
+    assert world.fake.is_live(token.access_token)
+    assert await world.token() != token
+    assert EventKind.SAVE_FAILED in world.kinds()
+    await world.clock.advance(30)
+    assert (await manager.get_token()) == token
+    store.down = False
+    await world.clock.advance(61)
+    assert await world.token() == token
+    assert (await world.record()).claim is None
+    assert EventKind.SAVED_LATE in world.kinds()
+    assert world.fake.token_requests == 1
+
+
+async def test_r2_a_save_whose_confirmation_was_lost_is_recognised(world: World) -> None:
+    manager = world.manager()
+    await manager.adopt(world.fake.sign_in())
+    await world.expire()
+    store = world.stores[manager]
+    world.line.then = lambda: setattr(store, "swaps_to_lose", 1)
+    token = await manager.get_token()
+    await world.clock.advance(5)
+    record = await world.record()
+    assert record.token == token
+    assert record.spares == ()
+
+
+async def test_r2_an_unsaved_token_is_saved_by_closing(world: World) -> None:
+    manager = world.manager()
+    await manager.adopt(world.fake.sign_in())
+    await world.expire()
+    store = world.stores[manager]
+    world.line.then = lambda: setattr(store, "down", True)
+    token = await manager.get_token()
+    store.down = False
+    await manager.aclose()
+    assert await world.token() == token
+
+
+async def test_r2_a_code_is_not_spent_while_the_store_is_down(world: World) -> None:
+    manager = world.manager()
+    world.stores[manager].down = True
+    with pytest.raises(StoreError):
+        await manager.exchange(AuthorizationCode("code"))
+    assert world.fake.token_requests == 0
+
+
+async def test_r2_a_replayable_grant_renews_while_the_store_is_down(world: World) -> None:
+    manager = world.manager(grant=ClientCredentials())
+    world.stores[manager].down = True
+    token = await manager.get_token()
+    assert world.fake.is_live(token.access_token)
+    await world.expire()
+    assert world.fake.is_live((await manager.get_token()).access_token)
+    world.stores[manager].down = False
+    await world.clock.advance(61)
+    assert await world.token() == await manager.get_token()
+
+
+async def test_r2_without_a_refresh_token_nothing_can_be_renewed_and_the_error_says_so(world: World) -> None:
+    manager = world.manager()
+    with pytest.raises(LoginRequiredError, match="Nobody has signed in"):
+        await manager.get_token()

@@ -1,0 +1,134 @@
+"""R4: a caller who leaves never interrupts a renewal; closing waits for it, with a bound."""
+
+import asyncio
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from bitbucket_auth_async.errors import ConfigurationError, DeadlineError
+from bitbucket_auth_async.oauth2.grants import AuthorizationCode
+from bitbucket_auth_async.renewal import Timing
+from bitbucket_auth_async.telemetry.events import EventKind
+from bitbucket_auth_async.testing.fake import faults
+from tests.world import World
+
+
+async def test_r4_a_cancelled_caller_does_not_lose_the_rotated_refresh_token(world: World) -> None:
+    manager = world.manager()
+    old = await manager.adopt(world.fake.sign_in())
+    await world.expire()
+    with world.fake.inject(faults.hold()) as held:
+        caller = asyncio.create_task(manager.get_token())
+        await held.reached.wait()
+        caller.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await caller
+    await world.clock.settle()
+    token = await world.token()
+    assert token is not None
+    assert token.refresh_token != old.refresh_token
+    assert (await manager.get_token()) == token
+    assert world.fake.token_requests == 1
+
+
+async def test_r4_one_of_many_waiters_may_leave_and_the_others_get_the_token(world: World) -> None:
+    manager = world.manager()
+    await manager.adopt(world.fake.sign_in())
+    await world.expire()
+    with world.fake.inject(faults.hold()) as held:
+        callers = [asyncio.create_task(manager.get_token()) for _ in range(10)]
+        await held.reached.wait()
+        for caller in callers[::2]:
+            caller.cancel()
+        await world.clock.settle()
+    tokens = await asyncio.gather(*callers[1::2])
+    assert {token.access_token for token in tokens} == {(await world.token()).access_token}
+
+
+async def test_r4_a_caller_with_a_deadline_gets_a_retryable_error_and_the_renewal_goes_on(world: World) -> None:
+    manager = world.manager(timing=Timing(deadline=5))
+    await manager.adopt(world.fake.sign_in())
+    await world.expire()
+    with world.fake.inject(faults.hold()) as held:
+        caller = asyncio.create_task(manager.get_token())
+        await held.reached.wait()
+        await world.clock.advance(5)
+        with pytest.raises(DeadlineError) as caught:
+            await caller
+        assert caught.value.retryable
+    await world.clock.settle()
+    assert world.fake.is_live((await manager.get_token()).access_token)
+    assert world.fake.token_requests == 1
+
+
+async def test_r4_a_cancelled_exchange_still_keeps_the_token_that_the_code_bought(world: World) -> None:
+    manager = world.manager()
+    code = _code(world)
+    with world.fake.inject(faults.hold()) as held:
+        caller = asyncio.create_task(manager.exchange(code))
+        await held.reached.wait()
+        caller.cancel()
+        await world.clock.settle()
+    await world.clock.settle()
+    assert world.fake.is_live((await manager.get_token()).access_token)
+
+
+async def test_r4_closing_waits_for_the_renewal(world: World) -> None:
+    manager = world.manager()
+    await manager.adopt(world.fake.sign_in())
+    await world.expire()
+    with world.fake.inject(faults.hold()) as held:
+        caller = asyncio.create_task(manager.get_token())
+        await held.reached.wait()
+        closing = asyncio.create_task(manager.aclose())
+        await world.clock.settle()
+        assert not closing.done()
+    await closing
+    assert (await caller) == await world.token()
+
+
+async def test_r4_closing_is_bounded_and_says_what_it_left_behind(world: World) -> None:
+    manager = world.manager()
+    await manager.adopt(world.fake.sign_in())
+    await world.expire()
+    world.line.then = lambda: setattr(world.stores[manager], "down", True)
+    await manager.get_token()
+    closing = asyncio.create_task(manager.aclose())
+    await world.clock.advance(34)
+    assert not closing.done()
+    await world.clock.advance(2)
+    await closing
+    assert world.kinds()[-1] is EventKind.SAVE_FAILED
+
+
+async def test_r4_a_closed_manager_hands_out_nothing(world: World) -> None:
+    manager = world.manager()
+    await manager.adopt(world.fake.sign_in())
+    await manager.aclose()
+    await manager.aclose()
+    with pytest.raises(ConfigurationError, match="closed"):
+        await manager.get_token()
+
+
+async def test_r4_a_renewal_that_is_torn_down_is_noted_and_repeated(world: World) -> None:
+    manager = world.manager()
+    await manager.adopt(world.fake.sign_in())
+    await world.expire()
+    with world.fake.inject(faults.hold()) as held:
+        caller = asyncio.create_task(manager.get_token())
+        await held.reached.wait()
+        for task in asyncio.all_tasks():
+            if task.get_name().startswith("renewal"):
+                task.cancel()
+        with pytest.raises(DeadlineError):
+            await caller
+    token = await manager.get_token()
+    assert world.fake.is_live(token.access_token)
+    assert await world.token() == token
+    assert EventKind.REPEATED in world.kinds()
+
+
+def _code(world: World) -> AuthorizationCode:
+    query = {"client_id": world.fake.client.client_id, "response_type": "code"}
+    callback = world.fake.authorize(query)
+    return AuthorizationCode(parse_qs(urlsplit(callback).query)["code"][0])

@@ -1,0 +1,68 @@
+"""R6: between "refresh ahead" and expiry a caller gets the present token at once while one renewal runs beside it."""
+
+import asyncio
+
+from bitbucket_auth_async.testing.fake import faults
+from tests.world import World
+
+
+async def test_r6_a_stale_token_is_handed_out_at_once_while_one_renewal_runs(world: World) -> None:
+    manager = world.manager()
+    old = await manager.adopt(world.fake.sign_in())
+    await world.clock.advance(3600 - 200)
+    with world.fake.inject(faults.hold()) as held:
+        assert {await manager.get_token() for _ in range(100)} == {old}
+        await held.reached.wait()
+        assert (await manager.get_token()) == old
+        assert world.fake.token_requests == 1
+    await world.clock.settle()
+    assert (await manager.get_token()) != old
+    assert world.fake.token_requests == 1
+
+
+async def test_r6_a_fresh_token_is_not_renewed(world: World) -> None:
+    manager = world.manager()
+    await manager.adopt(world.fake.sign_in())
+    await world.clock.advance(3600 - 361)
+    await manager.get_token()
+    await world.clock.settle()
+    assert world.fake.token_requests == 0
+
+
+async def test_r6_an_idle_manager_that_keeps_fresh_renews_by_itself(world: World) -> None:
+    async with world.manager(keep_fresh=True) as manager:
+        await manager.adopt(world.fake.sign_in())
+        await world.clock.advance(3600 * 10)
+        assert 10 <= world.fake.token_requests <= 12
+        assert world.fake.second_spends == []
+        assert world.fake.is_live((await manager.get_token()).access_token)
+
+
+async def test_r6_an_idle_manager_that_keeps_fresh_rides_out_an_outage(world: World) -> None:
+    async with world.manager(keep_fresh=True) as manager:
+        await manager.adopt(world.fake.sign_in())
+        await world.clock.advance(3000)
+        with world.fake.inject(faults.status(503), times=None):
+            await world.clock.advance(7200)
+        await world.clock.advance(61)
+        before = world.fake.token_requests
+        assert world.fake.is_live((await manager.get_token()).access_token)
+        assert world.fake.token_requests == before
+
+
+async def test_r6_keeping_fresh_asks_the_store_now_and_then_once_a_sign_in_is_dead(world: World) -> None:
+    async with world.manager(keep_fresh=True) as manager:
+        token = await manager.adopt(world.fake.sign_in())
+        world.fake.kill_refresh_token(token.refresh_token or "")
+        await world.clock.advance(3600)
+        world.stores[manager].log.clear()
+        await world.clock.advance(3600)
+        assert world.fake.token_requests == 1
+        assert len(world.stores[manager].log) < 70
+
+
+async def test_r6_leaving_ends_the_background_task(world: World) -> None:
+    async with world.manager(keep_fresh=True) as manager:
+        await manager.adopt(world.fake.sign_in())
+    await world.clock.settle()
+    assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []

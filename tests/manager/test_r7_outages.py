@@ -1,0 +1,185 @@
+"""R7: outages are ridden out, shared, and never taken for a refusal."""
+
+import asyncio
+
+import pytest
+
+from bitbucket_auth_async.errors import (
+    BitbucketAuthError,
+    InvalidClientError,
+    OutageError,
+    TransportError,
+    UnavailableError,
+)
+from bitbucket_auth_async.oauth2.clients import Client
+from bitbucket_auth_async.oauth2.grants import ClientCredentials
+from bitbucket_auth_async.oauth2.messages import Request, Response
+from bitbucket_auth_async.telemetry.events import EventKind
+from bitbucket_auth_async.testing.fake import faults
+from tests.world import World
+
+OUTAGES = [
+    faults.status(500),
+    faults.status(503),
+    faults.status(429, retry_after=3),
+    faults.reset(processed=False),
+    faults.reset(processed=True),
+    faults.unreachable(),
+    faults.html(),
+    faults.html(502),
+    faults.garbage(),
+    faults.empty(),
+    faults.truncated(),
+    faults.truncated(framed=True),
+    faults.wrong_charset(),
+]
+
+
+@pytest.mark.parametrize("fault", OUTAGES, ids=lambda fault: fault.name)
+async def test_r7_the_present_token_is_served_through_an_outage_and_no_sign_in_is_lost(
+    world: World, fault: faults.Fault
+) -> None:
+    manager = world.manager()
+    old = await manager.adopt(world.fake.sign_in())
+    await world.clock.advance(3600 - 200)
+    with world.fake.inject(fault, times=None):
+        for _ in range(100):
+            assert (await manager.get_token()) == old
+            await world.clock.advance(1)
+    assert 3 <= world.fake.token_requests <= 20
+    await world.clock.advance(65)
+    await manager.get_token()
+    await world.clock.settle()
+    assert world.fake.is_live((await manager.get_token()).access_token)
+    assert (await manager.get_token()) != old
+    assert (await world.record()).rest is None
+    kinds = world.kinds()
+    assert kinds.count(EventKind.OUTAGE_BEGAN) == kinds.count(EventKind.OUTAGE_ENDED) == 1
+    assert EventKind.REFUSED not in kinds
+
+
+async def test_r7_an_outage_longer_than_the_token_lives_costs_errors_but_no_sign_in(world: World) -> None:
+    manager = world.manager()
+    await manager.adopt(world.fake.sign_in())
+    await world.expire()
+    with world.fake.inject(faults.status(503), times=None):
+        for _ in range(50):
+            with pytest.raises(BitbucketAuthError) as caught:
+                await manager.get_token()
+            assert caught.value.retryable
+            await world.clock.advance(100)
+    await world.clock.advance(100)
+    assert world.fake.is_live((await manager.get_token()).access_token)
+
+
+async def test_r7_a_failure_is_shared_with_all_who_wait(world: World) -> None:
+    manager = world.manager()
+    await manager.adopt(world.fake.sign_in())
+    await world.expire()
+    with world.fake.inject(faults.hold(then=faults.status(503)), times=None) as held:
+        callers = [asyncio.create_task(manager.get_token()) for _ in range(200)]
+        await held.reached.wait()
+    results = await asyncio.gather(*callers, return_exceptions=True)
+    assert {type(result) for result in results} == {UnavailableError}
+    assert len({id(result) for result in results}) == 200
+    assert world.fake.token_requests == 1
+
+
+async def test_r7_a_fresh_failure_is_handed_to_latecomers_without_another_request(world: World) -> None:
+    manager = world.manager()
+    await manager.adopt(world.fake.sign_in())
+    await world.expire()
+    with world.fake.inject(faults.status(503), times=None):
+        for _ in range(10):
+            with pytest.raises(UnavailableError):
+                await manager.get_token()
+    assert world.fake.token_requests == 1
+
+
+async def test_r7_other_processes_respect_the_rest_and_do_not_queue(world: World) -> None:
+    first, second = world.manager(), world.manager()
+    await first.adopt(world.fake.sign_in())
+    await world.expire()
+    with world.fake.inject(faults.status(429, retry_after=100), times=None):
+        with pytest.raises(UnavailableError):
+            await first.get_token()
+        with pytest.raises(OutageError) as caught:
+            await second.get_token()
+    assert caught.value.retryable
+    assert 99 <= caught.value.retry_after <= 100
+    assert world.fake.token_requests == 1
+    await world.clock.advance(98)
+    with pytest.raises(OutageError):
+        await second.get_token()
+    await world.clock.advance(3)
+    assert world.fake.is_live((await second.get_token()).access_token)
+
+
+async def test_r7_a_hanging_server_is_given_up_and_the_token_presented_again_within_the_grace(world: World) -> None:
+    manager = world.manager()
+    await manager.adopt(world.fake.sign_in())
+    await world.expire()
+    with world.fake.inject(faults.hold()):
+        caller = asyncio.create_task(manager.get_token())
+        await world.clock.advance(30)
+        with pytest.raises(TransportError) as caught:
+            await caller
+        assert caught.value.sent
+    await world.clock.advance(2)
+    assert world.fake.is_live((await manager.get_token()).access_token)
+    assert len(world.fake.second_spends) == 1
+
+
+async def test_r7_a_strict_servers_lost_answer_is_not_repeated_while_the_present_token_is_good(
+    strict_world: World,
+) -> None:
+    world = strict_world
+    manager = world.manager()
+    old = await manager.adopt(world.fake.sign_in())
+    await world.clock.advance(3600 - 200)
+    with world.fake.inject(faults.reset(processed=True)):
+        await manager.get_token()
+        await world.clock.settle()
+    for _ in range(16):
+        await world.clock.advance(10)
+        assert (await manager.get_token()) == old
+    assert world.fake.token_requests == 1
+
+
+async def test_r7_a_wrong_secret_is_loud_rate_limited_and_touches_no_sign_in(world: World) -> None:
+    right, wrong = world.manager(), world.manager(client=Client(world.fake.client.client_id, "wrong"))
+    await right.adopt(world.fake.sign_in())
+    await world.expire()
+    for _ in range(30):
+        with pytest.raises(InvalidClientError):
+            await wrong.get_token()
+        await world.clock.advance(1)
+    assert world.fake.token_requests <= 6
+    assert EventKind.MISCONFIGURED in world.kinds()
+    record = await world.record()
+    assert record.refused is None
+    assert record.claim is None
+    assert world.fake.is_live((await right.get_token()).access_token)
+
+
+async def test_r7_an_outage_at_the_first_token_of_a_bot_is_retryable(world: World) -> None:
+    manager = world.manager(grant=ClientCredentials())
+    with world.fake.inject(faults.status(500)), pytest.raises(UnavailableError):
+        await manager.get_token()
+    await world.clock.advance(2)
+    assert world.fake.is_live((await manager.get_token()).access_token)
+
+
+async def test_r7_a_transport_that_raises_something_of_its_own_is_an_outage_and_shows_no_secret(world: World) -> None:
+    class Broken:
+        async def send(self, request: Request, /, *, timeout: float) -> Response:  # noqa: ASYNC109 - the port's own word
+            raise RuntimeError(request.body)
+
+        async def aclose(self) -> None: ...
+
+    manager = world.manager(transport=Broken())
+    token = await world.manager().adopt(world.fake.sign_in())
+    await world.expire()
+    with pytest.raises(TransportError, match="Broken failed with RuntimeError") as caught:
+        await manager.get_token()
+    assert (token.refresh_token or "?") not in repr(caught.value)

@@ -1,0 +1,110 @@
+"""R9: a process killed between spending and saving is repaired by the next one that looks."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from bitbucket_auth_async.errors import LoginRequiredError, StoreError
+from bitbucket_auth_async.manager import TokenManager
+from bitbucket_auth_async.telemetry.events import EventKind
+from bitbucket_auth_async.testing.fake import faults
+from tests.world import World
+
+
+async def _killed(world: World) -> TokenManager:
+    """Leave the claim of a killed process behind whose refresh token the server has rotated; return another one."""
+    victim, survivor = world.manager(), world.manager()
+    await victim.adopt(world.fake.sign_in())
+    await world.clock.advance(3600 - 200)
+    with world.fake.inject(faults.hold()) as held:
+        await victim.get_token()
+        await held.reached.wait()
+        await world.crash(victim)
+    assert world.fake.token_requests == 1
+    return survivor
+
+
+async def test_r9_the_claim_of_a_dead_owner_is_repeated_at_once(world: World) -> None:
+    survivor = await _killed(world)
+    found = await world.records.load("alice")
+    assert found is not None
+    assert found.record.claim is not None
+    dead = replace(found.record.claim, process="999999999@1")
+    await world.records.swap("alice", replace(found.record, claim=dead), expected=found.version)
+    await survivor.get_token()
+    await world.clock.settle()
+    assert world.fake.is_live((await survivor.get_token()).access_token)
+    assert world.fake.token_requests == 2
+    assert (await world.record()).claim is None
+    assert EventKind.REPEATED in world.kinds()
+
+
+async def test_r9_a_claim_from_another_host_is_repeated_after_one_lease_and_within_the_grace(world: World) -> None:
+    survivor = await _killed(world)
+    old = await survivor.get_token()
+    await world.clock.settle()
+    await world.clock.advance(58)
+    assert (await survivor.get_token()) == old
+    await world.clock.settle()
+    assert world.fake.token_requests == 1
+    await world.clock.advance(3)
+    await survivor.get_token()
+    await world.clock.settle()
+    assert (await survivor.get_token()) != old
+    assert world.fake.token_requests == 2
+
+
+async def test_r9_a_manager_in_use_with_a_fresh_token_looks_every_third_of_the_grace_and_repairs(world: World) -> None:
+    survivor, victim = world.manager(), world.manager()
+    old = await survivor.adopt(world.fake.sign_in())
+    await victim.get_token()
+    await world.clock.advance(61)
+    with world.fake.inject(faults.hold()) as held:
+        forced = asyncio.create_task(victim.get_token(rejected=old))
+        await held.reached.wait()
+        await world.crash(victim)
+    forced.cancel()
+    for _ in range(22):
+        await survivor.get_token()
+        await world.clock.advance(10)
+    assert world.fake.token_requests == 2
+    assert (await survivor.get_token()) != old
+    assert (await world.record()).claim is None
+
+
+async def test_r9_nothing_is_repeated_while_the_owner_of_the_claim_may_live(world: World) -> None:
+    survivor = await _killed(world)
+    for _ in range(5):
+        await survivor.get_token()
+        await world.clock.advance(10)
+    assert world.fake.token_requests == 1
+
+
+async def test_r9_a_strict_server_is_asked_again_only_at_the_end_of_the_present_token(strict_world: World) -> None:
+    world = strict_world
+    survivor = await _killed(world)
+    old = await survivor.get_token()
+    for _ in range(16):
+        await world.clock.advance(10)
+        assert (await survivor.get_token()) == old
+    assert world.fake.token_requests == 1
+    await world.clock.advance(20)
+    with pytest.raises(LoginRequiredError):  # the answer was lost, and this server gives no second one
+        await survivor.get_token()
+    assert world.fake.token_requests == 2
+
+
+async def test_r9_a_claim_under_which_nothing_was_sent_does_no_harm_at_a_strict_server(strict_world: World) -> None:
+    world = strict_world
+    victim, survivor = world.manager(), world.manager()
+    await victim.adopt(world.fake.sign_in())
+    await world.expire()
+    store = world.stores[victim]
+    store.swaps_to_lose = 1
+    with pytest.raises(StoreError, match="could not write"):
+        await victim.get_token()
+    await world.crash(victim)
+    other = asyncio.create_task(survivor.get_token())
+    await world.clock.advance(62)
+    assert world.fake.is_live((await other).access_token)

@@ -1,0 +1,230 @@
+"""FileStore shared: by processes, threads, cancelled tasks and those who die."""
+
+# ruff: noqa: ASYNC110  - a lock file and a pipe tell nobody when they change
+
+import asyncio
+import errno
+import os
+import threading
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from subprocess import Popen
+
+import pytest
+from anyio import to_thread
+from filelock import FileLock, Timeout
+
+from bitbucket_auth_async.errors import StoreError
+from bitbucket_auth_async.protocols import Versioned
+from bitbucket_auth_async.stores.file import FileStore
+from bitbucket_auth_async.testing.contracts import a_record
+
+INCREMENT = """
+async def main():
+    store = FileStore(sys.argv[1])
+    for _ in range(50):
+        while True:
+            found = await store.load("alice")
+            generation, version = (found.record.generation, found.version) if found else (0, 0)
+            if await store.swap("alice", a_record(generation + 1, size=3_000), expected=version):
+                break
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "tokens.json"
+
+
+async def test_four_processes_count_to_two_hundred_and_lose_nothing(
+    start: Callable[..., Popen[str]], ended: Callable[[Popen[str]], str], path: Path
+) -> None:
+    for process in [start(INCREMENT, path) for _ in range(4)]:
+        ended(process)
+    found = await FileStore(path).load("alice")
+    assert found is not None
+    assert found.record == a_record(200, size=3_000)
+
+
+async def test_four_threads_with_loops_of_their_own_count_to_forty_through_one_store(path: Path) -> None:
+    store = FileStore(path)
+
+    async def count() -> None:
+        for _ in range(10):
+            won = 0
+            while not won:
+                found = await store.load("alice")
+                generation, version = (found.record.generation, found.version) if found else (0, 0)
+                won = await store.swap("alice", a_record(generation + 1), expected=version)
+
+    threads = [threading.Thread(target=asyncio.run, args=(count(),)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        await asyncio.to_thread(thread.join)
+    found = await store.load("alice")
+    assert found is not None
+    assert found.record == a_record(40)
+
+
+async def test_r9_killed_at_any_moment_it_leaves_a_whole_file_and_blocks_nobody(
+    run: Callable[..., str], path: Path
+) -> None:
+    first = await FileStore(path).swap("alice", a_record(1, size=3_000), expected=0)
+    printed = run(
+        """
+        path, version = Path(sys.argv[1]), int(sys.argv[2])
+        warm_up()
+        # One process that has imported everything starts many, and kills each of them after up to 15 ms.
+        async def write(version):
+            store, number = FileStore(path), 1
+            while True:
+                number += 1
+                version = await store.swap("alice", a_record(number, size=3_000), expected=version)
+                assert version, "nobody else writes"
+        for _ in range(100):
+            if not (child := os.fork()):
+                asyncio.run(write(version))
+            time.sleep(random.uniform(0.002, 0.015))
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            entry = json.loads(path.read_bytes())["records"]["alice"]
+            version = entry["version"]
+            record = JsonCodec().decode("alice", json.dumps(entry["record"]).encode())
+            assert record == a_record(record.generation, size=3_000)
+        print(version)
+        """,
+        path,
+        str(first),
+    )
+    version = int(printed)
+    assert version != first
+    assert await FileStore(path).swap("alice", a_record(), expected=version)
+    assert sorted(left.name for left in path.parent.iterdir()) == ["tokens.json", "tokens.json.lock"]
+
+
+@asynccontextmanager
+async def stuck_halfway(path: Path) -> AsyncGenerator[asyncio.Task[int]]:
+    """Give a swap whose thread stands between lock and write: what it reads is a pipe that nobody has written to."""
+    os.mkfifo(path)
+    swap = asyncio.ensure_future(FileStore(path).swap("alice", a_record(), expected=0))
+    while True:
+        try:  # a pipe can be opened for writing at once only if somebody waits to read it
+            pipe = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            await asyncio.sleep(0.001)
+        else:
+            break
+    try:
+        yield swap
+    finally:
+        os.write(pipe, b"{}")
+        os.close(pipe)
+
+
+def is_locked(path: Path) -> bool:
+    try:
+        with FileLock(f"{path}.lock", blocking=False):
+            return False
+    except Timeout:
+        return True
+
+
+async def test_r4_a_cancelled_task_leaves_no_write_to_come_behind_the_lock(path: Path) -> None:
+    async with stuck_halfway(path) as swap:
+        swap.cancel()
+        await asyncio.wait([swap])
+        assert swap.cancelled()
+        assert is_locked(path)
+    while is_locked(path):
+        await asyncio.sleep(0.001)
+    found = await FileStore(path).load("alice")
+    assert found is not None
+    assert found.record == a_record()
+
+
+async def test_r4_a_swap_that_took_too_long_is_an_error_and_still_ends_in_order(path: Path) -> None:
+    async with stuck_halfway(path):
+        other = FileStore(path, lock_timeout=0.05)
+        with pytest.raises(StoreError, match=r"was not written within 0.05 s: its lock is taken"):
+            await other.swap("alice", a_record(2), expected=0)
+    while is_locked(path):
+        await asyncio.sleep(0.001)
+    assert await FileStore(path).swap("alice", a_record(2), expected=0) == 0
+
+
+def test_r4_a_loop_that_ends_does_not_cut_a_write_short(path: Path) -> None:
+    async def main() -> None:
+        async with stuck_halfway(path):
+            pass  # the swap is left to itself, and its loop closes right away
+
+    asyncio.run(main())
+    while is_locked(path):
+        threading.Event().wait(0.001)
+    found = asyncio.run(FileStore(path).load("alice"))
+    assert found is not None
+    assert found.record == a_record()
+
+
+async def test_who_waits_for_the_lock_gets_in_as_soon_as_it_is_free(path: Path) -> None:
+    lock = FileLock(f"{path}.lock", thread_local=False)
+    lock.acquire()
+    asyncio.get_running_loop().call_later(0.05, lock.release)
+    assert await FileStore(path).swap("alice", a_record(), expected=0)
+
+
+async def test_who_waits_for_the_lock_in_vain_gets_an_error_that_may_heal(path: Path) -> None:
+    version = await FileStore(path).swap("alice", a_record(), expected=0)
+    store = FileStore(path, lock_timeout=0.05)
+    with FileLock(f"{path}.lock"):
+        with pytest.raises(StoreError, match=r"tokens\.json was not written within 0.05 s") as caught:
+            await store.swap("alice", a_record(2), expected=version)
+        assert caught.value.retryable
+        assert await store.load("alice") == Versioned(a_record(), version)  # reading takes no lock
+    assert await FileStore(path).swap("alice", a_record(2), expected=version)
+
+
+async def test_reading_and_writing_go_on_while_every_shared_thread_waits_for_a_token(path: Path) -> None:
+    token_is_there = threading.Event()
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(1))
+    waiting = [loop.run_in_executor(None, token_is_there.wait)]
+    limiter = to_thread.current_default_thread_limiter()
+    waiting += [
+        asyncio.ensure_future(to_thread.run_sync(token_is_there.wait)) for _ in range(int(limiter.total_tokens))
+    ]
+    while limiter.available_tokens:
+        await asyncio.sleep(0)
+    try:
+        version = await FileStore(path, lock_timeout=5).swap("alice", a_record(), expected=0)
+        async with asyncio.timeout(5):
+            assert await FileStore(path).load("alice") == Versioned(a_record(), version)
+    finally:
+        token_is_there.set()
+    await asyncio.gather(*waiting)
+
+
+async def test_a_cancelled_load_leaves_no_file_open(path: Path) -> None:
+    # An open file that is forgotten would be a ResourceWarning, and a warning is an error here.
+    await FileStore(path).swap("alice", a_record(), expected=0)
+    for steps in range(12):
+        load = asyncio.ensure_future(FileStore(path).load("alice"))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        load.cancel()
+        await asyncio.wait([load])
+
+
+def test_one_store_serves_two_loops_one_after_the_other(path: Path) -> None:
+    store = FileStore(path)
+
+    async def crowd(key: str) -> list[int]:
+        return await asyncio.gather(*(store.swap(key, a_record(n), expected=0) for n in range(8)))
+
+    assert sum(map(bool, asyncio.run(crowd("alice")))) == 1
+    assert sum(map(bool, asyncio.run(crowd("bob")))) == 1

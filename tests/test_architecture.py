@@ -1,0 +1,146 @@
+"""The house rules that import-linter can't state: what importing costs, and who may import which library."""
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = "bitbucket_auth_async"
+
+PURE = ("errors", "oauth2.*", "record", "renewal", "settlement")
+"""Rooms that compute and nothing else."""
+
+AT_HOME = {
+    "aiofiles": ("stores.file",),
+    "aiohttp": ("transports.aiohttp", "bearer.aiohttp", "testing.*", "cli.*"),
+    "aioresponses": ("testing.aioresponses",),
+    "anyio": ("stores.*",),
+    "cryptography": ("testing.certificates",),
+    "filelock": ("private_file",),
+    "jwt": ("bitbucket.connect",),
+    "platformdirs": ("stores.file",),
+    "pytest": ("testing.contracts", "testing.*_contract", "testing.plugin"),
+    "pytest_asyncio": ("testing.plugin",),
+    "rich": ("cli.*",),
+}
+"""Which modules may import which library, at the top or inside a function."""
+
+TOP_LEVEL = {
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "LICENSE",
+    "Makefile",
+    "README.md",
+    "SECURITY.md",
+    "benchmarks",
+    "bitbucket_auth_async",
+    "docs",
+    "pyproject.toml",
+    "tests",
+}
+
+
+def modules() -> Iterator[tuple[str, ast.Module]]:
+    """Yield each module's name without the package's, and its code."""
+    for path in sorted((ROOT / PACKAGE).rglob("*.py")):
+        name = ".".join(path.relative_to(ROOT / PACKAGE).with_suffix("").parts)
+        yield name.removesuffix(".__init__"), ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imports(tree: ast.Module) -> Iterator[str]:
+    """Yield the full name of whatever a module imports anywhere in its code."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute here"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def foreign(tree: ast.Module) -> set[str]:
+    """Name the libraries that a module imports: neither ours nor Python's."""
+    return {name.partition(".")[0] for name in imports(tree)} - sys.stdlib_module_names - {PACKAGE}
+
+
+def matches(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatch(name, pattern) or f"{name}.*" == pattern for pattern in patterns)
+
+
+def loaded_by(code: str) -> set[str]:
+    """Name the modules that *code* loads in a Python of its own, beyond those that start with it."""
+    program = f"import sys; before = set(sys.modules); {code}; print(*set(sys.modules) - before)"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    # Measuring branches in a child would load a library at any time.
+    environment.pop("COVERAGE_PROCESS_CONFIG", None)
+    words = [sys.executable, "-c", program]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    return set(done.stdout.split())
+
+
+def libraries(names: set[str]) -> set[str]:
+    return {name.partition(".")[0] for name in names} - sys.stdlib_module_names
+
+
+def test_importing_the_package_loads_no_other_library() -> None:
+    assert libraries(loaded_by(f"from {PACKAGE} import TokenManager")) == {PACKAGE}
+
+
+def test_importing_the_package_loads_no_adapter() -> None:
+    rooms = tuple(f"{PACKAGE}.{room}." for room in ("stores", "transports", "bearer", "web", "testing", "cli"))
+    assert [name for name in loaded_by(f"from {PACKAGE} import TokenManager") if name.startswith(rooms)] == []
+
+
+def test_the_demo_does_not_load_pytest() -> None:
+    assert libraries(loaded_by(f"import {PACKAGE}.cli.demo")) & {"pytest", "_pytest", "aioresponses"} == set()
+
+
+@pytest.mark.parametrize("name", ["transports.aiohttp", "bearer.aiohttp"])
+def test_an_adapter_loads_the_library_that_it_is_named_after(name: str) -> None:
+    assert name.rpartition(".")[2] in libraries(loaded_by(f"import {PACKAGE}.{name}"))
+
+
+def test_pure_rooms_import_nothing_but_pure_parts_of_python() -> None:
+    found = {name: foreign(tree) for name, tree in modules() if matches(name, PURE) and foreign(tree)}
+    assert found == {}
+
+
+def test_each_library_is_imported_in_its_own_adapter_alone() -> None:
+    strangers = [
+        f"{name} imports {library}"
+        for name, tree in modules()
+        for library in foreign(tree)
+        if not matches(name, AT_HOME.get(library, ()))
+    ]
+    assert strangers == []
+
+
+def test_the_command_line_takes_of_the_testing_kit_only_the_fake_its_server_and_its_clock() -> None:
+    testing = f"{PACKAGE}.testing."
+    taken = {
+        found.removeprefix(testing).partition(".")[0]
+        for name, tree in modules()
+        if matches(name, ("cli.*",))
+        for found in imports(tree)
+        if found.startswith(testing)
+    }
+    assert taken <= {"clock", "fake", "fake_bitbucket", "server"}
+
+
+def test_init_files_only_re_export() -> None:
+    for name, tree in modules():
+        path = ROOT / PACKAGE / name.replace(".", "/") / "__init__.py"
+        if name == "__init__" or not path.exists():
+            continue  # the package's own may load lazily, which takes a function
+        busy = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)]
+        assert busy == [], name
+
+
+def test_nothing_lies_at_the_top_level_that_has_no_place_there() -> None:
+    names = {path.name for path in ROOT.iterdir() if not path.name.startswith(".")}
+    assert names <= TOP_LEVEL

@@ -1,0 +1,115 @@
+import errno
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from bitbucket_auth_async import private_file
+
+
+@pytest.mark.parametrize(
+    "code, heals, advice",
+    [
+        (errno.ENOSPC, True, "Free some space"),
+        (errno.EDQUOT, True, "raise the quota"),
+        (errno.EFBIG, False, "Raise the limit on the size of files"),
+        (errno.EROFS, False, "Mount it writable"),
+        (errno.EACCES, False, "Let the user that runs this program own file, lock and directory"),
+        (errno.EPERM, False, "Let the user that runs this program own"),
+        (errno.EBUSY, False, "Mount its directory instead"),
+        (errno.EISDIR, False, "Give the path of a file"),
+        (errno.ENOTDIR, False, "Choose another path"),
+        (errno.ELOOP, False, "Choose another path"),
+        (errno.ENAMETOOLONG, False, "Choose a shorter one"),
+        (errno.EMFILE, True, "Close some, or raise the limit"),
+        (errno.ENFILE, True, "Close some"),
+        (errno.ENOLCK, True, "Choose a local path"),
+        (errno.ENOSYS, False, "has no locks"),
+        (errno.ENOTSUP, False, "Choose another path"),
+        (errno.EIO, True, "Input/output error"),
+    ],
+)
+def test_what_went_wrong_is_named_with_what_to_do_and_whether_it_may_heal(
+    code: int, *, heals: bool, advice: str
+) -> None:
+    error = private_file.store_error("/data/tokens.json", "written", OSError(code, os.strerror(code)))
+    assert str(error).startswith(f"/data/tokens.json could not be written ({errno.errorcode[code]}). ")
+    assert advice in str(error)
+    assert error.retryable is heals
+    assert error.again().retryable is heals
+
+
+def test_an_error_without_a_code_is_named_by_its_type() -> None:
+    error = private_file.store_error("/data/tokens.json", "read", OSError("what"))
+    assert str(error) == "/data/tokens.json could not be read (unknown). OSError."
+
+
+def test_a_file_system_whose_directories_need_no_fsync_is_fine() -> None:
+    private_file._sync(Path("/proc"))
+
+
+def test_many_at_once_make_one_way_there(tmp_path: Path) -> None:
+    path = str(tmp_path.joinpath(*"abcdefghijklmnopqrstuvwxyz", "file"))
+    gate = threading.Barrier(8)
+
+    def update(_: int) -> bool:
+        gate.wait()
+        while not private_file.update(path, lambda content: (content or b"") + b"."):
+            pass
+        return True
+
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(update, range(8)))
+    assert private_file.read(path) == b"." * 8
+
+
+def test_what_is_not_there_reads_as_nothing(tmp_path: Path) -> None:
+    assert private_file.read(str(tmp_path / "file")) is None
+
+
+def test_the_change_sees_the_content_and_decides_what_comes_of_it(tmp_path: Path) -> None:
+    path = str(tmp_path / "file")
+    seen: list[bytes | None] = []
+
+    def change(content: bytes | None) -> bytes | None:
+        seen.append(content)
+        return b"one" if content is None else None
+
+    assert private_file.update(path, change)
+    assert private_file.update(path, change)
+    assert seen == [None, b"one"]
+    assert private_file.read(path) == b"one"
+
+
+def test_without_its_turn_it_does_nothing(tmp_path: Path) -> None:
+    path = str(tmp_path / "file")
+    with FileLock(f"{path}.lock"):
+        assert not private_file.update(path, lambda _: b"one")
+    assert private_file.read(path) is None
+
+
+def test_a_change_that_fails_frees_the_lock_and_leaves_the_file(tmp_path: Path) -> None:
+    path = str(tmp_path / "file")
+    private_file.update(path, lambda _: b"one")
+    with pytest.raises(ZeroDivisionError):
+        private_file.update(path, lambda _: b"two" * (1 // 0))
+    assert private_file.read(path) == b"one"
+    assert private_file.update(path, lambda _: b"two")
+
+
+def test_a_lock_file_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "file.lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="symbolic links"):
+        private_file.update(str(tmp_path / "file"), lambda _: b"one")
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_link_left_where_we_write_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_bytes(b"theirs")
+    (tmp_path / "file.bitbucket-auth-async.tmp").symlink_to(tmp_path / "elsewhere")
+    assert private_file.update(str(tmp_path / "file"), lambda _: b"one")
+    assert (tmp_path / "elsewhere").read_bytes() == b"theirs"
+    assert private_file.read(str(tmp_path / "file")) == b"one"
