@@ -186,6 +186,11 @@ class TokenManager:
         """
         await self._in_own_task(self._renewer.logout)
 
+    async def idle(self) -> None:
+        """Return once no renewal, sign-in or sign-out is under way; for programs that end right after."""
+        while tasks := self._under_way():
+            await asyncio.wait(tasks)
+
     async def aclose(self) -> None:
         """Wait for a renewal or a save that is under way, for as long as Timing.closing at most, and close.
 
@@ -241,7 +246,8 @@ class TokenManager:
                 raise failure[0].again()
             renewal = self._renewal or self._start(Need(bad, still_accepted))
             await join(self._shared.clock, renewal.task, give_up_at - now)
-            if renewal.need.rejected == bad and self._token is not None and self._boot() < self._expires_at:
+            answered = renewal.need in (Need(bad), Need(bad, still_accepted))
+            if answered and self._token is not None and self._boot() < self._expires_at:
                 return self._token
 
     def _start(self, need: Need) -> "_Renewal":
@@ -293,8 +299,7 @@ class TokenManager:
 
     def _renewal_ended(self, task: "asyncio.Task[None]") -> None:
         self._renewal = None
-        if not task.cancelled():
-            task.exception()  # waiters raise it; where nobody waits, it has been told as an event
+        _look_at(task)
 
     async def _in_own_task(self, work: Callable[[], Awaitable[Held | None]]) -> Token | None:
         """Do *work* in a task that outlives a cancelled caller, in order with renewals."""
@@ -320,8 +325,7 @@ class TokenManager:
 
     def _errand_ended(self, task: "asyncio.Task[Token | None]") -> None:
         self._errands = tuple(errand for errand in self._errands if errand is not task)
-        if not task.cancelled():
-            task.exception()  # who waits raises it
+        _look_at(task)
 
     def _save_later(self) -> None:
         if self._renewer.unsaved and self._saver is None and not self._closed:
@@ -344,8 +348,7 @@ class TokenManager:
 
     def _saver_ended(self, task: "asyncio.Task[None]") -> None:
         self._saver = None
-        if not task.cancelled():
-            task.exception()
+        _look_at(task)
 
     async def _keep_fresh(self) -> None:
         """Renew whenever that is due, nobody asking; wake at least every minute, since timers don't count suspends."""
@@ -360,7 +363,7 @@ class TokenManager:
                 await asyncio.wait({self._start(Need()).task})
 
     async def _finish(self) -> None:
-        tasks = [task for task in (self._renewal and self._renewal.task, *self._errands) if task is not None]
+        tasks = self._under_way()
         try:
             await within(self._shared.clock, self._shared.timing.closing, self._settle_down(tasks))
         except TimeoutError:
@@ -368,6 +371,9 @@ class TokenManager:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _under_way(self) -> "list[asyncio.Task[Any]]":
+        return [*self._errands] if self._renewal is None else [self._renewal.task, *self._errands]
 
     async def _settle_down(self, tasks: "list[asyncio.Task[Any]]") -> None:
         if tasks:
@@ -423,6 +429,14 @@ class _Renewal(NamedTuple):
 
     need: Need
     task: "asyncio.Task[None]"
+
+
+def _look_at(task: "asyncio.Task[Any]") -> None:
+    """Take note of how a task ended: our errors were raised or told already, any other is a fault to be seen."""
+    error = None if task.cancelled() else task.exception()
+    if error is not None and not isinstance(error, BitbucketAuthError):
+        context = {"message": f"{task.get_name()} failed", "exception": error, "task": task}
+        task.get_loop().call_exception_handler(context)
 
 
 def _default_key(server: AuthorizationServer, client: ClientAuthentication, grant: Grant | None) -> str:

@@ -226,19 +226,23 @@ def _filled(issuer: Issuer, ours: Issuer) -> Issuer:
 def _strange(record: Record, view: View) -> ConfigurationError | None:
     """Refuse a record that another client, server or grant began."""
     theirs, ours = record.issuer, view.issuer
-    if not theirs.token_endpoint:
-        return None
+    if not theirs.token_endpoint:  # an older program left it, and no grant with it: a person's, so far as we know
+        return _two_identities("a person", ours.grant_type) if ours.grant_type else None
     if (theirs.token_endpoint, theirs.client_id) != (ours.token_endpoint, ours.client_id):
         return ConfigurationError(
             f"The record under this key belongs to client {theirs.client_id!r} at {theirs.token_endpoint}, "
             f"not to {ours.client_id!r} at {ours.token_endpoint}. Give each its own key."
         )
     if ours.grant_type and theirs.grant_type != ours.grant_type:
-        return ConfigurationError(
-            f"The record under this key was begun by {theirs.grant_type}, and this manager renews by "
-            f"{ours.grant_type}: that would turn one identity into another. Give each its own key."
-        )
+        return _two_identities(theirs.grant_type, ours.grant_type)
     return None
+
+
+def _two_identities(theirs: str, ours: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"The record under this key was begun by {theirs}, and this manager renews by {ours}: "
+        "that would turn one identity into another. Give each its own key."
+    )
 
 
 def _is_live(claim: Claim, view: View) -> bool:

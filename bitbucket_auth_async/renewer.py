@@ -101,10 +101,13 @@ class Renewer:
             BitbucketAuthError: The token endpoint gave no token; see `retryable`.
         """
         try:
-            await self.flush()
-            decision = await self._first_decision(need)
+            return await self._renew(need)
         except StoreError as error:
             return await self._replay_without_store(error)
+
+    async def _renew(self, need: Need) -> Held:
+        await self.flush()
+        decision = await self._first_decision(need)
         poll = _FIRST_POLL
         while True:
             if isinstance(decision, Use):
@@ -229,15 +232,7 @@ class Renewer:
         """Note what a failed request means; it returns if the token was refused, for then there may be another way."""
         outcome = outcome_of(error)
         self._note(attempt, outcome)
-        if isinstance(outcome, Outage):
-            kind = EventKind.OUTAGE_GOES_ON if self._in_outage else EventKind.OUTAGE_BEGAN
-            self._in_outage = True
-            self._tell(kind, str(error))
-        elif isinstance(outcome, Misconfigured):
-            self._tell(EventKind.MISCONFIGURED, str(error))
-        else:
-            self._recovered()
-            self._tell(EventKind.REFUSED, str(error))
+        self._tell_failure(outcome, error)
         try:
             await self.flush()
         except StoreError as store_error:
@@ -248,15 +243,20 @@ class Renewer:
 
     async def _replay_without_store(self, error: StoreError) -> Held:
         """Let the client speak for itself although the store is down: a replayable grant costs nobody a sign-in."""
-        grant = self._shared.grant
-        if isinstance(error, RecordError) or grant is None:
+        grant, boot = self._shared.grant, self._shared.clock.boot()
+        fresh = self.held is not None and self.held.deadlines.age(boot) is Age.FRESH
+        if isinstance(error, RecordError) or grant is None or fresh:
             raise error
         self._tell(EventKind.STORE_FAILED, str(error))
-        asked = self._shared.clock.boot()
-        token = await self._shared.request(grant, key=self._key)
-        attempt = Attempt(owner=self._owner.id, generation=None, issuer=self._shared.issuer, spends=None, forced=False)
-        self._note(attempt, Renewed(token))
-        return self._keep(held_since(token, asked, self._shared.timing))
+        try:
+            token = await self._shared.request(grant, key=self._key)
+        except BitbucketAuthError as request_error:
+            self._tell_failure(outcome_of(request_error), request_error)
+            raise
+        self._recovered()
+        issuer = self._shared.issuer
+        self._note(Attempt(owner=self._owner.id, generation=None, issuer=issuer, spends=None), Renewed(token))
+        return self._keep(held_since(token, boot, self._shared.timing))
 
     async def _begin(self, token: Token, grant_type: str, asked: float | None) -> Held:
         issuer = self._shared.issuer
@@ -320,6 +320,14 @@ class Renewer:
             )
         self.held = held
         return held
+
+    def _tell_failure(self, outcome: Outcome, error: BitbucketAuthError) -> None:
+        if isinstance(outcome, Outage):
+            self._tell(EventKind.OUTAGE_GOES_ON if self._in_outage else EventKind.OUTAGE_BEGAN, str(error))
+            self._in_outage = True
+            return
+        self._recovered()
+        self._tell(EventKind.MISCONFIGURED if isinstance(outcome, Misconfigured) else EventKind.REFUSED, str(error))
 
     def _recovered(self) -> None:
         if self._in_outage:

@@ -26,7 +26,7 @@ class Attempt:
     issuer: Issuer
     spends: str | None
     """Fingerprint of the refresh token that was presented; None: a replayable grant."""
-    forced: bool
+    forced: bool = False
 
     @classmethod
     def of(cls, spend: Spend, owner: str) -> "Attempt":

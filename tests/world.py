@@ -30,6 +30,7 @@ class FaultyStore:
     def __init__(self, inner: MemoryStore) -> None:
         self.inner = inner
         self.down = False
+        self.read_only = False
         self.swaps_to_lose = 0
         """So many swaps get in, but their confirmation is lost."""
         self.gate: asyncio.Event | None = None
@@ -45,6 +46,8 @@ class FaultyStore:
     async def swap(self, key: str, record: Record, /, *, expected: int) -> int:
         self.log.append("swap")
         await self._pass()
+        if self.read_only:
+            raise PermissionError
         version = await self.inner.swap(key, record, expected=expected)
         if self.swaps_to_lose:
             self.swaps_to_lose -= 1

@@ -6,7 +6,7 @@ https://developer.atlassian.com/cloud/bitbucket/query-string-hash/
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 from urllib.parse import parse_qsl, quote, urlsplit
@@ -19,27 +19,28 @@ from bitbucket_auth_async.oauth2.grants import scope_parameter, scope_set
 class JwtGrant:
     """A Connect app speaks for itself in one installation; replayable, and Bitbucket gives no refresh token for it.
 
-    `scope` narrows what the app has; `repository`, one or more repository UUIDs, limits the token to those and drops
-    permissions on the workspace.
+    `scope` narrows what the app has; `repository`, the UUID of one, limits the token to it and drops permissions on the
+    workspace.
+
+    Raises:
+        ConfigurationError: The repository is an empty text, which would not limit anything.
     """
 
     grant_type: ClassVar[str] = "urn:bitbucket:oauth2:jwt"
     scope: frozenset[str] = frozenset()
-    repository: str | Iterable[str] = ()
+    repository: str | None = None
 
     def __post_init__(self) -> None:
-        """Take scope and repositories in any form, and keep frozen values."""
+        """Take the scope in any form, and keep a frozen set."""
         object.__setattr__(self, "scope", scope_set(self.scope))
-        uuids = (self.repository,) if isinstance(self.repository, str) else tuple(self.repository)
-        if not all(uuid.strip() for uuid in uuids):
+        if self.repository is not None and not self.repository.strip():
             msg = "repository: expected the UUID of a repository, found an empty text."
             raise ConfigurationError(msg)
-        object.__setattr__(self, "repository", uuids)
 
     def parameters(self) -> Mapping[str, str]:
-        """Return scope and repositories, where they are asked for."""
-        repositories = {"bitbucket_repository": ",".join(self.repository)} if self.repository else {}
-        return scope_parameter(self.scope) | repositories
+        """Return scope and repository, where they are asked for."""
+        repository = {} if self.repository is None else {"bitbucket_repository": self.repository}
+        return scope_parameter(self.scope) | repository
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """Bitbucket's JWT grant: its parameters, its header, and a signature that Atlassian's own example agrees with."""
 
 import sys
-from collections.abc import Iterable
 from typing import Any, cast
 
 import jwt
@@ -49,16 +48,10 @@ class TestGrant:
     def test_a_scope_is_taken_in_any_form(self, scope: object) -> None:
         assert JwtGrant(cast("frozenset[str]", scope)).scope == frozenset({"account", "email"})
 
-    @pytest.mark.parametrize("uuids", [["{a}", "{b}"], ("{a}", "{b}")])
-    def test_it_may_name_several_repositories(self, uuids: Iterable[str]) -> None:
-        grant = JwtGrant(repository=uuids)
-        assert grant.parameters()["bitbucket_repository"] == "{a},{b}"
-        assert hash(grant) == hash(JwtGrant(repository=("{a}", "{b}")))
-
-    @pytest.mark.parametrize("uuids", ["", " ", ["{a}", ""]])
-    def test_an_empty_repository_is_refused_as_it_would_widen_the_token(self, uuids: str | Iterable[str]) -> None:
+    @pytest.mark.parametrize("uuid", ["", " "])
+    def test_an_empty_repository_is_refused_as_it_would_limit_nothing(self, uuid: str) -> None:
         with pytest.raises(ConfigurationError) as caught:
-            JwtGrant(repository=uuids)
+            JwtGrant(repository=uuid)
         assert str(caught.value) == "repository: expected the UUID of a repository, found an empty text."
 
     def test_it_goes_to_the_token_endpoint_with_a_jwt(self) -> None:
@@ -159,6 +152,7 @@ class TestQueryStringHash:
             ("GET", "https://a.example", "GET&/&"),
             ("GET", "https://a.example/", "GET&/&"),
             ("GET", "https://a.example/some/path/", "GET&/some/path&"),
+            ("GET", "https://a.example/some/PATHX/", "GET&/some/PATHX&"),
             ("GET", "https://a.example/a&b?c=d", "GET&/a%26b&c=d"),
             (
                 "GET",
@@ -167,6 +161,7 @@ class TestQueryStringHash:
             ),
             ("GET", "https://a.example/p?b=1&a=1&B=1&A=1", "GET&/p&A=1&B=1&a=1&b=1"),
             ("GET", "https://a.example/p?x=a+b*c~d,e/f%3D", "GET&/p&x=a%20b%2Ac~d%2Ce%2Ff%3D"),
+            ("GET", "https://a.example/p?a/b~=1", "GET&/p&a%2Fb~=1"),
             ("GET", "https://a.example/p?%C3%BC%20=&jwt=a.b.c", "GET&/p&%C3%BC%20="),
             ("GET", "https://a.example/p?jwt=a.b.c#x", "GET&/p&"),
         ],

@@ -12,6 +12,7 @@ from bitbucket_auth_async.errors import ConfigurationError
         ("https://git.example", "https://git.example", "https://git.example"),
         ("https://git.example/", "https://git.example", "https://git.example"),
         ("https://GIT.example:7990/bitbucket/", "https://git.example:7990/bitbucket", "https://git.example:7990"),
+        ("https://git.example/X", "https://git.example/X", "https://git.example"),
         ("http://localhost:7990/bitbucket", "http://localhost:7990/bitbucket", "http://localhost:7990"),
     ],
 )

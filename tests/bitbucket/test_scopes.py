@@ -95,11 +95,10 @@ def test_implied_scopes_are_followed_to_the_end(names: Iterable[str], all_of_the
         (set[str](), {"account"}, {"account"}),
         ({"account"}, set[str](), set[str]()),
         ({"new:scope"}, {"new:scope"}, set[str]()),
-        (iter(["email"]), iter(["email", "team"]), {"team"}),
+        (["email"], ("email", "team"), {"team"}),
     ],
 )
 def test_what_is_missing_is_told(granted: Iterable[str], asked: Iterable[str], missing: set[str]) -> None:
-    granted, asked = list(granted), list(asked)
     assert missing_scopes(granted, asked) == missing
     assert covers(granted, asked) is not bool(missing)
 

@@ -120,6 +120,26 @@ async def test_r2_a_replayable_grant_renews_while_the_store_is_down(world: World
     assert await world.token() == await manager.get_token()
 
 
+async def test_r2_a_replayable_grant_renews_on_a_store_that_can_be_read_but_not_written(world: World) -> None:
+    manager = world.manager(grant=ClientCredentials())
+    world.stores[manager].read_only = True
+    token = await manager.get_token()
+    assert world.fake.is_live(token.access_token)
+    await world.clock.advance(300)
+    assert (await manager.get_token()) == token
+    assert world.fake.token_requests == 1
+
+
+async def test_r2_a_401_is_no_reason_to_replay_a_grant_past_a_store_that_is_down(world: World) -> None:
+    manager = world.manager(grant=ClientCredentials())
+    token = await manager.get_token()
+    await world.clock.advance(100)
+    world.stores[manager].down = True
+    with pytest.raises(StoreError):
+        await manager.get_token(rejected=token)
+    assert world.fake.token_requests == 1
+
+
 async def test_r2_without_a_refresh_token_nothing_can_be_renewed_and_the_error_says_so(world: World) -> None:
     manager = world.manager()
     with pytest.raises(LoginRequiredError, match="Nobody has signed in"):

@@ -31,9 +31,9 @@ def test_client_secret_post_puts_both_in_the_body() -> None:
     assert proof == ({}, {"client_id": "id", "client_secret": "s3cret"})
 
 
-@pytest.mark.parametrize("client", [Client("id"), Client("id", auth_method="none"), Client("id", "s3cret", "none")])
-def test_a_public_client_only_names_itself(client: Client) -> None:
-    assert client.proof(ENDPOINT, now=0.0) == ({}, {"client_id": "id"})
+def test_a_public_client_only_names_itself() -> None:
+    for client in (Client("id"), Client("id", auth_method="none"), Client("id", "s3cret", "none")):
+        assert client.proof(ENDPOINT, now=0.0) == ({}, {"client_id": "id"})
 
 
 @pytest.mark.parametrize("client_id", ["", "  ", None, 5])

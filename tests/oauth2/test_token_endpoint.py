@@ -224,6 +224,8 @@ class TestRefused:
             (401, "invalid_request", "Invalid refresh_token"),
             (400, "invalid_client_id", "Invalid refresh_token"),
             (400, "invalid_request", "Missing or invalid refresh_token parameter"),
+            (400, "invalid_request", "X invalid refresh_token"),
+            (400, "invalid_request", "Xinvalid refresh_token"),
             (400, "invalid_request", None),
             (400, "invalid_scope", None),
             (400, "invalid_grant", "Unsupported grant type: None"),
@@ -410,6 +412,7 @@ class TestUnavailable:
 
     def test_the_wait_is_kept_where_an_object_holds_no_token(self) -> None:
         assert unavailable(answer(200, {}, retry_after="5")).retry_after == 5.0
+        assert unavailable(answer(200, {}, retry_after="Sun, 06 Nov 1994 08:49:37 GMT")).retry_after == 77.0
 
 
 JSON = st.recursive(
