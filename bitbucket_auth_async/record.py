@@ -55,6 +55,8 @@ class Claim:
 class Rest:
     """After a failed attempt: when the next one is due, for every process."""
 
+    since: float
+    """Epoch seconds, as the clock of the process that failed had it."""
     until: float
     """Epoch seconds."""
     attempts: int
@@ -162,7 +164,12 @@ def _claim(data: Mapping[str, Any]) -> Claim:
 
 
 def _rest(data: Mapping[str, Any]) -> Rest:
-    return Rest(until=number(data["until"]), attempts=whole(data["attempts"]), reason=text(data["reason"]))
+    return Rest(
+        since=number(data["since"]),
+        until=number(data["until"]),
+        attempts=whole(data["attempts"]),
+        reason=text(data["reason"]),
+    )
 
 
 def _text_or_none(value: object) -> str | None:

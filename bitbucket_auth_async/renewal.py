@@ -13,6 +13,8 @@ from bitbucket_auth_async.errors import (
 from bitbucket_auth_async.oauth2.tokens import Token, fingerprint
 from bitbucket_auth_async.record import Claim, Issuer, Record
 
+SKEW = 30.0
+"""Seconds by which the clocks of two hosts may differ without harm."""
 LONGEST_REST = 3600.0
 """Seconds; a rest that seems longer was written by a clock that is wrong, and is not kept."""
 _POLL = 1.0
@@ -84,7 +86,7 @@ def deadlines(token: Token, *, wall: float, boot: float, timing: Timing, jitter:
     lifetime = token.lifetime
     if token.expires_at is None or lifetime is None:
         return Deadlines(_NEVER, _NEVER)
-    leeway = min(30.0, lifetime / 10)
+    leeway = min(SKEW, lifetime / 10)
     if token.issued_at > wall + leeway:  # R5: a record from the future tells of a clock that was wrong, here or there.
         return Deadlines(_LONG_AGO, _LONG_AGO)
     ahead = timing.refresh_ahead if timing.refresh_ahead is not None else max(300.0, lifetime / 10)
@@ -161,16 +163,14 @@ def decide(record: Record | None, view: View) -> Decision:
     if record.claim is not None and _is_live(record.claim, view):
         return Wait() if usable is None else Use(usable, _POLL)
     doubt = _doubt(record.claim, view)
-    if usable is not None:
-        if view.age is Age.FRESH and doubt is None:
-            return Use(usable)
-        if doubt is not None and view.reuse_grace == 0:
-            # A strict server may answer a repeat by revoking everything: live on the present token first.
-            return Use(usable, _NEVER)
-    resting = _resting(record, view)
-    if resting is not None:
-        return Fail(_outage(record, resting)) if usable is None else Use(usable, resting)
-    return _renew(record, view, usable, in_doubt=doubt is not None)
+    # A strict server may answer a repeat by revoking everything: live on the present token first.
+    due = view.age is Age.STALE if doubt is None else view.reuse_grace > 0
+    if usable is not None and not due:
+        return Use(usable, None if doubt is None else _NEVER)
+    left = resting(record, view.wall)
+    if left is not None:
+        return Fail(_outage(record, left)) if usable is None else Use(usable, left)
+    return _renew(record, view, usable, forced=usable is None and view.age is not Age.EXPIRED and not due)
 
 
 def _usable(record: Record, view: View) -> Token | None:
@@ -181,8 +181,7 @@ def _usable(record: Record, view: View) -> Token | None:
     return token
 
 
-def _renew(record: Record, view: View, usable: Token | None, *, in_doubt: bool) -> Decision:
-    forced = usable is None and view.age is Age.FRESH and not in_doubt
+def _renew(record: Record, view: View, usable: Token | None, *, forced: bool) -> Decision:
     if forced and record.token is not None and _unforced(record, record.token, view):
         return Use(record.token)
     candidate = _candidate(record)
@@ -192,7 +191,7 @@ def _renew(record: Record, view: View, usable: Token | None, *, in_doubt: bool) 
         return _spend(record, view, None, forced=forced)
     if usable is not None:
         return Use(usable, _NEVER)
-    if forced and record.token is not None and record.refused is None:
+    if view.age is not Age.EXPIRED and record.token is not None and record.refused is None:
         return Use(record.token)  # nothing to renew with, but nothing says that it is dead either
     if record.signed_out:
         return Fail(LoginRequiredError("Signed out; sign in again."))
@@ -259,11 +258,13 @@ def _doubt(claim: Claim | None, view: View) -> float | None:
     return claim.since if claim.doubt_since is None else claim.doubt_since
 
 
-def _resting(record: Record, view: View) -> float | None:
+def resting(record: Record, wall: float) -> float | None:
     """Return how many seconds there are to rest; None: the next attempt is due."""
     if record.rest is None:
         return None
-    left = record.rest.until - view.wall
+    if record.rest.since > wall + SKEW:
+        return None  # it was noted by a clock that is ahead of ours, or ours was stepped back
+    left = record.rest.until - wall
     return left if 0 < left <= LONGEST_REST else None
 
 

@@ -13,7 +13,7 @@ from bitbucket_auth_async.oauth2.grants import Grant, RefreshToken
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.owner import is_gone, this_owner
 from bitbucket_auth_async.record import Issuer, Record
-from bitbucket_auth_async.renewal import Age, Deadlines, Decision, Fail, Spend, Use, View, Wait, decide
+from bitbucket_auth_async.renewal import Age, Deadlines, Decision, Fail, Spend, Use, View, Wait, decide, resting
 from bitbucket_auth_async.resources import Resources
 from bitbucket_auth_async.settlement import (
     Attempt,
@@ -23,6 +23,7 @@ from bitbucket_auth_async.settlement import (
     Outcome,
     Refused,
     Renewed,
+    next_generation,
     outcome_of,
     settle,
     signed_in,
@@ -80,7 +81,7 @@ class Renewer:
     def rests_for(self) -> float:
         """Return the seconds until the next attempt that the record allows; 0 if it says nothing."""
         record = self._ledger.record
-        return 0.0 if record is None or record.rest is None else record.rest.until - self._shared.clock.wall()
+        return 0.0 if record is None else resting(record, self._shared.clock.wall()) or 0.0
 
     async def flush(self) -> None:
         """Write what could not be written before.
@@ -150,8 +151,13 @@ class Renewer:
             StoreError: It could not be written yet; it is kept to be written later.
         """
         self.held = None
-        self._pending = partial(signed_out, issuer=self._shared.issuer, wall=self._shared.clock.wall())
-        await self.flush()
+        wall = self._shared.clock.wall()
+        try:
+            await self._ledger.load()
+        finally:
+            generation = next_generation(self._ledger.record, wall)
+            self._pending = partial(signed_out, issuer=self._shared.issuer, generation=generation)
+        await self._write()
 
     async def _first_decision(self, need: Need) -> Decision:
         """Decide on the remembered record if that leads straight to a claim: its swap tells if it was out of date."""
@@ -229,7 +235,7 @@ class Renewer:
         return None  # signed in or out anew meanwhile
 
     async def _failed(self, attempt: Attempt, error: BitbucketAuthError) -> None:
-        """Note what a failed request means; it returns if the token was refused, for then there may be another way."""
+        """Note what a failed request means; it returns if a refresh token was refused: there may be another way."""
         outcome = outcome_of(error)
         self._note(attempt, outcome)
         self._tell_failure(outcome, error)
@@ -238,7 +244,7 @@ class Renewer:
         except StoreError as store_error:
             self._tell(EventKind.STORE_FAILED, str(store_error))
             raise error from store_error
-        if not isinstance(outcome, Refused):
+        if not isinstance(outcome, Refused) or attempt.spends is None:
             raise error
 
     async def _replay_without_store(self, error: StoreError) -> Held:
@@ -261,8 +267,9 @@ class Renewer:
     async def _begin(self, token: Token, grant_type: str, asked: float | None) -> Held:
         issuer = self._shared.issuer
         issuer = Issuer(token_endpoint=issuer.token_endpoint, client_id=issuer.client_id, grant_type=grant_type)
-        self._pending = partial(signed_in, token=token, issuer=issuer, wall=self._shared.clock.wall())
         clock, timing = self._shared.clock, self._shared.timing
+        generation = next_generation(self._ledger.record, clock.wall())
+        self._pending = partial(signed_in, token=token, issuer=issuer, generation=generation)
         held = held_now(token, clock, timing) if asked is None else held_since(token, asked, timing)
         await self._save()
         return self._keep(held)

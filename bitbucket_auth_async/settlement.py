@@ -96,10 +96,12 @@ def settle(record: Record | None, *, attempt: Attempt, outcome: Outcome, wall: f
     if record is None or record.claim is None or record.claim.owner != attempt.owner:
         return None  # what a failure means is for the claim's present owner to say
     claim = record.claim
+    if claim.lost:
+        return None  # an earlier save, whose confirmation was lost, got in
     if isinstance(outcome, Outage):
         attempts = 1 if record.rest is None else record.rest.attempts + 1
         until = wall + pause(attempts, jitter=jitter, retry_after=outcome.retry_after)
-        rest = Rest(until=until, attempts=attempts, reason=outcome.reason)
+        rest = Rest(since=wall, until=until, attempts=attempts, reason=outcome.reason)
         return replace(record, claim=_undone(claim) if outcome.harmless else _lost(claim), rest=rest)
     if isinstance(outcome, Interrupted):
         return replace(record, claim=_lost(claim))
@@ -119,28 +121,31 @@ def _renewed(record: Record | None, attempt: Attempt, token: Token) -> Record | 
         return None
     if record.token is not None and record.token.access_token == token.access_token:
         return None  # an earlier save, whose confirmation was lost, got in
-    current = record.token
     if record.claim is not None and record.claim.owner == attempt.owner:
-        spares = tuple(spare for spare in record.spares if _print(spare) not in {attempt.spends, None})
-        if current is not None and _print(current) not in {attempt.spends, record.refused, None}:
-            spares = (current, *spares)  # a late answer took the place while we were out
-        forced = record.forced + 1 if attempt.forced else 0
-        return replace(
-            record, token=token, claim=None, spares=spares, refused=None, rest=None, forced=forced, signed_out=False
-        )
+        return replace(_current(record, attempt, token), forced=record.forced + 1 if attempt.forced else 0)
     return _late(record, attempt, token)
+
+
+def _current(record: Record, attempt: Attempt, token: Token) -> Record:
+    """Make *token* the current one; what it does not replace becomes a spare."""
+    before = record.token
+    spares = tuple(spare for spare in record.spares if _print(spare) not in {attempt.spends, None})
+    if before is not None and _print(before) not in {attempt.spends, record.refused, None}:
+        spares = (before, *spares)  # a late answer took the place while we were out
+    return replace(record, token=token, claim=None, spares=spares, refused=None, rest=None, signed_out=False)
 
 
 def _late(record: Record, attempt: Attempt, token: Token) -> Record | None:
     """R3: our claim had lapsed; find the token its place without going back."""
     current = record.token
+    newer = current is None or token.issued_at > current.issued_at
+    rotated = _print(token) != attempt.spends  # else the present token may be a younger one that looks alike
     replaced = current is None or _print(current) in {attempt.spends, record.refused} - {None}
-    nobody_out = record.claim is None or record.claim.lost
-    if replaced and nobody_out:  # nothing newer was saved, and nobody is about to
-        return replace(record, token=token, claim=None, refused=None, rest=None, signed_out=False)
+    fits = replaced or newer if token.refresh_token is None else replaced and (rotated or newer)
+    if fits and (record.claim is None or record.claim.lost):  # nothing newer was saved, and nobody is about to
+        return _current(record, attempt, token)
     if token.refresh_token is None:
-        newer = current is None or token.issued_at > current.issued_at
-        return replace(record, token=token) if newer and record.claim is None else None
+        return None  # it can be had again
     if any(spare.access_token == token.access_token for spare in record.spares):
         return None
     return replace(record, spares=(token, *record.spares))
@@ -166,26 +171,25 @@ def _lost(claim: Claim) -> Claim | None:
     return replace(claim, lost=True, doubt_since=doubt_since)
 
 
-def signed_in(record: Record | None, *, token: Token, issuer: Issuer, wall: float) -> Record | None:
+def signed_in(record: Record | None, *, token: Token, issuer: Issuer, generation: int) -> Record | None:
     """Return the record of a new sign-in, which nothing older can overwrite, even if the store forgot the last one."""
-    if record is not None and record.token == token:
-        return None  # an earlier save, whose confirmation was lost, got in
     if record is None:
-        return Record(issuer=issuer, generation=_next(record, wall), token=token)
-    return Record(issuer=issuer, generation=_next(record, wall), token=token, unknown=record.unknown)
+        return Record(issuer=issuer, generation=generation, token=token)
+    if record.generation >= generation or record.token == token:
+        return None  # an earlier save, whose confirmation was lost, got in; or somebody's newer sign-in stands
+    return Record(issuer=issuer, generation=generation, token=token, unknown=record.unknown)
 
 
-def signed_out(record: Record | None, *, issuer: Issuer, wall: float) -> Record | None:
+def signed_out(record: Record | None, *, issuer: Issuer, generation: int) -> Record | None:
     """Return the tombstone from which all that share the store learn that the person signed out."""
-    if record is not None and record.signed_out and record.token is None and record.claim is None:
-        return None
-    generation = _next(record, wall)
     if record is None:
         return Record(issuer=issuer, generation=generation, signed_out=True)
+    if record.generation >= generation or (record.signed_out and record.token is None and record.claim is None):
+        return None
     return Record(issuer=record.issuer, generation=generation, signed_out=True, unknown=record.unknown)
 
 
-def _next(record: Record | None, wall: float) -> int:
+def next_generation(record: Record | None, wall: float) -> int:
     """Count on; by milliseconds, so that the first sign-in in an emptied store still comes after the last before."""
     milliseconds = int(wall * 1000)
     return milliseconds if record is None else max(record.generation + 1, milliseconds)

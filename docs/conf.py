@@ -23,8 +23,9 @@ html_theme = "furo"
 html_title = f"{project} {release}"
 default_role = "code"  # docstrings say `code` with single backticks
 nitpicky = True
-# No inventory of other projects is fetched, so that the documentation builds offline: only our own names are checked.
-nitpick_ignore_regex = [(r"py:.*", rf"(?!{PACKAGE}\b).*")]
+# No inventory of other projects is fetched, so that the documentation builds offline: only our own names are checked,
+# and of those the ones that the reference shows.
+nitpick_ignore_regex = [(r"py:.*", rf"(?!{PACKAGE}\b).*|.*\._\w+")]
 
 myst_heading_anchors = 3
 myst_enable_extensions = ["colon_fence"]
@@ -46,13 +47,13 @@ def _modules() -> list[str]:
 
 
 def _public_names() -> list[str]:
-    """Link every name that the package re-exports to the place where it is described."""
+    """Link every class and function that the package re-exports to the place where it is described."""
     package = importlib.import_module(PACKAGE)
     lines: list[str] = []
     for name in sorted(getattr(package, "__all__", ())):
-        home = getattr(getattr(package, name), "__module__", None)
+        what = getattr(package, name)
         # A plain value does not know its home.
-        lines.append(f"- {{py:obj}}`{name} <{home}.{name}>`" if home else f"- `{name}`")
+        lines.append(f"- {{py:obj}}`{name} <{what.__module__}.{name}>`" if callable(what) else f"- `{name}`")
     return lines
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 OLDEST = (3, 11)
-ASK = "import sys, ensurepip, ssl, venv; print(*sys.version_info[:3], sys.implementation.name, sys.base_prefix)"
+ASK = "import sys, ensurepip, ssl, venv; print(*sys.version_info[:3], sys.implementation.name, sys.executable)"
 
 
 def candidates() -> Iterator[Path]:
@@ -23,26 +23,23 @@ def candidates() -> Iterator[Path]:
             yield from sorted(Path(asked.stdout.strip()).glob("*/bin/python3.[0-9]*"))
 
 
-def version_of(python: Path) -> tuple[int, int, int] | None:
-    """Ask for the version; None if it doesn't run (pyenv's shims), is no CPython, or can't make an environment."""
+def ask(python: Path) -> tuple[int, int, int, Path] | None:
+    """Return its version and where it really is; None if it doesn't run, is no CPython, or can't make an environment."""
     if not python.name.rpartition(".")[2].isdigit() or not os.access(python, os.X_OK):
         return None
     asked = subprocess.run([python, "-c", ASK], capture_output=True, text=True, check=False)
-    words = asked.stdout.split(maxsplit=4)
+    words = asked.stdout.rstrip("\n").split(" ", 4)
+    # One of pyenv's shims fails here, if its version is not the chosen one.
     if asked.returncode != 0 or len(words) != 5 or words[3] != "cpython":
         return None
-    return int(words[0]), int(words[1]), int(words[2])
+    return int(words[0]), int(words[1]), int(words[2]), Path(words[4])
 
 
 def newest_of_each_minor() -> dict[tuple[int, int], Path]:
     """Return one Python for each supported minor version, the newest patch of it, in order."""
     found: dict[tuple[int, int], tuple[int, Path]] = {}
-    for python in candidates():
-        version = version_of(python)
-        if version is None or version[:2] < OLDEST:
-            continue
-        major, minor, patch = version
-        if patch > found.get((major, minor), (-1, python))[0]:
+    for major, minor, patch, python in filter(None, map(ask, candidates())):
+        if (major, minor) >= OLDEST and patch > found.get((major, minor), (-1, python))[0]:
             found[major, minor] = (patch, python)
     return {minor: found[minor][1] for minor in sorted(found)}
 

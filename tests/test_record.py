@@ -52,7 +52,7 @@ RECORDS = st.builds(
     claim=st.none() | CLAIMS,
     spares=st.lists(TOKENS, max_size=2).map(tuple),
     refused=st.none() | TEXT,
-    rest=st.none() | st.builds(Rest, until=SECONDS, attempts=COUNTS, reason=TEXT),
+    rest=st.none() | st.builds(Rest, since=SECONDS, until=SECONDS, attempts=COUNTS, reason=TEXT),
     forced=COUNTS,
     unknown=st.dictionaries(st.from_regex(r"future_[a-z]{1,5}", fullmatch=True), JSON, max_size=2),
 )
@@ -68,7 +68,7 @@ FULL = Record(
     ),
     spares=(TOKEN,),
     refused="s3cret",
-    rest=Rest(until=9.0, attempts=2, reason="s3cret"),
+    rest=Rest(since=8.0, until=9.0, attempts=2, reason="s3cret"),
     forced=1,
 )
 
@@ -178,8 +178,8 @@ def wrong_kinds() -> Iterator[tuple[tuple[str, ...], object]]:
     yield from ((("claim", name), 5) for name in ("owner", "host", "process", "spends"))
     yield from ((("claim", name), "s3cret") for name in ("since", "doubt_since", "lost"))
     yield from ((("claim", name), None) for name in ("owner", "since", "lost"))
-    yield from ((("rest", name), "s3cret") for name in ("until", "attempts"))
-    yield from ((("rest", name), None) for name in ("until", "attempts", "reason"))
+    yield from ((("rest", name), "s3cret") for name in ("since", "until", "attempts"))
+    yield from ((("rest", name), None) for name in ("since", "until", "attempts", "reason"))
     yield from (((name,), value) for name in ("generation", "forced") for value in (None, "s3cret", 1.0, True))
     yield from (((name,), "s3cret") for name in ("issuer", "token", "signed_out", "claim", "spares", "rest"))
     yield from (((name,), value) for name in ("signed_out",) for value in (None, 0, 1))

@@ -65,21 +65,27 @@ class BearerMiddleware:
         # the redirects that it followed are kept alive, with that timer, until it ends. So an entry lasts exactly as
         # long as its request may have hops to come, whatever else runs at the same time.
         self._strayed: WeakValueDictionary[int, aiohttp.ClientResponse] = WeakValueDictionary()
+        self._has_strayed = False  # asking a weak dictionary each time is what a request would feel
 
     async def __call__(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
         """Send the request, with the token where it belongs."""
-        url = request.url
+        url, headers = request.url, request.headers
         if (
             (url.scheme, url.raw_host, url.port) not in self._allowed
-            or hdrs.AUTHORIZATION in request.headers
-            or (self._strayed and _timer_id(request) in self._strayed)
+            or hdrs.AUTHORIZATION in headers
+            or (self._has_strayed and _timer_id(request) in self._strayed)
         ):
             return await self._without(request, handler)
         token = await self._source.get_token()
         number = self._sent.number(token)
-        response = await self._with(token, number, request, handler)
+        headers[hdrs.AUTHORIZATION] = authorization(token)
+        try:
+            response = await handler(request)
+        finally:
+            headers.popall(hdrs.AUTHORIZATION, None)
+        self._sent.answered(token, number, response.status)
         if response.status != UNAUTHORIZED:
             return response
         return await self._refused(token, number, response, request, handler)
@@ -91,6 +97,7 @@ class BearerMiddleware:
         response = await handler(request)
         if 300 <= response.status < 400:  # noqa: PLR2004  - RFC 9110 section 15.4: a redirect
             self._strayed[_timer_id(request)] = response
+            self._has_strayed = True
         return response
 
     async def _with(
@@ -155,7 +162,7 @@ async def _let_go(response: aiohttp.ClientResponse, *, uploaded: bool) -> None:
     except BaseException as error:
         kept = response.content.exception() is not None
         response.close()
-        if kept and isinstance(error, aiohttp.ClientError | OSError):
+        if kept and isinstance(error, Exception):
             # The stream raises it again for the caller who reads.
             return
         raise

@@ -27,7 +27,7 @@ def a_record(number: int = 1, *, size: int = 40) -> Record:
         claim=Claim(owner="me", host="boot/4026", process="12/345", since=1_800_000_000.125, spends="ab", lost=True),
         spares=(a_token(number + 1_000, size=size), a_token(number + 2_000, size=size)),
         refused="cd",
-        rest=Rest(until=1_800_000_001.0625, attempts=3, reason="503"),
+        rest=Rest(since=1_800_000_000.0, until=1_800_000_001.0625, attempts=3, reason="503"),
         forced=2,
     )
 

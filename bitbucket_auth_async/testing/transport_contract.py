@@ -154,6 +154,17 @@ class TransportContract:
         """The server may have processed what it did not answer whole."""
         assert (await _refusal(transport, cut_off(data))).sent
 
+    async def test_a_late_break_may_hide_a_renewal(self, transport: Transport) -> None:
+        """The first part of the answer was fine."""
+
+        async def script(_: Received, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n")
+            await writer.drain()
+            await asyncio.sleep(0.02)  # on a real socket, two reads
+            writer.write(b"zz\r\nab\r\n")
+
+        assert (await _refusal(transport, script, timeout=0.3)).sent
+
     async def test_a_reset_may_hide_a_renewal(self, transport: Transport) -> None:
         """The same for a connection that the server aborts."""
 

@@ -108,6 +108,9 @@ async def wire(
             here.closed_by_client.set()
         except ConnectionError:
             here.closed_by_client.set()
+        except asyncio.CancelledError:
+            # Only closing the port does that; asyncio's streams would log it as a failure.
+            return
         finally:
             writer.transport.abort()
 

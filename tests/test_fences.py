@@ -1,0 +1,67 @@
+"""Every Python fence of README and docs runs, and a test in a fence is run as a test, all of it on a fake Bitbucket."""
+
+import ast
+import inspect
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sybil import Sybil
+from sybil.parsers.markdown import CodeBlockParser, SkipParser
+
+from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
+from bitbucket_auth_async.testing.mock import mock_bitbucket
+from bitbucket_auth_async.testing.options import set_env_vars
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType
+
+    from sybil import Document, Example
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted(path for path in ROOT.glob("docs/**/*.md") if "generated" not in path.parts)]
+
+
+def _compiled(example: "Example") -> None:
+    """Compile the fence where it stands, so that an error shows the page's own line."""
+    text = "\n" * (example.line + example.parsed.line_offset) + example.parsed
+    code = compile(text, example.path, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    example.namespace.setdefault("codes", []).append(code)
+
+
+def _fences(page: Path) -> "list[CodeType]":
+    parsers: list[Callable[[Document], Any]] = [CodeBlockParser("python", _compiled), SkipParser()]
+    document = Sybil(parsers=parsers, path=str(page.parent), pattern=page.name).parse(page)
+    for example in document.examples():
+        example.evaluate()
+    codes: list[CodeType] = document.namespace.get("codes", [])
+    return codes
+
+
+def _sign_in(fake: FakeBitbucket, namespace: dict[str, Any], _prompt: str) -> str:
+    """Stand for the person who opens the address and pastes back where the browser went."""
+    return fake.authorize(namespace["request"].url)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+async def test_every_fence_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    for code in _fences(page):
+        async with mock_bitbucket() as fake:
+            fake.register_client("key", "secret", callback="https://my-app.example/callback", private=True)
+            with set_env_vars("key", "secret"):
+                namespace: dict[str, Any] = {"__name__": "fence"}
+                namespace["input"] = partial(_sign_in, fake, namespace)
+                started = eval(code, namespace)  # noqa: S307 - our own pages
+                if inspect.iscoroutine(started):
+                    await started
+                for name, value in list(namespace.items()):
+                    if name == "main" or name.startswith("test_"):
+                        await value()
+
+
+def test_the_readme_has_fences_to_run() -> None:
+    assert len(_fences(ROOT / "README.md")) >= 5

@@ -1,0 +1,289 @@
+"""decide: every branch by table, and what holds for any record and any view."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+
+from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError, OutageError
+from bitbucket_auth_async.oauth2.tokens import Token, fingerprint
+from bitbucket_auth_async.record import Issuer, Record
+from bitbucket_auth_async.renewal import LONGEST_REST, SKEW, Age, Fail, Spend, Use, View, Wait, decide, resting
+from tests.records import (
+    BOT,
+    NOBODY,
+    NOW,
+    PERSON,
+    RECORDS,
+    VIEWS,
+    A,
+    B,
+    C,
+    claimed,
+    pair,
+    print_of,
+    record,
+    rest,
+    view,
+)
+
+FRESH, STALE, EXPIRED = Age
+NEVER = float("inf")
+ACCESS_ONLY = pair("a", refresh=False)
+BOTS = record(ACCESS_ONLY, issuer=BOT)
+DEAD = record(A, refused=print_of("a"))
+DOUBTED = record(claim=claimed("you"))
+RESTING = record(rest=rest())
+OLD_PROGRAM = record(issuer=Issuer(token_endpoint="", client_id="", grant_type=""))
+REFUSED_HERE = {"rejected": A.access_token}
+
+
+@pytest.mark.parametrize(
+    "found,seen,expected",
+    [
+        pytest.param(record(), view(FRESH), Use(A), id="fresh"),
+        pytest.param(RESTING, view(FRESH), Use(A), id="fresh, whatever failed before"),
+        pytest.param(record(), view(FRESH, rejected="another"), Use(A), id="R10: newer than the one refused"),
+        pytest.param(DOUBTED, view(FRESH), Use(A, 1.0), id="R6: good, and another renews"),
+        pytest.param(DOUBTED, view(STALE), Use(A, 1.0), id="R6: stale, and another renews"),
+        pytest.param(DOUBTED, view(EXPIRED), Wait(), id="R1: expired, and another renews"),
+        pytest.param(DOUBTED, view(FRESH, **REFUSED_HERE), Wait(), id="R1: refused, and another renews"),
+        pytest.param(record(None, claim=claimed()), view(EXPIRED), Wait(), id="R1: the first token is on its way"),
+        pytest.param(record(claim=claimed(spends=None)), view(EXPIRED), Wait(), id="R1: another replays its grant"),
+        pytest.param(RESTING, view(STALE), Use(A, 40.0), id="R7: stale, at rest"),
+        pytest.param(DOUBTED, view(FRESH, lapsed=True, reuse_grace=0.0), Use(A, NEVER), id="strict, in doubt, fresh"),
+        pytest.param(DOUBTED, view(STALE, lapsed=True, reuse_grace=0.0), Use(A, NEVER), id="strict, in doubt, stale"),
+        pytest.param(record(claim=claimed(spends=None)), view(lapsed=True), Use(A), id="a replay leaves no doubt"),
+        pytest.param(DEAD, view(STALE), Use(A, NEVER), id="R8: dead, and still good for a while"),
+        pytest.param(record(ACCESS_ONLY), view(STALE), Use(ACCESS_ONLY, NEVER), id="no refresh token"),
+        pytest.param(record(ACCESS_ONLY), view(**REFUSED_HERE), Use(ACCESS_ONLY), id="nothing to force with"),
+        pytest.param(record(ACCESS_ONLY), view(STALE, **REFUSED_HERE), Use(ACCESS_ONLY), id="the same, when stale"),
+        pytest.param(record(), view(still_accepted=True, **REFUSED_HERE), Use(A), id="R10: accepted elsewhere"),
+        pytest.param(
+            DOUBTED,
+            view(lapsed=True, reuse_grace=0.0, still_accepted=True, **REFUSED_HERE),
+            Use(A),
+            id="R10: accepted elsewhere, and a strict server in doubt",
+        ),
+    ],
+)
+def test_what_is_handed_out_or_waited_for(found: Record, seen: View, expected: Use | Wait) -> None:
+    assert decide(found, seen) == expected
+
+
+@pytest.mark.parametrize(
+    "found,seen,spent,repeat,forced",
+    [
+        pytest.param(record(), view(STALE), A, False, False, id="stale"),
+        pytest.param(record(), view(EXPIRED), A, False, False, id="expired"),
+        pytest.param(record(), view(**REFUSED_HERE), A, False, True, id="R10: refused"),
+        pytest.param(record(), view(STALE, **REFUSED_HERE), A, False, False, id="R10: refused, but due anyway"),
+        pytest.param(record(), view(EXPIRED, **REFUSED_HERE), A, False, False, id="R10: refused and expired"),
+        pytest.param(DOUBTED, view(lapsed=True), A, True, False, id="R9: lapsed, and there is a grace"),
+        pytest.param(DOUBTED, view(lapsed=True, **REFUSED_HERE), A, True, False, id="R9: the same, refused"),
+        pytest.param(DOUBTED, view(EXPIRED, lapsed=True, reuse_grace=0.0), A, True, False, id="R9: strict, at the end"),
+        pytest.param(
+            DOUBTED, view(lapsed=True, reuse_grace=0.0, **REFUSED_HERE), A, True, True, id="strict, doubt, refused"
+        ),
+        pytest.param(record(claim=claimed(lost=True)), view(), A, True, False, id="R9: its owner says it was lost"),
+        pytest.param(record(claim=claimed("me", lost=True)), view(), A, True, False, id="R9: we lost it"),
+        pytest.param(record(claim=claimed("me")), view(STALE), A, False, False, id="ours, and nothing was sent"),
+        pytest.param(record(claim=claimed("me", doubt_since=1.0)), view(), A, True, False, id="ours, with old doubt"),
+        pytest.param(record(B, claim=claimed(spends="a")), view(lapsed=True), B, False, False, id="doubt of another"),
+        pytest.param(replace(DEAD, spares=(B, C)), view(STALE), B, False, False, id="R8: the newest spare"),
+        pytest.param(record(ACCESS_ONLY, spares=(B,)), view(STALE), B, False, False, id="R8: a spare is all there is"),
+        pytest.param(replace(DEAD, issuer=BOT), view(EXPIRED, issuer=BOT), None, False, False, id="R8: the grant"),
+        pytest.param(BOTS, view(STALE, issuer=BOT), None, False, False, id="a bot's, stale"),
+        pytest.param(BOTS, view(issuer=BOT, **REFUSED_HERE), None, False, True, id="a bot's, refused"),
+        pytest.param(
+            replace(BOTS, claim=claimed(spends=None)),
+            view(EXPIRED, issuer=BOT, lapsed=True),
+            None,
+            False,
+            False,
+            id="a replay is no repeat",
+        ),
+    ],
+)
+def test_what_is_spent(found: Record, seen: View, spent: Token | None, repeat: bool, forced: bool) -> None:  # noqa: FBT001 - columns of the table
+    decision = decide(found, seen)
+    assert isinstance(decision, Spend)
+    assert (decision.refresh_token, decision.repeat, decision.forced) == (spent, repeat, forced)
+
+
+@pytest.mark.parametrize(
+    "found,seen,error,text",
+    [
+        pytest.param(None, view(EXPIRED), LoginRequiredError, "Nobody has signed in", id="nothing there"),
+        pytest.param(record(None, signed_out=True), view(EXPIRED), LoginRequiredError, "Signed out", id="a tombstone"),
+        pytest.param(DEAD, view(EXPIRED), LoginRequiredError, "no longer accepts", id="R8: dead"),
+        pytest.param(DEAD, view(**REFUSED_HERE), LoginRequiredError, "no longer accepts", id="R8: dead and refused"),
+        pytest.param(
+            record(ACCESS_ONLY), view(EXPIRED), LoginRequiredError, "without a refresh token", id="at its end"
+        ),
+        pytest.param(RESTING, view(EXPIRED), OutageError, "It was down. The next attempt is due in 40.0 s.", id="R7"),
+        pytest.param(RESTING, view(**REFUSED_HERE), OutageError, "It was down.", id="R7: refused, at rest"),
+        pytest.param(
+            record(issuer=replace(PERSON, client_id="d")),
+            view(),
+            ConfigurationError,
+            "client 'd' at https",
+            id="client",
+        ),
+        pytest.param(
+            record(issuer=replace(PERSON, token_endpoint="https://b")),
+            view(),
+            ConfigurationError,
+            "b, not",
+            id="server",
+        ),
+        pytest.param(
+            record(), view(issuer=BOT), ConfigurationError, "begun by authorization_code", id="R8: a person's"
+        ),
+        pytest.param(OLD_PROGRAM, view(issuer=BOT), ConfigurationError, "begun by a person", id="R8: an older one's"),
+    ],
+)
+def test_what_fails(found: Record | None, seen: View, error: type[Exception], text: str) -> None:
+    decision = decide(found, seen)
+    assert isinstance(decision, Fail)
+    assert type(decision.error) is error
+    assert text in str(decision.error)
+
+
+def test_r7_the_error_at_rest_says_when_to_come_back() -> None:
+    decision = decide(RESTING, view(EXPIRED))
+    assert isinstance(decision, Fail)
+    assert isinstance(decision.error, OutageError)
+    assert decision.error.retry_after == 40.0
+
+
+@pytest.mark.parametrize(
+    "since,until,left",
+    [
+        (-5.0, -1.0, None),
+        (-5.0, 0.0, None),
+        (-5.0, 0.5, 0.5),
+        (-5.0, LONGEST_REST, LONGEST_REST),
+        (-5.0, LONGEST_REST + 1, None),
+        (SKEW, 40.0, 40.0),
+        (SKEW + 1, 40.0, None),
+    ],
+)
+def test_a_rest_that_is_over_absurdly_long_or_from_the_future_is_not_kept(
+    since: float, until: float, left: float | None
+) -> None:
+    assert resting(record(rest=rest(since=since, until=until)), NOW) == left
+
+
+def test_without_a_rest_the_next_attempt_is_due() -> None:
+    assert resting(record(), NOW) is None
+
+
+@pytest.mark.parametrize(
+    "lifetime,forced_before,least",
+    [
+        (3600.0, 0, 60.0),
+        (None, 0, 60.0),
+        (100.0, 0, 10.0),
+        (3600.0, 1, 120.0),
+        (3600.0, 3, 480.0),
+        (1e7, 10, 61_440.0),
+        (1e7, 99, 61_440.0),
+    ],
+)
+def test_r10_forced_renewals_have_a_least_age_that_doubles(
+    lifetime: float | None, forced_before: int, least: float
+) -> None:
+    def decision(age: float) -> object:
+        return decide(record(pair("a", issued=-age, lifetime=lifetime), forced=forced_before), view(**REFUSED_HERE))
+
+    assert isinstance(decision(least - 0.5), Use)
+    assert isinstance(decision(least), Spend)
+    assert isinstance(decision(0.0), Use)
+    assert isinstance(decision(-1.0), Spend), "a token from the future is of no age"
+
+
+def test_a_bot_begins_with_its_grant_in_generation_0() -> None:
+    decision = decide(None, view(EXPIRED, issuer=BOT))
+    claim = claimed("me", spends=None, process="9@9", since=NOW)
+    assert decision == Spend(Record(issuer=BOT, generation=0, claim=claim), None, repeat=False, forced=False)
+
+
+def test_a_manager_without_a_grant_takes_a_bots_record_as_it_is() -> None:
+    assert decide(BOTS, view()) == Use(ACCESS_ONLY)
+
+
+@pytest.mark.parametrize("grant_type", ["", "refresh_token"])
+def test_the_record_of_an_older_program_is_completed_as_it_is_claimed(grant_type: str) -> None:
+    decision = decide(OLD_PROGRAM, view(STALE, issuer=NOBODY))
+    assert isinstance(decision, Spend)
+    assert decision.record.issuer == replace(NOBODY, grant_type="refresh_token")
+
+
+def test_r9_a_repeat_remembers_since_when_there_is_doubt() -> None:
+    for since, expected in ((None, NOW - 70), (5.0, 5.0)):
+        decision = decide(record(claim=claimed(doubt_since=since)), view(lapsed=True))
+        assert isinstance(decision, Spend)
+        assert decision.record.claim == claimed("me", process="9@9", since=NOW, doubt_since=expected)
+
+
+def live(found: Record, seen: View) -> bool:
+    claim = found.claim
+    return claim is not None and claim.owner != seen.owner and not claim.lost and not seen.lapsed
+
+
+@given(RECORDS, VIEWS)
+def test_r1_nobody_spends_while_the_claim_of_another_is_live(found: Record, seen: View) -> None:
+    assert not (live(found, seen) and isinstance(decide(found, seen), Spend))
+
+
+@given(RECORDS, VIEWS)
+def test_r5_only_the_records_own_token_is_handed_out_and_never_when_it_has_expired(found: Record, seen: View) -> None:
+    decision = decide(found, seen)
+    if isinstance(decision, Use):
+        assert decision.token is found.token
+        assert seen.age is not EXPIRED
+
+
+@given(RECORDS, VIEWS)
+def test_r10_a_refused_token_is_handed_out_only_where_none_may_be_forced(found: Record, seen: View) -> None:
+    decision = decide(found, seen)
+    if isinstance(decision, Use) and decision.token.access_token == seen.rejected:
+        unforced = seen.still_accepted or NOW - decision.token.issued_at < 60 * 2**found.forced
+        dead_end = found.refused is None and decision.token.refresh_token is None and not found.spares
+        assert unforced or dead_end
+
+
+@given(RECORDS, VIEWS)
+def test_a_spend_carries_our_claim_on_what_is_spent_and_changes_nothing_else(found: Record, seen: View) -> None:
+    decision = decide(found, seen)
+    if not isinstance(decision, Spend):
+        return
+    claim, spent = decision.record.claim, decision.refresh_token
+    assert claim is not None
+    assert (claim.owner, claim.since, claim.lost) == ("me", NOW, False)
+    assert claim.spends == (None if spent is None else fingerprint(spent.refresh_token or ""))
+    assert replace(decision.record, claim=found.claim) == found
+    assert decision.repeat == (claim.doubt_since is not None)
+    assert not decision.repeat or (found.claim is not None and found.claim.spends == claim.spends)
+
+
+@given(RECORDS, VIEWS)
+def test_r8_what_was_refused_is_not_spent_and_a_grant_only_when_nothing_else_is_left(found: Record, seen: View) -> None:
+    decision = decide(found, seen)
+    if isinstance(decision, Spend):
+        refreshable = found.token is not None and found.token.refresh_token is not None
+        if decision.refresh_token is None:
+            assert not found.spares
+            assert not refreshable or found.refused is not None
+        elif decision.refresh_token is found.token:
+            assert fingerprint(found.token.refresh_token or "") != found.refused
+        else:
+            assert decision.refresh_token is found.spares[0]
+
+
+@given(RECORDS, VIEWS.filter(lambda seen: seen.reuse_grace == 0))
+def test_r9_a_strict_server_in_doubt_is_not_asked_while_the_present_token_is_good(found: Record, seen: View) -> None:
+    decision = decide(found, seen)
+    if isinstance(decision, Spend) and decision.repeat and found.token is not None:
+        assert seen.age is EXPIRED or found.token.access_token == seen.rejected

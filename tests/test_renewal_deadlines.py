@@ -1,0 +1,119 @@
+"""deadlines and Timing: one token's two moments on the boot clock, and the numbers that they are made of."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bitbucket_auth_async.errors import ConfigurationError
+from bitbucket_auth_async.oauth2.tokens import Token
+from bitbucket_auth_async.renewal import Age, Deadlines, Timing, deadlines
+from tests.records import NOW, pair
+
+BOOT = 1000.0
+NEVER = Deadlines(float("inf"), float("inf"))
+LONG_AGO = Deadlines(float("-inf"), float("-inf"))
+
+
+def moments(token: Token, *, jitter: float = 0.0, **timing: Any) -> tuple[float, float]:
+    """Return how many seconds from now the token turns stale, and expires."""
+    found = deadlines(token, wall=NOW, boot=BOOT, timing=Timing(**timing), jitter=jitter)
+    return found.stale_at - BOOT, found.expires_at - BOOT
+
+
+@pytest.mark.parametrize(
+    "lifetime,ahead,leeway",
+    [
+        pytest.param(7200.0, 720.0, 30.0, id="a tenth of the lifetime"),
+        pytest.param(3000.0, 300.0, 30.0, id="both rules agree"),
+        pytest.param(1200.0, 300.0, 30.0, id="five minutes at least"),
+        pytest.param(400.0, 200.0, 30.0, id="half the lifetime at most"),
+        pytest.param(100.0, 50.0, 10.0, id="R5: a leeway of a tenth"),
+        pytest.param(8.0, 4.0, 0.8, id="the shortest"),
+    ],
+)
+def test_a_token_is_stale_well_before_it_expires_and_expires_a_leeway_early(
+    lifetime: float, ahead: float, leeway: float
+) -> None:
+    assert moments(pair("a", issued=0.0, lifetime=lifetime)) == pytest.approx((lifetime - ahead, lifetime - leeway))
+
+
+def test_refresh_ahead_may_be_chosen_up_to_half_the_lifetime() -> None:
+    token = pair("a", issued=0.0)
+    assert moments(token, refresh_ahead=60) == (3540.0, 3570.0)
+    assert moments(token, refresh_ahead=1800) == (1800.0, 3570.0)
+    assert moments(token, refresh_ahead=9999) == (1800.0, 3570.0)
+
+
+def test_refresh_ahead_within_the_leeway_means_at_its_beginning() -> None:
+    assert moments(pair("a", issued=0.0), refresh_ahead=5) == (3570.0, 3570.0)
+
+
+def test_jitter_takes_up_to_a_fifth_off_and_never_reaches_the_leeway() -> None:
+    token = pair("a", issued=0.0, lifetime=7200.0)
+    assert moments(token, jitter=1.0) == (7200.0 - 576.0, 7170.0)
+    assert moments(token, jitter=0.5) == (7200.0 - 648.0, 7170.0)
+    assert moments(token, jitter=1.0, refresh_ahead=32) == (7170.0, 7170.0)
+
+
+def test_what_is_left_counts_and_not_what_it_began_with() -> None:
+    assert moments(pair("a", issued=-3000.0, lifetime=7200.0)) == (4200.0 - 720.0, 4170.0)
+
+
+@pytest.mark.parametrize("issued", [0.0, 30.0])
+def test_r5_a_record_from_a_clock_that_is_a_leeway_ahead_is_taken(issued: float) -> None:
+    assert moments(pair("a", issued=issued)) == (issued + 3240.0, issued + 3570.0)
+
+
+def test_r5_a_record_from_the_future_is_expired() -> None:
+    token = pair("a", issued=30.5)
+    assert deadlines(token, wall=NOW, boot=BOOT, timing=Timing(), jitter=0.0) == LONG_AGO
+
+
+def test_a_token_without_a_lifetime_is_fresh_for_ever() -> None:
+    assert deadlines(pair("a", lifetime=None), wall=NOW, boot=BOOT, timing=Timing(), jitter=0.0) == NEVER
+
+
+@given(
+    issued=st.floats(-1e5, 1e5),
+    lifetime=st.floats(-100, 1e5),
+    jitter=st.floats(0, 1),
+    ahead=st.none() | st.floats(0.001, 1e5),
+)
+def test_r5_no_token_outlives_its_expiry_less_the_leeway(
+    issued: float, lifetime: float, jitter: float, ahead: float | None
+) -> None:
+    token = pair("a", issued=issued, lifetime=lifetime)
+    timing = Timing(refresh_ahead=ahead)
+    found = deadlines(token, wall=NOW, boot=BOOT, timing=timing, jitter=jitter)
+    assert found.stale_at <= found.expires_at
+    left = (token.expires_at or 0.0) - NOW
+    assert left > 0 or found.age(BOOT) is Age.EXPIRED
+    assert found.expires_at <= BOOT + left - min(30.0, lifetime / 10) + 1e-6
+
+
+def test_a_token_is_fresh_then_stale_then_expired() -> None:
+    ages = [Deadlines(10.0, 20.0).age(boot) for boot in (9.9, 10.0, 19.9, 20.0)]
+    assert ages == [Age.FRESH, Age.STALE, Age.STALE, Age.EXPIRED]
+
+
+def test_the_defaults_are_those_of_the_documentation() -> None:
+    assert Timing() == Timing(refresh_ahead=None, request=30.0, lease=60.0, deadline=90.0, store=10.0, closing=35.0)
+
+
+@pytest.mark.parametrize("name", ["refresh_ahead", "request", "lease", "deadline", "store", "closing"])
+@pytest.mark.parametrize("value", [0, -1.0, float("nan")])
+def test_each_number_is_more_than_nothing(name: str, value: float) -> None:
+    with pytest.raises(ConfigurationError, match=rf"^Timing\.{name} is {value!r}: it takes seconds, more than 0\.$"):
+        Timing(**{name: value})
+
+
+def test_small_numbers_are_taken() -> None:
+    assert Timing(refresh_ahead=0.5, request=0.1, lease=0.2, deadline=0.3, store=0.4, closing=0.5).lease == 0.2
+
+
+def test_r1_a_lease_outlasts_a_token_request_twice() -> None:
+    assert Timing(request=30, lease=60).lease == 60
+    with pytest.raises(ConfigurationError, match=r"^Timing\.lease \(59\.9 s\) must be twice Timing\.request \(30 s\)"):
+        Timing(request=30, lease=59.9)

@@ -1,0 +1,423 @@
+"""settle and its kin: what an answer means for the record as it is by then."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bitbucket_auth_async.errors import (
+    BitbucketAuthError,
+    ConfigurationError,
+    InvalidClientError,
+    InvalidGrantError,
+    OAuthError,
+    TransportError,
+    UnavailableError,
+)
+from bitbucket_auth_async.oauth2.tokens import Token, fingerprint
+from bitbucket_auth_async.record import Record, Rest
+from bitbucket_auth_async.renewal import LONGEST_REST, Age, Spend, decide
+from bitbucket_auth_async.settlement import (
+    Attempt,
+    Interrupted,
+    Misconfigured,
+    Outage,
+    Outcome,
+    Refused,
+    Renewed,
+    next_generation,
+    outcome_of,
+    pause,
+    settle,
+    signed_in,
+    signed_out,
+)
+from tests.records import (
+    BOT,
+    NOW,
+    PERSON,
+    PRINTS,
+    RECORDS,
+    TOKENS,
+    A,
+    B,
+    C,
+    claimed,
+    pair,
+    print_of,
+    record,
+    rest,
+    view,
+)
+
+ATTEMPT = Attempt(owner="me", generation=7, issuer=PERSON, spends=print_of("a"))
+REPLAY = replace(ATTEMPT, issuer=BOT, spends=None)
+WITHOUT_STORE = replace(REPLAY, generation=None)
+SPARE = pair("d", issued=-60.0)
+ACCESS_ONLY = pair("a", refresh=False)
+YOUNGER_ACCESS = pair("b", refresh=False, issued=-10.0)
+OLDER_ACCESS = pair("c", refresh=False, issued=-200.0)
+SAME_REFRESH = replace(B, refresh_token=A.refresh_token)
+"""What a server gives that does not rotate."""
+YOUNGER_SAME = replace(C, refresh_token=A.refresh_token)
+MINE = record(claim=claimed("me"))
+DOWN = Outage("It was down.", harmless=False)
+BUSY = Outage("It was busy.", harmless=True)
+
+
+def after(found: Record | None, outcome: Outcome, attempt: Attempt = ATTEMPT) -> Record | None:
+    return settle(found, attempt=attempt, outcome=outcome, wall=NOW, jitter=0.5)
+
+
+@pytest.mark.parametrize(
+    "error,outcome",
+    [
+        (InvalidGrantError("invalid_grant", status=400), Refused()),
+        (InvalidClientError("invalid_client", status=401), Misconfigured()),
+        (OAuthError("invalid_scope", status=400), Misconfigured()),
+        (TransportError("reset", sent=True), Outage("reset", harmless=False)),
+        (TransportError("no name", sent=False), Outage("no name", harmless=True)),
+        (UnavailableError("down", status=503), Outage("down", harmless=False)),
+        (UnavailableError("busy", status=429, retry_after=7.0), Outage("busy", harmless=True, retry_after=7.0)),
+        (UnavailableError("HTML", status=200), Outage("HTML", harmless=False)),
+        (ConfigurationError("no key for the JWT"), Misconfigured()),
+    ],
+)
+def test_r7_three_kinds_are_never_confused(error: BitbucketAuthError, outcome: Outcome) -> None:
+    assert outcome_of(error) == outcome
+
+
+@pytest.mark.parametrize(
+    "attempts,jitter,seconds",
+    [(1, 0.0, 0.75), (1, 0.5, 1.0), (1, 1.0, 1.25), (2, 0.5, 2.0), (6, 0.5, 32.0), (7, 0.5, 60.0), (10**6, 1.0, 75.0)],
+)
+def test_r7_rests_double_up_to_a_minute_with_jitter(attempts: int, jitter: float, seconds: float) -> None:
+    assert pause(attempts, jitter=jitter) == seconds
+
+
+@pytest.mark.parametrize(
+    "asked,seconds", [(0.5, 1.0), (100.0, 100.0), (LONGEST_REST, LONGEST_REST), (1e9, LONGEST_REST)]
+)
+def test_r7_retry_after_is_honoured_up_to_an_hour(asked: float, seconds: float) -> None:
+    assert pause(1, jitter=0.5, retry_after=asked) == seconds
+
+
+def test_an_attempt_says_what_was_spent_under_which_claim() -> None:
+    spend = decide(record(), view(rejected=A.access_token))
+    assert isinstance(spend, Spend)
+    assert Attempt.of(spend, "me") == replace(ATTEMPT, forced=True)
+    assert Attempt.of(replace(spend, record=record()), "me").spends is None
+
+
+@pytest.mark.parametrize(
+    "found,attempt,token,expected",
+    [
+        pytest.param(MINE, ATTEMPT, B, record(B), id="the plain case"),
+        pytest.param(
+            replace(MINE, rest=rest(), forced=3, signed_out=True), ATTEMPT, B, record(B), id="all is well again"
+        ),
+        pytest.param(replace(MINE, forced=3), replace(ATTEMPT, forced=True), B, record(B, forced=4), id="R10: forced"),
+        pytest.param(replace(MINE, unknown={"x": 1}), ATTEMPT, B, record(B, unknown={"x": 1}), id="later fields stay"),
+        pytest.param(replace(MINE, spares=(SPARE,)), ATTEMPT, B, record(B, spares=(SPARE,)), id="spares stay"),
+        pytest.param(replace(MINE, spares=(A, SPARE)), ATTEMPT, B, record(B, spares=(SPARE,)), id="spent spares go"),
+        pytest.param(
+            replace(MINE, token=C, spares=(SPARE,)), ATTEMPT, B, record(B, spares=(C, SPARE)), id="R3: came meanwhile"
+        ),
+        pytest.param(
+            replace(MINE, token=C, refused=print_of("c"), spares=(A, SPARE)),
+            ATTEMPT,
+            B,
+            record(B, spares=(SPARE,)),
+            id="R8: a spare replaces what was refused",
+        ),
+        pytest.param(MINE, ATTEMPT, SAME_REFRESH, record(SAME_REFRESH), id="a server that does not rotate"),
+        pytest.param(
+            record(ACCESS_ONLY, issuer=BOT, claim=claimed("me", spends=None)),
+            REPLAY,
+            YOUNGER_ACCESS,
+            record(YOUNGER_ACCESS, issuer=BOT),
+            id="a bot's",
+        ),
+        pytest.param(None, ATTEMPT, B, record(B), id="the store forgot"),
+        pytest.param(None, WITHOUT_STORE, B, record(B, issuer=BOT, generation=0), id="the store was down and is empty"),
+        pytest.param(
+            record(C, generation=6, unknown={"x": 1}),
+            ATTEMPT,
+            B,
+            record(B, unknown={"x": 1}),
+            id="a backup was put back",
+        ),
+        pytest.param(record(claim=None), ATTEMPT, B, record(B), id="R3: late, and nothing newer is there"),
+        pytest.param(
+            record(claim=claimed("you", lost=True)), ATTEMPT, B, record(B), id="R3: late, the other lost its own"
+        ),
+        pytest.param(
+            record(claim=claimed("you")), ATTEMPT, B, record(claim=claimed("you"), spares=(B,)), id="R3: late"
+        ),
+        pytest.param(record(C, spares=(SPARE,)), ATTEMPT, B, record(C, spares=(B, SPARE)), id="R3: late, newest first"),
+        pytest.param(record(C, refused=print_of("c")), ATTEMPT, B, record(B), id="R8: a mark never outranks a token"),
+        pytest.param(record(None), ATTEMPT, B, record(B), id="R3: late, and there is none"),
+        pytest.param(
+            record(A, rest=rest(), forced=2, signed_out=True, refused=print_of("a")),
+            ATTEMPT,
+            B,
+            record(B, forced=2),
+            id="R3: late, and all is well again",
+        ),
+        pytest.param(
+            record(YOUNGER_SAME),
+            ATTEMPT,
+            SAME_REFRESH,
+            record(YOUNGER_SAME, spares=(SAME_REFRESH,)),
+            id="R3: late, nothing rotates, and a younger one is there",
+        ),
+        pytest.param(
+            record(), ATTEMPT, SAME_REFRESH, record(SAME_REFRESH), id="R3: late, nothing rotates, still younger"
+        ),
+        pytest.param(
+            record(ACCESS_ONLY, issuer=BOT), WITHOUT_STORE, YOUNGER_ACCESS, record(YOUNGER_ACCESS, issuer=BOT), id="bot"
+        ),
+        pytest.param(
+            record(A, issuer=BOT),
+            WITHOUT_STORE,
+            YOUNGER_ACCESS,
+            record(YOUNGER_ACCESS, issuer=BOT, spares=(A,)),
+            id="R2",
+        ),
+        pytest.param(
+            record(A, issuer=BOT, refused=print_of("a")),
+            WITHOUT_STORE,
+            OLDER_ACCESS,
+            record(OLDER_ACCESS, issuer=BOT),
+            id="R8: better than a dead one",
+        ),
+    ],
+)
+def test_where_a_new_token_goes(found: Record | None, attempt: Attempt, token: Token, expected: Record) -> None:
+    assert after(found, Renewed(token), attempt) == expected
+
+
+@pytest.mark.parametrize(
+    "found,attempt,token",
+    [
+        pytest.param(record(generation=8), ATTEMPT, B, id="R3: a newer sign-in stands"),
+        pytest.param(record(None, generation=8, signed_out=True), ATTEMPT, B, id="R3: a sign-out stands"),
+        pytest.param(record(B), ATTEMPT, B, id="it is there already"),
+        pytest.param(record(C, spares=(B,)), ATTEMPT, B, id="it is a spare already"),
+        pytest.param(record(), WITHOUT_STORE, YOUNGER_ACCESS, id="a person's record is not a bot's"),
+        pytest.param(record(ACCESS_ONLY, issuer=BOT), WITHOUT_STORE, OLDER_ACCESS, id="a younger one is there"),
+        pytest.param(
+            record(ACCESS_ONLY, issuer=BOT, claim=claimed("you", spends=None)),
+            REPLAY,
+            YOUNGER_ACCESS,
+            id="one is coming",
+        ),
+    ],
+)
+def test_when_a_new_token_is_not_written(found: Record, attempt: Attempt, token: Token) -> None:
+    assert after(found, Renewed(token), attempt) is None
+
+
+OLD_DOUBT = record(claim=claimed("me", doubt_since=5.0))
+REST = Rest(since=NOW, until=NOW + 1.0, attempts=1, reason="It was down.")
+BUSY_REST = replace(REST, reason="It was busy.")
+
+
+@pytest.mark.parametrize(
+    "found,outcome,expected",
+    [
+        pytest.param(
+            MINE,
+            DOWN,
+            record(claim=claimed("me", lost=True, doubt_since=NOW - 70), rest=REST),
+            id="R9: it may be spent",
+        ),
+        pytest.param(
+            OLD_DOUBT, DOWN, record(claim=claimed("me", lost=True, doubt_since=5.0), rest=REST), id="R9: since then"
+        ),
+        pytest.param(MINE, BUSY, record(rest=BUSY_REST), id="surely not spent"),
+        pytest.param(
+            OLD_DOUBT, BUSY, record(claim=claimed("me", lost=True, doubt_since=5.0), rest=BUSY_REST), id="not by us"
+        ),
+        pytest.param(record(claim=claimed("me", spends=None)), DOWN, record(rest=REST), id="a grant leaves no doubt"),
+        pytest.param(
+            replace(MINE, rest=rest()),
+            BUSY,
+            record(rest=replace(BUSY_REST, until=NOW + 4.0, attempts=3)),
+            id="R7: the third in a row",
+        ),
+        pytest.param(
+            MINE, replace(BUSY, retry_after=30.0), record(rest=replace(BUSY_REST, until=NOW + 30.0)), id="Retry-After"
+        ),
+        pytest.param(
+            replace(MINE, rest=rest()),
+            Interrupted(),
+            record(claim=claimed("me", lost=True, doubt_since=NOW - 70), rest=rest()),
+            id="R4: torn down",
+        ),
+        pytest.param(record(claim=claimed("me", spends=None)), Interrupted(), record(), id="R4: a grant, torn down"),
+        pytest.param(replace(MINE, rest=rest()), Misconfigured(), record(rest=rest()), id="R7: nobody is touched"),
+        pytest.param(
+            OLD_DOUBT, Misconfigured(), record(claim=claimed("me", lost=True, doubt_since=5.0)), id="an old doubt stays"
+        ),
+        pytest.param(replace(MINE, rest=rest()), Refused(), record(refused=print_of("a")), id="R8: dead"),
+        pytest.param(
+            record(C, claim=claimed("me"), refused=print_of("c"), spares=(A, SPARE)),
+            Refused(),
+            record(C, refused=print_of("c"), spares=(SPARE,)),
+            id="R8: a spare is dead too",
+        ),
+        pytest.param(record(None, claim=claimed("me")), Refused(), record(None), id="R8: nothing left to mark"),
+    ],
+)
+def test_what_a_failure_leaves_behind(found: Record, outcome: Outcome, expected: Record) -> None:
+    assert after(found, outcome) == expected
+
+
+def test_r8_a_refused_grant_marks_no_token() -> None:
+    found = record(ACCESS_ONLY, issuer=BOT, claim=claimed("me", spends=None), spares=(B,))
+    assert after(found, Refused(), REPLAY) == replace(found, claim=None)
+
+
+@pytest.mark.parametrize("outcome", [DOWN, BUSY, Interrupted(), Misconfigured(), Refused()])
+@pytest.mark.parametrize("claim", [None, claimed("you"), claimed("me", lost=True)])
+def test_a_failure_is_for_the_claims_present_owner_to_note_and_once(outcome: Outcome, claim: object) -> None:
+    assert after(replace(MINE, claim=claim), outcome) is None
+    assert after(None, outcome) is None
+
+
+OUTCOMES = TOKENS.map(Renewed) | st.sampled_from([DOWN, BUSY, Interrupted(), Misconfigured(), Refused()])
+ATTEMPTS = st.builds(
+    Attempt,
+    owner=st.just("me"),
+    generation=st.none() | st.integers(6, 8),
+    issuer=st.sampled_from([PERSON, BOT]),
+    spends=st.none() | PRINTS,
+    forced=st.booleans(),
+)
+
+
+@given(RECORDS, ATTEMPTS, OUTCOMES)
+def test_r2_settling_twice_writes_once(found: Record, attempt: Attempt, outcome: Outcome) -> None:
+    once = after(found, outcome, attempt)
+    assert once is None or after(once, outcome, attempt) is None
+
+
+def kept(found: Record) -> set[str | None]:
+    """Return the refresh tokens that a record can renew with."""
+    tokens = [*found.spares, *([] if found.token is None else [found.token])]
+    return {token.refresh_token for token in tokens if fingerprint(token.refresh_token or "") != found.refused}
+
+
+@given(RECORDS, ATTEMPTS, TOKENS.map(Renewed))
+def test_r2_what_came_is_the_present_token_or_a_spare_or_a_newer_sign_in_stands(
+    found: Record, attempt: Attempt, outcome: Renewed
+) -> None:
+    written = after(found, outcome, attempt) or found
+    token = outcome.token
+    newer = attempt.generation is not None and written.generation > attempt.generation
+    anothers = attempt.generation is None and written.issuer != attempt.issuer
+    alike = written.token is not None and written.token.access_token == token.access_token
+    alike = alike or any(spare.access_token == token.access_token for spare in written.spares)
+    replayable = token.refresh_token is None
+    assert token == written.token or token in written.spares or alike or newer or anothers or replayable
+
+
+@given(RECORDS, ATTEMPTS, TOKENS.map(Renewed))
+def test_r2_no_other_refresh_token_is_lost_when_one_comes(found: Record, attempt: Attempt, outcome: Renewed) -> None:
+    written = after(found, outcome, attempt)
+    if written is not None and written.generation == found.generation:
+        lost = {fingerprint(refresh) for refresh in kept(found) - kept(written) if refresh is not None}
+        assert lost <= {attempt.spends}
+
+
+@given(RECORDS, ATTEMPTS, TOKENS.map(Renewed))
+def test_r8_no_mark_outlives_the_token_that_it_is_about(found: Record, attempt: Attempt, outcome: Renewed) -> None:
+    written = after(found, outcome, attempt)
+    if written is not None and written.token != found.token:
+        assert written.refused is None
+        assert not written.signed_out
+
+
+@given(RECORDS, ATTEMPTS, OUTCOMES)
+def test_r3_who_does_not_hold_the_claim_replaces_only_what_it_spent_or_what_is_dead(
+    found: Record, attempt: Attempt, outcome: Outcome
+) -> None:
+    written = after(found, outcome, attempt)
+    ours = found.claim is not None and found.claim.owner == attempt.owner
+    before = found.token
+    if ours or written is None or written.token == before or before is None:
+        return
+    assert written.token is not None
+    refreshed = None if before.refresh_token is None else fingerprint(before.refresh_token)
+    older = before.issued_at < written.token.issued_at and written.token.refresh_token is None
+    assert written.generation > found.generation or older or refreshed in {attempt.spends, found.refused}
+    assert found.generation != written.generation or found.claim is None or found.claim.lost
+
+
+@given(RECORDS, ATTEMPTS, OUTCOMES)
+def test_r3_a_generation_never_goes_back(found: Record, attempt: Attempt, outcome: Outcome) -> None:
+    written = after(found, outcome, attempt)
+    assert written is None or written.generation >= found.generation
+
+
+@given(RECORDS, ATTEMPTS, OUTCOMES)
+def test_what_is_written_reads_back_the_same(found: Record, attempt: Attempt, outcome: Outcome) -> None:
+    written = after(found, outcome, attempt)
+    if written is not None:
+        assert Record.from_plain(written.to_plain()) == written
+
+
+def test_a_sign_in_begins_a_generation_and_forgets_what_was_before() -> None:
+    full = record(claim=claimed(), spares=(B,), refused=print_of("a"), rest=rest(), forced=3, unknown={"x": 1})
+    new = signed_in(full, token=C, issuer=BOT, generation=8)
+    assert new == Record(issuer=BOT, generation=8, token=C, unknown={"x": 1})
+    assert signed_in(None, token=C, issuer=BOT, generation=8) == Record(issuer=BOT, generation=8, token=C)
+
+
+def test_a_sign_in_heals_a_sign_out() -> None:
+    assert signed_in(record(None, signed_out=True), token=C, issuer=PERSON, generation=8) == record(C, generation=8)
+
+
+def test_a_sign_out_leaves_a_tombstone() -> None:
+    full = record(claim=claimed(), spares=(B,), refused=print_of("a"), rest=rest(), forced=3, unknown={"x": 1})
+    tombstone = Record(issuer=PERSON, generation=8, signed_out=True, unknown={"x": 1})
+    assert signed_out(full, issuer=BOT, generation=8) == tombstone
+    assert signed_out(None, issuer=BOT, generation=8) == Record(issuer=BOT, generation=8, signed_out=True)
+    assert signed_out(tombstone, issuer=BOT, generation=9) is None
+    for busy in (
+        replace(tombstone, claim=claimed()),
+        replace(tombstone, token=A),
+        replace(tombstone, signed_out=False),
+    ):
+        assert signed_out(busy, issuer=BOT, generation=9) == replace(tombstone, generation=9)
+
+
+def test_r2_a_sign_in_that_is_saved_twice_does_not_undo_the_renewal_that_came_between() -> None:
+    first = signed_in(record(), token=B, issuer=PERSON, generation=8)
+    assert first is not None
+    renewed = replace(first, token=C)
+    assert signed_in(renewed, token=B, issuer=PERSON, generation=8) is None
+    assert signed_in(first, token=B, issuer=PERSON, generation=9) is None, "adopted once more: nothing is new"
+
+
+def test_r3_a_sign_out_that_is_saved_twice_does_not_undo_the_sign_in_that_came_between() -> None:
+    assert signed_out(record(B, generation=9), issuer=PERSON, generation=8) is None
+
+
+def test_generations_count_on_by_milliseconds() -> None:
+    assert next_generation(None, 1.2345) == 1234
+    assert next_generation(record(generation=7), 1.2345) == 1234
+    assert next_generation(record(generation=1234), 1.2345) == 1235
+    assert next_generation(record(generation=9999), 1.2345) == 10_000
+
+
+def test_r9_from_claim_to_claim_the_time_of_the_first_spend_is_kept() -> None:
+    lost = after(MINE, DOWN)
+    assert lost is not None
+    again = decide(replace(lost, rest=None), view(Age.EXPIRED, owner="you", wall=NOW + 5))
+    assert isinstance(again, Spend)
+    assert again.repeat
+    assert again.record.claim is not None
+    assert again.record.claim.doubt_since == NOW - 70
