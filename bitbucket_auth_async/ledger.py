@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from bitbucket_auth_async.clocks import within
-from bitbucket_auth_async.errors import StoreError
+from bitbucket_auth_async.errors import BitbucketAuthError, StoreError
 from bitbucket_auth_async.protocols import Clock, TokenStore, Versioned
 from bitbucket_auth_async.record import Record
 
@@ -76,8 +76,8 @@ class Ledger:
             self._since = self._clock.boot()
         self._seen = found
 
-    def _failure(self, error: Exception, verb: str) -> StoreError:
-        if isinstance(error, StoreError):
+    def _failure(self, error: Exception, verb: str) -> BitbucketAuthError:
+        if isinstance(error, BitbucketAuthError):  # the store says it best; a ConfigurationError stays one
             return error.again()
         name = type(self._store).__name__
         if isinstance(error, TimeoutError):
