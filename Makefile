@@ -75,6 +75,7 @@ endif
 	$(PYTEST) $(ARGS)
 ifneq ($(COVERAGE),)
 	$(PY) -m coverage combine --quiet
+	@rm -f .coverage_data/coverage.* # what a child under a limit on file sizes left half written
 	$(PY) -m coverage report
 endif
 
@@ -89,7 +90,9 @@ test-all: $(READY) ## Run the suite on each Python from 3.11 that this machine h
 .PHONY: test-oldest
 test-oldest: ## Run the suite with the oldest dependencies that pyproject.toml allows
 	@$(MAKE) venv VENV=.venvs/oldest
-	.venvs/oldest/bin/python -c '$(OLDEST)' | xargs .venvs/oldest/bin/python -m pip install --quiet
+	@oldest="$$(.venvs/oldest/bin/python -c '$(OLDEST)')"; \
+	if command -v uv > /dev/null; then uv pip install --quiet --python .venvs/oldest/bin/python $$oldest; \
+	else .venvs/oldest/bin/python -m pip install --quiet --disable-pip-version-check $$oldest; fi
 	@$(MAKE) test VENV=.venvs/oldest
 
 .PHONY: guards
@@ -114,5 +117,5 @@ build: $(READY) ## Build wheel and sdist into .build/dist, and try each in an em
 
 .PHONY: clean
 clean: ## Remove everything that these commands made
-	rm -rf .venv .venvs .build .coverage_data .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache docs/reference/generated
+	rm -rf .venv .venvs .build .coverage_data .benchmarks .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache docs/reference/generated
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

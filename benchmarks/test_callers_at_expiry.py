@@ -6,8 +6,9 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks.measuring import side_by_side, tell
-from benchmarks.world import LIFETIME, SERVER, AheadClock, CountingServer
+from benchmarks.world import LIFETIME, SERVER, CountingServer
 from bitbucket_auth_async import Client, RefreshToken, Token, TokenManager
+from tests.ahead import AheadClock
 
 ROUNDS = 11
 

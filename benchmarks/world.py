@@ -1,18 +1,14 @@
-"""What the benchmarks share: a server in memory that counts, and a clock that is put on at a stroke."""
+"""What the benchmarks share: a server in memory that counts."""
 
 import json
-import time
-from collections.abc import Callable
 
 from bitbucket_auth_async import AuthorizationServer
-from bitbucket_auth_async.clocks import SYSTEM_CLOCK
 from bitbucket_auth_async.oauth2.messages import Request, Response
-from bitbucket_auth_async.protocols import Timer
 
 LIFETIME = 3600.0
 SERVER = AuthorizationServer(
     authorization_endpoint="https://server.example/authorize",
-    token_endpoint="https://server.example/token",  # noqa: S106 - an address
+    token_endpoint="https://server.example/token",
     api_origins=frozenset({"https://api.server.example"}),
 )
 
@@ -47,26 +43,3 @@ class CountingServer:
 
     async def aclose(self) -> None:
         """Do nothing."""
-
-
-class AheadClock:
-    """This machine's clock, which `hurry` puts ahead, so that a token expires without a wait."""
-
-    def __init__(self) -> None:
-        self._ahead = 0.0
-
-    def hurry(self, seconds: float) -> None:
-        """Let so many seconds have passed."""
-        self._ahead += seconds
-
-    def wall(self) -> float:
-        """Return seconds since the epoch."""
-        return time.time() + self._ahead
-
-    def boot(self) -> float:
-        """Return seconds on the clock that never goes back."""
-        return SYSTEM_CLOCK.boot() + self._ahead
-
-    def call_later(self, delay: float, callback: Callable[[], object], /) -> Timer:
-        """Call back in so many real seconds."""
-        return SYSTEM_CLOCK.call_later(delay, callback)

@@ -1,7 +1,14 @@
 """The default transport and store, imported when they are first needed: the one place where the core names adapters."""
 
+import asyncio
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+
 from bitbucket_auth_async.oauth2.messages import Request, Response
 from bitbucket_auth_async.protocols import TokenStore, Transport
+
+_AIOHTTP = "bitbucket_auth_async.transports.aiohttp"
 
 
 class DefaultTransport:
@@ -16,6 +23,7 @@ class DefaultTransport:
     async def send(self, request: Request, /, *, timeout: float) -> Response:  # noqa: ASYNC109 - the port's own word
         """Return the answer; see Transport."""
         if self._transport is None:
+            await _import_beside(_AIOHTTP)
             from bitbucket_auth_async.transports.aiohttp import AiohttpTransport  # noqa: PLC0415 - see the docstring
 
             self._transport = AiohttpTransport()
@@ -25,6 +33,13 @@ class DefaultTransport:
         """Close the transport, if one was made."""
         if self._transport is not None:
             await self._transport.aclose()
+
+
+async def _import_beside(name: str) -> None:
+    """Import a module in a thread of its own: aiohttp takes 0.1 s and more, and the loop must not stand still."""
+    if name not in sys.modules:
+        with ThreadPoolExecutor(1) as thread:
+            await asyncio.get_running_loop().run_in_executor(thread, import_module, name)
 
 
 def default_store() -> TokenStore:

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from types import TracebackType
 from typing import Any, NamedTuple, NoReturn, Self
@@ -34,6 +35,7 @@ _LONG_AGO = float("-inf")
 _SHARED_FOR = 1.0
 _LONGEST_SLEEP = 60.0
 _SHORTEST_SLEEP = 0.01
+_LAST_MOMENT = 1.0
 _PUBLIC_PARAMETERS = ("scope", "username", "bitbucket_repository")
 
 
@@ -365,14 +367,19 @@ class TokenManager:
                 await asyncio.wait({self._start(Need()).task})
 
     async def _finish(self) -> None:
-        tasks = self._under_way()
+        under_way = self._under_way()
+        settling = asyncio.create_task(self._settle_down(under_way), name=f"closing of {self.key}")
+        settling.add_done_callback(_look_at)
         try:
-            await within(self._shared.clock, self._shared.timing.closing, self._settle_down(tasks))
+            await within(self._shared.clock, self._shared.timing.closing, asyncio.wait({settling}))
         except TimeoutError:
             self._tell(EventKind.SAVE_FAILED, "Closing could not wait any longer for a renewal or for the store.")
+        tasks = (*under_way, settling)
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        # Not for ever: a thread that hangs in the kernel, as on a dead network disk, can't be cancelled.
+        with suppress(TimeoutError):
+            await within(self._shared.clock, _LAST_MOMENT, asyncio.wait(tasks))
 
     def _under_way(self) -> "list[asyncio.Task[Any]]":
         return [*self._errands] if self._renewal is None else [self._renewal.task, *self._errands]

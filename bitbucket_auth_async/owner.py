@@ -26,7 +26,8 @@ def is_gone(claim: Claim) -> bool:
     """Tell whether the claim's owner surely runs no more: same boot, same PID namespace, and no such process."""
     if claim.process is None or claim.host is None or claim.host != _host():
         return False
-    return _process(int(claim.process.partition("@")[0])) != claim.process
+    pid = claim.process.partition("@")[0]
+    return pid.isdecimal() and _process(int(pid)) != claim.process
 
 
 def _host() -> str | None:

@@ -95,6 +95,13 @@ def deadlines(token: Token, *, wall: float, boot: float, timing: Timing, jitter:
     return Deadlines(boot + left - max(ahead, leeway), boot + left - leeway)
 
 
+def good_for(token: Token, wall: float) -> float:
+    """Return for how many seconds more a token may be handed out; not positive: it may not."""
+    if token.expires_at is None or token.lifetime is None:
+        return _NEVER
+    return token.expires_at - min(SKEW, token.lifetime / 10) - wall
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
     """What one manager knows as it decides about a record."""
@@ -184,7 +191,7 @@ def _usable(record: Record, view: View) -> Token | None:
 def _renew(record: Record, view: View, usable: Token | None, *, forced: bool) -> Decision:
     if forced and record.token is not None and _unforced(record, record.token, view):
         return Use(record.token)
-    candidate = _candidate(record)
+    candidate = _candidate(record, view)
     if candidate is not None:
         return _spend(record, view, candidate, forced=forced)
     if view.issuer.grant_type:  # `_strange` made sure that this very grant issued the token.
@@ -280,9 +287,13 @@ def _unforced(record: Record, token: Token, view: View) -> bool:
     return view.still_accepted or 0 <= view.wall - token.issued_at < least
 
 
-def _candidate(record: Record) -> Token | None:
+def _candidate(record: Record, view: View) -> Token | None:
     """Return the token to renew with: the current one, unless it is refused; then the spares, newest first."""
-    token = record.token
-    if token is not None and token.refresh_token is not None and fingerprint(token.refresh_token) != record.refused:
-        return token
-    return record.spares[0] if record.spares else None
+    ways = [
+        token
+        for token in (*(() if record.token is None else (record.token,)), *record.spares)
+        if token.refresh_token is not None and fingerprint(token.refresh_token) != record.refused
+    ]
+    if view.reuse_grace == 0:  # a strict server has seen all but the last one, and would revoke that too
+        ways.sort(key=lambda token: token.issued_at, reverse=True)
+    return ways[0] if ways else None

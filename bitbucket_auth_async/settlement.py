@@ -11,9 +11,10 @@ from bitbucket_auth_async.errors import (
 )
 from bitbucket_auth_async.oauth2.tokens import Token, fingerprint
 from bitbucket_auth_async.record import Claim, Issuer, Record, Rest
-from bitbucket_auth_async.renewal import LONGEST_REST, Spend
+from bitbucket_auth_async.renewal import LONGEST_REST, Spend, good_for
 
 _TOO_MANY = 429
+_SHORTEST_REST = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,9 +84,15 @@ def outcome_of(error: BitbucketAuthError) -> Outcome:
     return Misconfigured()
 
 
-def pause(attempts: int, *, jitter: float, retry_after: float = 0.0) -> float:
-    """Return how many seconds to rest after *attempts* failures in a row: doubling from 1 s to 1 minute, jittered."""
+def pause(attempts: int, *, jitter: float, retry_after: float = 0.0, left: float = 0.0) -> float:
+    """Return how many seconds to rest after *attempts* failures in a row: doubling from 1 s to 1 minute, jittered.
+
+    Of the seconds that are *left* to the present token no more than half are rested away, so that a short-lived token
+    gets its further attempts; but what the server asked for in *retry_after* is kept.
+    """
     doubling: float = min(60.0, 2.0 ** min(attempts - 1, 6)) * (0.75 + 0.5 * jitter)
+    if left > 0:
+        doubling = min(doubling, max(left / 2, _SHORTEST_REST))
     return min(max(doubling, retry_after), LONGEST_REST)
 
 
@@ -100,7 +107,8 @@ def settle(record: Record | None, *, attempt: Attempt, outcome: Outcome, wall: f
         return None  # an earlier save, whose confirmation was lost, got in
     if isinstance(outcome, Outage):
         attempts = 1 if record.rest is None else record.rest.attempts + 1
-        until = wall + pause(attempts, jitter=jitter, retry_after=outcome.retry_after)
+        left = 0.0 if record.token is None else good_for(record.token, wall)
+        until = wall + pause(attempts, jitter=jitter, retry_after=outcome.retry_after, left=left)
         rest = Rest(since=wall, until=until, attempts=attempts, reason=outcome.reason)
         return replace(record, claim=_undone(claim) if outcome.harmless else _lost(claim), rest=rest)
     if isinstance(outcome, Interrupted):
@@ -142,7 +150,7 @@ def _late(record: Record, attempt: Attempt, token: Token) -> Record | None:
     rotated = _print(token) != attempt.spends  # else the present token may be a younger one that looks alike
     replaced = current is None or _print(current) in {attempt.spends, record.refused} - {None}
     fits = replaced or newer if token.refresh_token is None else replaced and (rotated or newer)
-    if fits and (record.claim is None or record.claim.lost):  # nothing newer was saved, and nobody is about to
+    if fits and record.claim is None:  # nothing newer was saved, nobody is about to, and no later answer was lost
         return _current(record, attempt, token)
     if token.refresh_token is None:
         return None  # it can be had again

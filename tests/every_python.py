@@ -24,7 +24,7 @@ def candidates() -> Iterator[Path]:
 
 
 def ask(python: Path) -> tuple[int, int, int, Path] | None:
-    """Return its version and where it really is; None if it doesn't run, is no CPython, or can't make an environment."""
+    """Return its version and its real path; None if it doesn't run, is no CPython, or can't make an environment."""
     if not python.name.rpartition(".")[2].isdigit() or not os.access(python, os.X_OK):
         return None
     asked = subprocess.run([python, "-c", ASK], capture_output=True, text=True, check=False)

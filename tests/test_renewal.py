@@ -35,7 +35,7 @@ DEAD = record(A, refused=print_of("a"))
 DOUBTED = record(claim=claimed("you"))
 RESTING = record(rest=rest())
 OLD_PROGRAM = record(issuer=Issuer(token_endpoint="", client_id="", grant_type=""))
-REFUSED_HERE = {"rejected": A.access_token}
+GONE = A.access_token
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ REFUSED_HERE = {"rejected": A.access_token}
         pytest.param(DOUBTED, view(FRESH), Use(A, 1.0), id="R6: good, and another renews"),
         pytest.param(DOUBTED, view(STALE), Use(A, 1.0), id="R6: stale, and another renews"),
         pytest.param(DOUBTED, view(EXPIRED), Wait(), id="R1: expired, and another renews"),
-        pytest.param(DOUBTED, view(FRESH, **REFUSED_HERE), Wait(), id="R1: refused, and another renews"),
+        pytest.param(DOUBTED, view(FRESH, rejected=GONE), Wait(), id="R1: refused, and another renews"),
         pytest.param(record(None, claim=claimed()), view(EXPIRED), Wait(), id="R1: the first token is on its way"),
         pytest.param(record(claim=claimed(spends=None)), view(EXPIRED), Wait(), id="R1: another replays its grant"),
         pytest.param(RESTING, view(STALE), Use(A, 40.0), id="R7: stale, at rest"),
@@ -56,12 +56,12 @@ REFUSED_HERE = {"rejected": A.access_token}
         pytest.param(record(claim=claimed(spends=None)), view(lapsed=True), Use(A), id="a replay leaves no doubt"),
         pytest.param(DEAD, view(STALE), Use(A, NEVER), id="R8: dead, and still good for a while"),
         pytest.param(record(ACCESS_ONLY), view(STALE), Use(ACCESS_ONLY, NEVER), id="no refresh token"),
-        pytest.param(record(ACCESS_ONLY), view(**REFUSED_HERE), Use(ACCESS_ONLY), id="nothing to force with"),
-        pytest.param(record(ACCESS_ONLY), view(STALE, **REFUSED_HERE), Use(ACCESS_ONLY), id="the same, when stale"),
-        pytest.param(record(), view(still_accepted=True, **REFUSED_HERE), Use(A), id="R10: accepted elsewhere"),
+        pytest.param(record(ACCESS_ONLY), view(rejected=GONE), Use(ACCESS_ONLY), id="nothing to force with"),
+        pytest.param(record(ACCESS_ONLY), view(STALE, rejected=GONE), Use(ACCESS_ONLY), id="the same, when stale"),
+        pytest.param(record(), view(still_accepted=True, rejected=GONE), Use(A), id="R10: accepted elsewhere"),
         pytest.param(
             DOUBTED,
-            view(lapsed=True, reuse_grace=0.0, still_accepted=True, **REFUSED_HERE),
+            view(lapsed=True, reuse_grace=0.0, still_accepted=True, rejected=GONE),
             Use(A),
             id="R10: accepted elsewhere, and a strict server in doubt",
         ),
@@ -76,14 +76,14 @@ def test_what_is_handed_out_or_waited_for(found: Record, seen: View, expected: U
     [
         pytest.param(record(), view(STALE), A, False, False, id="stale"),
         pytest.param(record(), view(EXPIRED), A, False, False, id="expired"),
-        pytest.param(record(), view(**REFUSED_HERE), A, False, True, id="R10: refused"),
-        pytest.param(record(), view(STALE, **REFUSED_HERE), A, False, False, id="R10: refused, but due anyway"),
-        pytest.param(record(), view(EXPIRED, **REFUSED_HERE), A, False, False, id="R10: refused and expired"),
+        pytest.param(record(), view(rejected=GONE), A, False, True, id="R10: refused"),
+        pytest.param(record(), view(STALE, rejected=GONE), A, False, False, id="R10: refused, but due anyway"),
+        pytest.param(record(), view(EXPIRED, rejected=GONE), A, False, False, id="R10: refused and expired"),
         pytest.param(DOUBTED, view(lapsed=True), A, True, False, id="R9: lapsed, and there is a grace"),
-        pytest.param(DOUBTED, view(lapsed=True, **REFUSED_HERE), A, True, False, id="R9: the same, refused"),
+        pytest.param(DOUBTED, view(lapsed=True, rejected=GONE), A, True, False, id="R9: the same, refused"),
         pytest.param(DOUBTED, view(EXPIRED, lapsed=True, reuse_grace=0.0), A, True, False, id="R9: strict, at the end"),
         pytest.param(
-            DOUBTED, view(lapsed=True, reuse_grace=0.0, **REFUSED_HERE), A, True, True, id="strict, doubt, refused"
+            DOUBTED, view(lapsed=True, reuse_grace=0.0, rejected=GONE), A, True, True, id="strict, doubt, refused"
         ),
         pytest.param(record(claim=claimed(lost=True)), view(), A, True, False, id="R9: its owner says it was lost"),
         pytest.param(record(claim=claimed("me", lost=True)), view(), A, True, False, id="R9: we lost it"),
@@ -92,9 +92,29 @@ def test_what_is_handed_out_or_waited_for(found: Record, seen: View, expected: U
         pytest.param(record(B, claim=claimed(spends="a")), view(lapsed=True), B, False, False, id="doubt of another"),
         pytest.param(replace(DEAD, spares=(B, C)), view(STALE), B, False, False, id="R8: the newest spare"),
         pytest.param(record(ACCESS_ONLY, spares=(B,)), view(STALE), B, False, False, id="R8: a spare is all there is"),
+        pytest.param(record(spares=(B, C)), view(STALE), A, False, False, id="R8: spares come after the current one"),
+        pytest.param(
+            record(claim=claimed(lost=True), spares=(B, C)),
+            view(EXPIRED),
+            A,
+            True,
+            False,
+            id="R9: with spares, the same",
+        ),
+        pytest.param(
+            record(spares=(B, C)), view(STALE, reuse_grace=0.0), C, False, False, id="R9: strict, the youngest alone"
+        ),
+        pytest.param(
+            record(A, spares=(replace(B, refresh_token=A.refresh_token), C), refused=print_of("a")),
+            view(STALE),
+            C,
+            False,
+            False,
+            id="R8: no spare that is the refused one in other clothes",
+        ),
         pytest.param(replace(DEAD, issuer=BOT), view(EXPIRED, issuer=BOT), None, False, False, id="R8: the grant"),
         pytest.param(BOTS, view(STALE, issuer=BOT), None, False, False, id="a bot's, stale"),
-        pytest.param(BOTS, view(issuer=BOT, **REFUSED_HERE), None, False, True, id="a bot's, refused"),
+        pytest.param(BOTS, view(issuer=BOT, rejected=GONE), None, False, True, id="a bot's, refused"),
         pytest.param(
             replace(BOTS, claim=claimed(spends=None)),
             view(EXPIRED, issuer=BOT, lapsed=True),
@@ -117,12 +137,12 @@ def test_what_is_spent(found: Record, seen: View, spent: Token | None, repeat: b
         pytest.param(None, view(EXPIRED), LoginRequiredError, "Nobody has signed in", id="nothing there"),
         pytest.param(record(None, signed_out=True), view(EXPIRED), LoginRequiredError, "Signed out", id="a tombstone"),
         pytest.param(DEAD, view(EXPIRED), LoginRequiredError, "no longer accepts", id="R8: dead"),
-        pytest.param(DEAD, view(**REFUSED_HERE), LoginRequiredError, "no longer accepts", id="R8: dead and refused"),
+        pytest.param(DEAD, view(rejected=GONE), LoginRequiredError, "no longer accepts", id="R8: dead and refused"),
         pytest.param(
             record(ACCESS_ONLY), view(EXPIRED), LoginRequiredError, "without a refresh token", id="at its end"
         ),
         pytest.param(RESTING, view(EXPIRED), OutageError, "It was down. The next attempt is due in 40.0 s.", id="R7"),
-        pytest.param(RESTING, view(**REFUSED_HERE), OutageError, "It was down.", id="R7: refused, at rest"),
+        pytest.param(RESTING, view(rejected=GONE), OutageError, "It was down.", id="R7: refused, at rest"),
         pytest.param(
             record(issuer=replace(PERSON, client_id="d")),
             view(),
@@ -195,7 +215,7 @@ def test_r10_forced_renewals_have_a_least_age_that_doubles(
     lifetime: float | None, forced_before: int, least: float
 ) -> None:
     def decision(age: float) -> object:
-        return decide(record(pair("a", issued=-age, lifetime=lifetime), forced=forced_before), view(**REFUSED_HERE))
+        return decide(record(pair("a", issued=-age, lifetime=lifetime), forced=forced_before), view(rejected=GONE))
 
     assert isinstance(decision(least - 0.5), Use)
     assert isinstance(decision(least), Spend)
@@ -269,17 +289,16 @@ def test_a_spend_carries_our_claim_on_what_is_spent_and_changes_nothing_else(fou
 
 
 @given(RECORDS, VIEWS)
-def test_r8_what_was_refused_is_not_spent_and_a_grant_only_when_nothing_else_is_left(found: Record, seen: View) -> None:
+def test_r8_what_was_refused_is_not_spent_and_the_rest_in_order_and_a_grant_at_last(found: Record, seen: View) -> None:
     decision = decide(found, seen)
     if isinstance(decision, Spend):
-        refreshable = found.token is not None and found.token.refresh_token is not None
-        if decision.refresh_token is None:
-            assert not found.spares
-            assert not refreshable or found.refused is not None
-        elif decision.refresh_token is found.token:
-            assert fingerprint(found.token.refresh_token or "") != found.refused
+        tokens = [*([] if found.token is None else [found.token]), *found.spares]
+        ways = [each for each in tokens if each.refresh_token and fingerprint(each.refresh_token) != found.refused]
+        if seen.reuse_grace == 0:
+            assert decision.refresh_token is None or decision.refresh_token.issued_at == max(w.issued_at for w in ways)
         else:
-            assert decision.refresh_token is found.spares[0]
+            assert decision.refresh_token is (ways[0] if ways else None)
+        assert (decision.refresh_token is None) == (not ways)
 
 
 @given(RECORDS, VIEWS.filter(lambda seen: seen.reuse_grace == 0))

@@ -1,7 +1,5 @@
 """deadlines and Timing: one token's two moments on the boot clock, and the numbers that they are made of."""
 
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,9 +14,9 @@ NEVER = Deadlines(float("inf"), float("inf"))
 LONG_AGO = Deadlines(float("-inf"), float("-inf"))
 
 
-def moments(token: Token, *, jitter: float = 0.0, **timing: Any) -> tuple[float, float]:
+def moments(token: Token, *, jitter: float = 0.0, refresh_ahead: float | None = None) -> tuple[float, float]:
     """Return how many seconds from now the token turns stale, and expires."""
-    found = deadlines(token, wall=NOW, boot=BOOT, timing=Timing(**timing), jitter=jitter)
+    found = deadlines(token, wall=NOW, boot=BOOT, timing=Timing(refresh_ahead=refresh_ahead), jitter=jitter)
     return found.stale_at - BOOT, found.expires_at - BOOT
 
 

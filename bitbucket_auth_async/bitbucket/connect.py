@@ -7,6 +7,7 @@ https://developer.atlassian.com/cloud/bitbucket/query-string-hash/
 
 import hashlib
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import ClassVar
 from urllib.parse import parse_qsl, quote, urlsplit
@@ -27,7 +28,7 @@ class JwtGrant:
     """
 
     grant_type: ClassVar[str] = "urn:bitbucket:oauth2:jwt"
-    scope: frozenset[str] = frozenset()
+    scope: AbstractSet[str] = frozenset()
     repository: str | None = None
 
     def __post_init__(self) -> None:

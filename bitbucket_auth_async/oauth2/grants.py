@@ -1,6 +1,7 @@
 """What is presented for a token: each grant is a small value that states its parameters."""
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
@@ -14,7 +15,7 @@ class Grant(Protocol):
     """The value of `grant_type` on the wire."""
 
     @property
-    def scope(self) -> frozenset[str]:
+    def scope(self) -> AbstractSet[str]:
         """What is asked for; empty: whatever the client's registration says."""
         ...
 
@@ -23,7 +24,7 @@ class Grant(Protocol):
         ...
 
 
-def scope_parameter(scope: frozenset[str]) -> dict[str, str]:
+def scope_parameter(scope: AbstractSet[str]) -> dict[str, str]:
     """Return the `scope` field, space separated (commas give an error at Bitbucket), or nothing."""
     return {"scope": " ".join(sorted(scope))} if scope else {}
 
@@ -50,7 +51,7 @@ class AuthorizationCode:
     code: str = field(repr=False)
     redirect_uri: str | None = None
     code_verifier: str | None = field(default=None, repr=False)
-    scope: frozenset[str] = frozenset()
+    scope: AbstractSet[str] = frozenset()
 
     def __post_init__(self) -> None:
         """Take the scope in any form, and keep a frozen set."""
@@ -71,7 +72,7 @@ class ClientCredentials:
     """The client speaks for itself (RFC 6749 section 4.4); Bitbucket gives no refresh token for it."""
 
     grant_type: ClassVar[str] = "client_credentials"
-    scope: frozenset[str] = frozenset()
+    scope: AbstractSet[str] = frozenset()
 
     def __post_init__(self) -> None:
         """Take the scope in any form, and keep a frozen set."""
@@ -89,7 +90,7 @@ class Password:
     grant_type: ClassVar[str] = "password"
     username: str
     password: str = field(repr=False)
-    scope: frozenset[str] = frozenset()
+    scope: AbstractSet[str] = frozenset()
 
     def __post_init__(self) -> None:
         """Take the scope in any form, and keep a frozen set."""
@@ -106,7 +107,7 @@ class RefreshToken:
 
     grant_type: ClassVar[str] = "refresh_token"
     refresh_token: str = field(repr=False)
-    scope: frozenset[str] = frozenset()
+    scope: AbstractSet[str] = frozenset()
 
     def __post_init__(self) -> None:
         """Take the scope in any form, and keep a frozen set."""

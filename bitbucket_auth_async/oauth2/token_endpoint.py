@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
@@ -43,7 +44,7 @@ def token_request(token_endpoint: str, client: ClientAuthentication, grant: Gran
     )
 
 
-def token_from(response: Response, *, requested_at: float, scope: frozenset[str] = frozenset()) -> Token:
+def token_from(response: Response, *, requested_at: float, scope: AbstractSet[str] = frozenset()) -> Token:
     """Return the token that the endpoint granted (RFC 6749 section 5.1).
 
     Args:
@@ -68,7 +69,7 @@ def token_from(response: Response, *, requested_at: float, scope: frozenset[str]
     raise _unavailable(response, requested_at)
 
 
-def _granted(response: Response, requested_at: float, scope: frozenset[str]) -> Token:
+def _granted(response: Response, requested_at: float, scope: AbstractSet[str]) -> Token:
     answer = _json_object(response.body)
     if answer is None:
         raise _unavailable(response, requested_at, "not a JSON object")
@@ -76,7 +77,7 @@ def _granted(response: Response, requested_at: float, scope: frozenset[str]) -> 
         token = Token.from_response(answer, requested_at=requested_at)
     except ConfigurationError as error:
         raise _unavailable(response, requested_at, f"without a usable token: {error}") from error
-    return replace(token, scope=scope) if token.scope is None and scope else token
+    return replace(token, scope=frozenset(scope)) if token.scope is None and scope else token
 
 
 def _json_object(body: bytes) -> Mapping[str, Any] | None:

@@ -91,6 +91,11 @@ class AiohttpTransport:
     @asynccontextmanager
     async def _opened(self) -> AsyncGenerator[aiohttp.ClientSession]:
         if self._session is not None:
+            here = asyncio.get_running_loop()
+            if self._session.closed or getattr(self._session, "_loop", here) is not here:
+                # Left to itself, uvloop ends the whole process over it.
+                msg = "The session given to AiohttpTransport is closed, or belongs to another event loop."
+                raise ConfigurationError(msg)
             yield self._session
             return
         # getaddrinfo in a thread, whatever else is installed: it heeds the system's settings and leaves nothing open.
@@ -151,8 +156,8 @@ class _Body(aiohttp.BytesPayload):
 def _failure(error: Exception, request: Request, *, sent: bool, seconds: float) -> BitbucketAuthError:
     if isinstance(error, ValueError | RuntimeError) and not isinstance(error, UndecodableError | OSError) and not sent:
         return ConfigurationError(
-            "The request can't be made as it is configured: look at the address of the token endpoint, the proxy, the "
-            f"headers and, if you gave one, the session: open, and of this event loop ({type(error).__name__})."
+            "The request can't be made as it is configured: look at the address of the token endpoint, the proxy and "
+            f"the headers ({type(error).__name__})."
         )
     where = urlsplit(request.url).hostname
     if isinstance(error, UndecodableError):

@@ -1,0 +1,1 @@
+"""Programs for people: arguments in, an exit code out."""

@@ -1,0 +1,251 @@
+"""Where a manager may be used: one loop at a time, each process its own; elsewhere it says what to do instead."""
+
+import asyncio
+import copy
+import pickle
+import sys
+import threading
+from asyncio.subprocess import PIPE
+from collections.abc import Callable, Coroutine
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from bitbucket_auth_async import ConfigurationError, Token, TokenManager
+from bitbucket_auth_async.stores.file import FileStore
+from bitbucket_auth_async.telemetry.events import EventKind
+from bitbucket_auth_async.testing.fake import faults
+from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
+from bitbucket_auth_async.testing.server import serve, server_at
+from bitbucket_auth_async.transports.aiohttp import AiohttpTransport
+from tests.world import World
+
+ROOT = Path(__file__).parents[2]
+
+
+def expired(token: Token) -> Token:
+    """Return a token of which the refresh token alone is good."""
+    return Token(access_token=token.access_token, refresh_token=token.refresh_token, issued_at=0.0, expires_at=1.0)
+
+
+def test_a_manager_made_outside_a_loop_serves_two_loops_after_each_other(world: World) -> None:
+    manager = world.manager()
+
+    async def use() -> Token:
+        await world.expire()
+        return await manager.get_token()
+
+    asyncio.run(_adopt(manager, world))
+    first, second = asyncio.run(use()), asyncio.run(use())
+    assert first != second
+    assert world.fake.token_requests == 2
+
+
+async def _adopt(manager: TokenManager, world: World) -> None:
+    await manager.adopt(world.fake.sign_in())
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_two_loops_after_each_other_over_a_real_port(world: World, given: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """The same with sockets, which belong to a loop: with the default transport, and with one that is given."""
+    port = _free_port()
+    server = server_at(f"http://127.0.0.1:{port}", world.fake)
+    transport = AiohttpTransport() if given else None
+    manager = TokenManager(world.fake.client, clock=world.clock, server=server, transport=transport)
+
+    async def use() -> Token:
+        async with serve(world.fake, port):
+            await world.expire()
+            return await manager.get_token()
+
+    asyncio.run(_adopt(manager, world))
+    assert asyncio.run(use()) != asyncio.run(use())
+    asyncio.run(manager.aclose())
+    assert world.fake.token_requests == 2
+
+
+def _free_port() -> int:
+    async def ask() -> int:
+        async with await asyncio.start_server(lambda _r, _w: None, "127.0.0.1", 0) as server:
+            port: int = server.sockets[0].getsockname()[1]
+            return port
+
+    return asyncio.run(ask())
+
+
+def test_keep_fresh_goes_on_in_the_second_loop(world: World) -> None:
+    manager = world.manager(keep_fresh=True)
+    asyncio.run(_adopt(manager, world))
+
+    async def idle() -> None:
+        async with manager:
+            await world.clock.advance(3600)
+
+    asyncio.run(idle())
+    assert world.fake.token_requests == 1
+
+
+def test_a_second_open_loop_is_told_to_make_a_manager_of_its_own(world: World) -> None:
+    manager = world.manager()
+    with closing(asyncio.new_event_loop()) as first, closing(asyncio.new_event_loop()) as second:
+        first.run_until_complete(_adopt(manager, world))
+        first.run_until_complete(world.expire())
+        with pytest.raises(ConfigurationError, match=r"another event loop.*one for each loop or thread"):
+            second.run_until_complete(manager.get_token())
+        assert first.run_until_complete(manager.get_token()) is not None, "at home nothing was disturbed"
+
+
+async def test_another_thread_is_told_the_same_while_the_first_renews(world: World) -> None:
+    manager = world.manager()
+    await manager.adopt(world.fake.sign_in())
+    await world.expire()
+    errors: list[BaseException] = []
+
+    def elsewhere() -> None:
+        try:
+            asyncio.run(manager.get_token())
+        except ConfigurationError as error:
+            errors.append(error)
+
+    with world.fake.inject(faults.hold()) as held:
+        caller = asyncio.create_task(manager.get_token())
+        await held.reached.wait()
+        thread = threading.Thread(target=elsewhere)
+        thread.start()
+        await asyncio.to_thread(thread.join)
+    assert world.fake.is_live((await caller).access_token)
+    assert "thread" in str(errors[0])
+    assert world.fake.token_requests == 1
+
+
+def test_without_a_running_loop_it_says_that_it_needs_asyncio(world: World) -> None:
+    caller = world.manager().get_token()
+    with pytest.raises(ConfigurationError, match="asyncio event loop"):
+        caller.send(None)
+
+
+def test_trio_gets_a_clear_error(world: World) -> None:
+    manager = world.manager()
+    with pytest.raises(ConfigurationError, match="trio"):
+        trio.run(manager.get_token)
+    with pytest.raises(ConfigurationError, match="trio"):
+        trio.run(manager.__aenter__)
+
+
+def _pickled(value: Any) -> Any:  # noqa: ANN401 - whatever is copied
+    return pickle.loads(pickle.dumps(value))  # noqa: S301 - our own bytes
+
+
+WAYS = [copy.copy, copy.deepcopy, _pickled]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_manager_is_not_copied_and_says_what_to_do(world: World, way: Callable[[Any], Any]) -> None:
+    with pytest.raises(TypeError, match="make another one with the same store and key"):
+        way(world.manager())
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_token_is_copied_whole(world: World, way: Callable[[Any], Any]) -> None:
+    token = world.fake.sign_in()
+    assert way(token) == token
+
+
+@pytest.mark.parametrize("cancels", [False, True])
+def test_r4_r9_a_loop_torn_down_mid_renewal_loses_nothing(world: World, cancels: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """Closed bare, as a crash would, or cancelled first, as `asyncio.run` does: the next loop repeats the renewal."""
+    manager = world.manager()
+
+    async def begin() -> None:
+        await manager.adopt(world.fake.sign_in())
+        await world.expire()
+        held = world.fake.inject(faults.hold())
+        callers.append(asyncio.create_task(manager.get_token(), name="a caller"))
+        await held.reached.wait()
+        world.fake.mend()  # what comes next is answered; this answer is lost with its loop
+
+    callers: list[asyncio.Task[Token]] = []
+    if cancels:
+        asyncio.run(begin())
+    else:
+        _run_and_abandon(begin())
+    assert world.fake.token_requests == 1, "the server has rotated"
+    token = asyncio.run(_after_the_lease(manager, world))
+    assert world.fake.is_live(token.access_token)
+    assert world.fake.token_requests == 2
+    assert EventKind.REPEATED in world.kinds()
+    assert EventKind.LOGIN_REQUIRED not in world.kinds()
+
+
+async def _after_the_lease(manager: TokenManager, world: World) -> Token:
+    caller = asyncio.create_task(manager.get_token())
+    await world.clock.advance(62)
+    return await caller
+
+
+def _run_and_abandon(work: Coroutine[Any, Any, None]) -> None:
+    """Close the loop over its running tasks, as a program that is torn down does."""
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(work)
+        for task in asyncio.all_tasks(loop):
+            task._log_destroy_pending = False  # type: ignore[attr-defined]  # pyright: ignore  - the complaint is right, and about this test
+    finally:
+        loop.close()
+
+
+@pytest.mark.parametrize("before", ["unused", "closed"])
+async def test_r1_after_a_fork_all_children_share_one_token_request(
+    fake_bitbucket: FakeBitbucket, tmp_path: Path, before: str
+) -> None:
+    lines = await _prefork(fake_bitbucket, tmp_path, before=before)
+    assert len(lines) == 4
+    assert len(set(lines)) == 1, lines
+    assert fake_bitbucket.token_requests == 1
+
+
+async def test_a_manager_copied_by_a_fork_while_in_use_says_what_to_do(
+    fake_bitbucket: FakeBitbucket, tmp_path: Path
+) -> None:
+    lines = await _prefork(fake_bitbucket, tmp_path, before="running")
+    assert len(lines) == 4
+    assert all(line.startswith("ConfigurationError") and "one in each process" in line for line in lines), lines
+    assert fake_bitbucket.token_requests == 0
+
+
+async def _prefork(fake: FakeBitbucket, tmp_path: Path, *, before: str) -> list[str]:
+    path = tmp_path / "tokens.json"
+    async with serve(fake) as site:
+        async with TokenManager(fake.client, key="alice", store=FileStore(path), server=site.server) as manager:
+            await manager.adopt(fake.sign_in())
+        record = await FileStore(path).load("alice")
+        assert record is not None
+        token = record.record.token
+        assert token is not None
+        async with TokenManager(fake.client, key="alice", store=FileStore(path), server=site.server) as manager:
+            await _put(manager, expired(token))
+        client = fake.client
+        arguments = [str(path), site.base_url, client.client_id, str(client.client_secret), "4", before]
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-W",
+            "error",
+            "-m",
+            "tests.manager.preforked",
+            *arguments,
+            cwd=ROOT,
+            stdout=PIPE,
+            stderr=PIPE,
+        )
+        out, err = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 0, err.decode()
+    assert not err, err.decode()
+    return out.decode().splitlines()
+
+
+async def _put(manager: TokenManager, token: Token) -> None:
+    """Write a token into the store without having it renewed."""
+    await manager._renewer.adopt(token)

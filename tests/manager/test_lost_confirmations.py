@@ -1,0 +1,58 @@
+"""What was written without our knowing, and what others did meanwhile; and a grant that the server refuses."""
+
+import pytest
+
+from bitbucket_auth_async.errors import InvalidGrantError, StoreError
+from bitbucket_auth_async.oauth2.grants import Password
+from bitbucket_auth_async.telemetry.events import EventKind
+from tests.world import World
+
+
+async def test_r2_a_sign_in_that_is_saved_again_does_not_undo_the_renewal_that_came_between(world: World) -> None:
+    first, second = world.manager(), world.manager()
+    store = world.stores[first]
+    store.swaps_to_lose = 1
+    token = await first.adopt(world.fake.sign_in())
+    store.down = True
+    await world.clock.advance(100)
+    newer = await second.get_token(rejected=token)
+    store.down = False
+    await world.clock.advance(61)
+    assert EventKind.SAVED_LATE in world.kinds()
+    assert newer != token
+    assert await world.token() == newer
+
+
+async def test_r3_a_sign_out_that_is_saved_again_does_not_undo_the_sign_in_that_came_between(world: World) -> None:
+    first, second = world.manager(), world.manager()
+    await first.adopt(world.fake.sign_in())
+    world.stores[first].swaps_to_lose = 1
+    with pytest.raises(StoreError):
+        await first.logout()
+    assert (await world.record()).signed_out
+    newer = await second.adopt(world.fake.sign_in())
+    await world.clock.advance(61)
+    assert EventKind.SAVED_LATE in world.kinds()
+    assert await world.token() == newer
+
+
+async def test_r3_a_sign_out_while_the_store_is_down_is_not_forgotten(world: World) -> None:
+    manager = world.manager()
+    await manager.adopt(world.fake.sign_in())
+    world.stores[manager].down = True
+    with pytest.raises(StoreError):
+        await manager.logout()
+    world.stores[manager].down = False
+    await world.clock.advance(61)
+    assert (await world.record()).signed_out
+
+
+async def test_r7_a_replayable_grant_that_is_refused_is_loud_and_rate_limited(world: World) -> None:
+    world.fake.rules.legacy = True
+    manager = world.manager(grant=Password("alice", "wrong"))
+    for _ in range(30):
+        with pytest.raises(InvalidGrantError):
+            await manager.get_token()
+        await world.clock.advance(1)
+    assert world.fake.token_requests <= 6
+    assert (await world.record()).claim is None

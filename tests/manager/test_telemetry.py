@@ -1,0 +1,214 @@
+"""What a manager tells, to logging and to a listener: each thing once, at its level, and nothing secret."""
+
+import json
+import logging
+import traceback
+from collections.abc import Iterator
+from logging import INFO, WARNING
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+
+from bitbucket_auth_async import BitbucketAuthError, Client, ClientCredentials, Password, Token, TokenManager
+from bitbucket_auth_async.oauth2.messages import Request, Response
+from bitbucket_auth_async.telemetry.events import Event, EventKind
+from bitbucket_auth_async.testing.fake import faults
+from tests.world import World
+
+LOGGER = "bitbucket_auth_async"
+
+
+@pytest.fixture(autouse=True)
+def _all_levels(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    with caplog.at_level(logging.DEBUG, logger=LOGGER):
+        yield
+
+
+def told(caplog: pytest.LogCaptureFixture, least: int = INFO) -> list[tuple[int, str]]:
+    """Return level and kind of all that was logged."""
+    return [
+        (record.levelno, record.getMessage().split(": ")[1].split(".")[0])
+        for record in caplog.records
+        if record.name == LOGGER and record.levelno >= least
+    ]
+
+
+async def test_a_renewal_is_one_line_of_information(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    manager = world.manager()
+    await manager.adopt(world.fake.sign_in())
+    await world.expire()
+    await manager.get_token()
+    assert told(caplog) == [(INFO, "renewed")]
+    assert world.kinds() == [EventKind.RENEWED]
+
+
+async def test_an_outage_is_one_warning_when_it_begins_and_one_information_when_it_ends(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    manager = world.manager()
+    await manager.adopt(world.fake.sign_in())
+    await world.expire()
+    with world.fake.inject(faults.unreachable(), times=None):
+        for _ in range(5):
+            with pytest.raises(BitbucketAuthError):
+                await manager.get_token()
+            await world.clock.advance(120)
+    await manager.get_token()
+    assert told(caplog) == [(WARNING, "outage_began"), (INFO, "outage_ended"), (INFO, "renewed")]
+    assert world.kinds().count(EventKind.OUTAGE_GOES_ON) == 4
+
+
+@pytest.mark.parametrize("durable", [False, True])
+async def test_a_rotating_token_in_memory_by_default_is_warned_of_once(
+    world: World,
+    durable: bool,  # noqa: FBT001 - a parameter of the test
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    manager = world.manager(**({} if durable else {"store": None}))
+    await manager.adopt(world.fake.sign_in())
+    for _ in range(3):
+        await world.expire()
+        await manager.get_token()
+    assert told(caplog, WARNING) == ([] if durable else [(WARNING, "not_durable")])
+
+
+async def test_a_replayable_grant_in_memory_is_nothing_to_warn_of(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    await world.manager(grant=ClientCredentials(), store=None).get_token()
+    assert told(caplog, WARNING) == []
+
+
+async def test_a_listener_that_raises_is_told_of_and_the_renewal_goes_on(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(event: Event) -> None:
+        raise RuntimeError(event.kind)
+
+    manager = world.manager(on_event=broken)
+    await manager.adopt(world.fake.sign_in())
+    await world.expire()
+    assert world.fake.is_live((await manager.get_token()).access_token)
+    assert any("listener" in record.getMessage() and record.exc_info for record in caplog.records)
+    assert "renewed" in caplog.text
+
+
+class Wiretap:
+    """Sees every secret that goes out or comes back."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.secrets: set[str] = set()
+
+    async def send(self, request: Request, /, *, timeout: float) -> Response:  # noqa: ASYNC109 - the port's own word
+        self.secrets.add(request.headers.get("Authorization", "Basic ").removeprefix("Basic "))
+        for name, values in parse_qs(request.body.decode()).items():
+            if name in {"refresh_token", "password", "client_secret", "code"}:
+                self.secrets.update(values)
+        response = await self._world.fake.send(request, timeout=timeout)
+        answer = parse_json(response)
+        self.secrets.update(str(answer[name]) for name in ("access_token", "refresh_token") if name in answer)
+        return response
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+
+def parse_json(response: Response) -> dict[str, Any]:
+    try:
+        answer: dict[str, Any] = json.loads(response.body)
+    except ValueError:
+        return {}
+    return answer
+
+
+async def test_r11_a_whole_history_shows_no_secret_in_logs_events_errors_or_reprs(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    wire = Wiretap(world)
+    shown: list[str] = []
+    secret = str(world.fake.client.client_secret)
+    manager = world.manager(transport=wire)
+    await _history(world, manager, shown)
+    wrong = world.manager(
+        transport=wire,
+        client=Client(world.fake.client.client_id, "wrong-secret-of-ours"),
+        grant=ClientCredentials(),
+        key="b",
+    )
+    await _ask(wrong, shown)
+    password = world.manager(transport=wire, grant=Password("alice", "a password of hers"), key="c")
+    await _ask(password, shown)
+    echo = _echoing(world)
+    await _ask(world.manager(transport=echo, grant=ClientCredentials(), key="d"), shown)
+
+    secrets = {secret, "wrong-secret-of-ours", "a password of hers", *wire.secrets} - {""}
+    shown += [repr(value) for value in (manager, wrong, password, await world.record(), world.events, wire)]
+    shown += [record.getMessage() + (record.exc_text or "") for record in caplog.records]
+    shown += [f"{event.key} {event.detail}" for event in world.events]
+    assert len(secrets) >= 8
+    assert {EventKind.RENEWED, EventKind.OUTAGE_BEGAN, EventKind.REFUSED, EventKind.MISCONFIGURED} <= set(world.kinds())
+    for one in secrets:
+        assert all(one not in text for text in shown), "a secret is shown"
+
+
+async def _history(world: World, manager: TokenManager, shown: list[str]) -> None:
+    """Renewal, outage, garbage, a store that is down, a dead refresh token, sign-out."""
+    token = await manager.adopt(world.fake.sign_in())
+    await world.expire()
+    token = await manager.get_token()
+    shown.append(repr(token))
+    for fault in (
+        faults.status(503),
+        faults.html(),
+        faults.garbage(),
+        faults.reset(processed=True),
+        faults.truncated(),
+    ):
+        await world.expire()
+        with world.fake.inject(fault):
+            await _ask(manager, shown)
+        await world.clock.advance(120)
+        await _ask(manager, shown)
+    await world.expire()
+    world.stores[manager].down = True
+    await _ask(manager, shown)
+    world.stores[manager].down = False
+    await world.clock.advance(120)
+    await _ask(manager, shown)
+    found = (await world.token()).refresh_token
+    assert found is not None
+    world.fake.kill_refresh_token(found)
+    await world.expire()
+    await _ask(manager, shown)
+    await manager.logout()
+    await _ask(manager, shown)
+
+
+async def _ask(manager: TokenManager, shown: list[str]) -> None:
+    """Ask, and keep whatever a program could see of an error."""
+    try:
+        shown.append(repr(await manager.get_token()))
+    except BitbucketAuthError as error:
+        shown += [repr(error), str(error), repr(vars(error))]
+        # Frames show our own lines of code, never values; what the chain of causes says is what a log shows.
+        shown.append("".join(traceback.format_exception(error)))
+
+
+def _echoing(world: World) -> Any:  # noqa: ANN401 - a transport
+    class Echo(Wiretap):
+        """A server that sends back what it was sent, as an error."""
+
+        async def send(self, request: Request, /, *, timeout: float) -> Response:  # noqa: ASYNC109 - the port's own word
+            sent = request.headers.get("Authorization", "")
+            body = '{"error": "invalid_client", "error_description": "bad ' + sent + '"}'
+            return Response(status=401, headers={"content-type": "application/json"}, body=body.encode())
+
+    return Echo(world)
+
+
+def test_a_token_and_a_client_hide_what_they_hold() -> None:
+    token = Token(access_token="at-secret", refresh_token="rt-secret", issued_at=0.0)
+    assert "secret" not in repr(token)
+    assert "s3cret" not in repr(Client("id", "s3cret"))

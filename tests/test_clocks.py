@@ -1,0 +1,189 @@
+"""SystemClock, and the ways of waiting that hold for any Clock."""
+
+import asyncio
+import subprocess
+import sys
+import time
+
+import pytest
+
+from bitbucket_auth_async.clocks import SYSTEM_CLOCK, join, sleep, within
+from bitbucket_auth_async.errors import DeadlineError, UnavailableError
+from bitbucket_auth_async.testing.clock import FakeClock
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+def test_the_wall_clock_is_the_systems() -> None:
+    assert abs(SYSTEM_CLOCK.wall() - time.time()) < 1
+
+
+@pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="this system has none")
+def test_r5_the_boot_clock_counts_suspends_where_the_system_does() -> None:
+    before = time.clock_gettime(time.CLOCK_BOOTTIME)
+    now = SYSTEM_CLOCK.boot()
+    assert before <= now <= time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def test_r5_the_boot_clock_is_clock_boottime_or_else_monotonic() -> None:
+    program = """
+import time
+{}
+time.clock_gettime = lambda which: 7.0 + which
+time.monotonic = lambda: 5.0
+from bitbucket_auth_async import clocks
+print(clocks.SYSTEM_CLOCK.boot())
+"""
+    for line, said in (("time.CLOCK_BOOTTIME = 70", "77.0"), ("vars(time).pop('CLOCK_BOOTTIME', None)", "5.0")):
+        done = subprocess.run(
+            [sys.executable, "-c", program.format(line)], capture_output=True, text=True, check=True, timeout=60
+        )
+        assert done.stdout.strip() == said
+
+
+async def test_the_system_clock_calls_back_in_the_running_loop() -> None:
+    woken = asyncio.Event()
+    SYSTEM_CLOCK.call_later(0.0, woken.set)
+    await asyncio.wait_for(woken.wait(), 5)
+    SYSTEM_CLOCK.call_later(0.0, woken.clear).cancel()
+    await asyncio.sleep(0.001)
+    assert woken.is_set()
+
+
+async def test_sleep_takes_as_long_as_the_clock_says(clock: FakeClock) -> None:
+    sleeper = asyncio.create_task(sleep(clock, 5))
+    await clock.advance(4.9)
+    assert not sleeper.done()
+    await clock.advance(0.1)
+    assert sleeper.done()
+    await sleeper
+
+
+async def test_a_cancelled_sleeper_leaves_no_timer_behind(clock: FakeClock) -> None:
+    sleeper = asyncio.create_task(sleep(clock, 5))
+    await clock.settle()
+    assert clock.timers == 1
+    sleeper.cancel()
+    await clock.settle()
+    assert sleeper.cancelled()
+    assert clock.timers == 0
+
+
+async def test_within_gives_what_the_work_gives_and_leaves_no_timer_behind(clock: FakeClock) -> None:
+    async def work() -> str:
+        await sleep(clock, 1)
+        return "done"
+
+    task = asyncio.create_task(within(clock, 2, work()))
+    await clock.advance(1)
+    assert await task == "done"
+    assert clock.timers == 0
+
+
+async def test_within_cancels_the_work_when_the_time_is_up(clock: FakeClock) -> None:
+    cancelled = asyncio.Event()
+
+    async def work() -> None:
+        try:
+            await sleep(clock, 10)
+        finally:
+            cancelled.set()
+
+    task = asyncio.create_task(within(clock, 2, work()))
+    await clock.advance(1.9)
+    assert not task.done()
+    await clock.advance(0.1)
+    with pytest.raises(TimeoutError):
+        await task
+    assert cancelled.is_set()
+    assert clock.timers == 0
+
+
+async def test_within_passes_on_what_the_work_raises(clock: FakeClock) -> None:
+    async def work() -> None:
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        await within(clock, 2, work())
+    assert clock.timers == 0
+
+
+async def test_within_is_cancelled_like_anything_else(clock: FakeClock) -> None:
+    task = asyncio.create_task(within(clock, 2, sleep(clock, 10)))
+    await clock.settle()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert clock.timers == 0
+
+
+async def test_join_returns_when_the_task_is_done(clock: FakeClock) -> None:
+    task = asyncio.create_task(sleep(clock, 1))
+    waiter = asyncio.create_task(join(clock, task, 5))
+    await clock.advance(1)
+    assert waiter.done()
+    await waiter
+    assert clock.timers == 0
+
+
+async def test_join_of_a_task_that_is_done_returns(clock: FakeClock) -> None:
+    task = asyncio.create_task(asyncio.sleep(0))
+    await task
+    await join(clock, task, 5)
+
+
+async def test_r4_who_is_late_leaves_and_the_task_goes_on(clock: FakeClock) -> None:
+    task = asyncio.create_task(sleep(clock, 9))
+    waiter = asyncio.create_task(join(clock, task, 5))
+    await clock.advance(4.9)
+    assert not waiter.done()
+    await clock.advance(0.1)
+    with pytest.raises(DeadlineError, match="The work goes on"):
+        await waiter
+    await clock.advance(4)
+    assert task.done()
+    await task
+
+
+async def test_r4_who_is_cancelled_leaves_and_the_task_goes_on(clock: FakeClock) -> None:
+    task = asyncio.create_task(sleep(clock, 9))
+    waiter = asyncio.create_task(join(clock, task, 5))
+    await clock.settle()
+    waiter.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiter
+    assert clock.timers == 1, "the task's own"
+    await clock.advance(9)
+    await task
+
+
+async def test_join_says_so_when_the_task_was_cancelled(clock: FakeClock) -> None:
+    task = asyncio.create_task(sleep(clock, 9))
+    waiter = asyncio.create_task(join(clock, task, 5))
+    await clock.settle()
+    task.cancel()
+    with pytest.raises(DeadlineError, match="cancelled the work"):
+        await waiter
+
+
+async def test_r7_each_who_waits_gets_an_error_of_its_own(clock: FakeClock) -> None:
+    failure = UnavailableError("down", status=503)
+
+    async def fail() -> None:
+        raise failure
+
+    task = asyncio.create_task(fail())
+    errors = await asyncio.gather(*(join(clock, task, 5) for _ in range(3)), return_exceptions=True)
+    assert [type(error) for error in errors] == [UnavailableError] * 3
+    assert len({id(error) for error in (*errors, failure)}) == 4
+
+
+async def test_join_raises_a_fault_as_it_is(clock: FakeClock) -> None:
+    async def fail() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await join(clock, asyncio.create_task(fail()), 5)

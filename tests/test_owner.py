@@ -1,0 +1,116 @@
+"""Owner: a name that tells another process on this machine when its bearer is gone."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bitbucket_auth_async import owner
+from bitbucket_auth_async.owner import Owner, is_gone, this_owner
+from bitbucket_auth_async.record import Claim
+
+LINUX = sys.platform == "linux"
+
+
+def claim_of(by: Owner) -> Claim:
+    return Claim(owner=by.id, host=by.host, process=by.process, since=0.0, spends=None)
+
+
+def test_each_manager_has_a_name_of_its_own() -> None:
+    names = {this_owner().id for _ in range(100)}
+    assert len(names) == 100
+    assert all(len(name) == 32 for name in names)
+
+
+def test_two_managers_of_one_process_name_the_same_process() -> None:
+    one, other = this_owner(), this_owner()
+    assert (one.host, one.process) == (other.host, other.process)
+
+
+@pytest.mark.skipif(not LINUX, reason="only Linux tells its boot id")
+def test_on_linux_the_process_is_named_by_id_and_start_time_and_the_host_by_boot_and_namespace() -> None:
+    me = this_owner()
+    assert (me.process or "").partition("@")[0] == str(os.getpid())
+    assert (me.process or "").partition("@")[2].isdecimal()
+    boot_id = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    assert (me.host or "").startswith(f"{boot_id}/pid:[")
+
+
+def test_who_runs_is_not_gone() -> None:
+    assert not is_gone(claim_of(this_owner()))
+
+
+def _child() -> tuple["subprocess.Popen[str]", Owner]:
+    """Return a running process, and the name that a manager in it would have."""
+    program = "from bitbucket_auth_async.owner import this_owner; print(this_owner().process, flush=True); input()"
+    child = subprocess.Popen([sys.executable, "-c", program], stdin=-1, stdout=-1, text=True)
+    assert child.stdout is not None
+    return child, replace(this_owner(), process=child.stdout.readline().strip())
+
+
+@pytest.mark.skipif(not LINUX, reason="only Linux tells")
+def test_r9_a_killed_process_is_gone_before_and_after_its_parent_took_note() -> None:
+    child, theirs = _child()
+    with child:
+        assert not is_gone(claim_of(theirs))
+        child.kill()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # dead, and a zombie still
+        assert is_gone(claim_of(theirs))
+    assert is_gone(claim_of(theirs))
+
+
+@pytest.mark.skipif(not LINUX, reason="only Linux tells")
+def test_r9_another_process_under_the_same_id_is_not_the_owner() -> None:
+    me = this_owner()
+    assert is_gone(claim_of(replace(me, process=f"{os.getpid()}@1")))
+
+
+@pytest.mark.parametrize(
+    "host,process",
+    [(None, "1@1"), ("another boot/pid:[1]", "1@1"), ("here", None), (None, None), ("here", "a later release's way")],
+)
+def test_r1_nobody_is_gone_of_whom_nothing_is_known(host: str | None, process: str | None) -> None:
+    here = this_owner()
+    named = replace(here, host=here.host if host == "here" else host, process=process)
+    assert not is_gone(claim_of(named))
+
+
+def test_r1_where_the_system_tells_nothing_nobody_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Path, **_: object) -> str:
+        raise FileNotFoundError(self)
+
+    before = this_owner()
+    monkeypatch.setattr(Path, "read_text", refuse)
+    assert (this_owner().host, this_owner().process) == (None, None)
+    assert not is_gone(claim_of(this_owner()))
+    assert not is_gone(claim_of(before))
+
+
+def _told(monkeypatch: pytest.MonkeyPatch, name: str, state: str) -> str | None:
+    """Return how a process is named of which the system says this."""
+    fields = " ".join([state, *(str(number) for number in range(4, 22)), "777", "23", "24"])
+
+    def tell(self: Path, **_: object) -> str:
+        assert self == Path("/proc/42/stat")
+        return f"42 ({name}) {fields}\n"
+
+    monkeypatch.setattr(Path, "read_text", tell)
+    return owner._process(42)
+
+
+@pytest.mark.parametrize("name", ["sh", "a b", "a) R 1 (", "(("])
+def test_the_start_time_is_found_whatever_the_process_is_called(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    assert _told(monkeypatch, name, "S") == "42@777"
+
+
+@pytest.mark.parametrize("state", ["R", "S", "D", "T"])
+def test_r1_a_process_that_sleeps_or_is_stopped_is_not_gone(monkeypatch: pytest.MonkeyPatch, state: str) -> None:
+    assert _told(monkeypatch, "sh", state) == "42@777"
+
+
+@pytest.mark.parametrize("state", ["Z", "X"])
+def test_r9_a_process_that_waits_to_be_buried_is_gone(monkeypatch: pytest.MonkeyPatch, state: str) -> None:
+    assert _told(monkeypatch, "sh", state) is None

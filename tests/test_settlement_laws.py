@@ -1,0 +1,105 @@
+"""settle: what holds for any record, any attempt and any outcome."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bitbucket_auth_async.oauth2.tokens import fingerprint
+from bitbucket_auth_async.record import Record
+from bitbucket_auth_async.settlement import (
+    Attempt,
+    Interrupted,
+    Misconfigured,
+    Outage,
+    Outcome,
+    Refused,
+    Renewed,
+    settle,
+)
+from tests.records import BOT, NOW, PERSON, PRINTS, RECORDS, TOKENS
+
+DOWN = Outage("It was down.", harmless=False)
+BUSY = Outage("It was busy.", harmless=True)
+OUTCOMES = TOKENS.map(Renewed) | st.sampled_from([DOWN, BUSY, Interrupted(), Misconfigured(), Refused()])
+ATTEMPTS = st.builds(
+    Attempt,
+    owner=st.just("me"),
+    generation=st.none() | st.integers(6, 8),
+    issuer=st.sampled_from([PERSON, BOT]),
+    spends=st.none() | PRINTS,
+    forced=st.booleans(),
+)
+
+
+def after(found: Record, outcome: Outcome, attempt: Attempt) -> Record | None:
+    return settle(found, attempt=attempt, outcome=outcome, wall=NOW, jitter=0.5)
+
+
+@given(RECORDS, ATTEMPTS, OUTCOMES)
+def test_r2_settling_twice_writes_once(found: Record, attempt: Attempt, outcome: Outcome) -> None:
+    once = after(found, outcome, attempt)
+    assert once is None or after(once, outcome, attempt) is None
+
+
+def kept(found: Record) -> set[str | None]:
+    """Return the refresh tokens that a record can renew with."""
+    tokens = [*found.spares, *([] if found.token is None else [found.token])]
+    return {token.refresh_token for token in tokens if fingerprint(token.refresh_token or "") != found.refused}
+
+
+@given(RECORDS, ATTEMPTS, TOKENS.map(Renewed))
+def test_r2_what_came_is_the_present_token_or_a_spare_or_a_newer_sign_in_stands(
+    found: Record, attempt: Attempt, outcome: Renewed
+) -> None:
+    written = after(found, outcome, attempt) or found
+    token = outcome.token
+    newer = attempt.generation is not None and written.generation > attempt.generation
+    anothers = attempt.generation is None and written.issuer != attempt.issuer
+    alike = written.token is not None and written.token.access_token == token.access_token
+    alike = alike or any(spare.access_token == token.access_token for spare in written.spares)
+    replayable = token.refresh_token is None
+    assert token == written.token or token in written.spares or alike or newer or anothers or replayable
+
+
+@given(RECORDS, ATTEMPTS, TOKENS.map(Renewed))
+def test_r2_no_other_refresh_token_is_lost_when_one_comes(found: Record, attempt: Attempt, outcome: Renewed) -> None:
+    written = after(found, outcome, attempt)
+    if written is not None and written.generation == found.generation:
+        lost = {fingerprint(refresh) for refresh in kept(found) - kept(written) if refresh is not None}
+        assert lost <= {attempt.spends}
+
+
+@given(RECORDS, ATTEMPTS, TOKENS.map(Renewed))
+def test_r8_no_mark_outlives_the_token_that_it_is_about(found: Record, attempt: Attempt, outcome: Renewed) -> None:
+    written = after(found, outcome, attempt)
+    if written is not None and written.token != found.token:
+        assert written.refused is None
+        assert not written.signed_out
+
+
+@given(RECORDS, ATTEMPTS, OUTCOMES)
+def test_r3_who_does_not_hold_the_claim_replaces_only_what_it_spent_or_what_is_dead(
+    found: Record, attempt: Attempt, outcome: Outcome
+) -> None:
+    written = after(found, outcome, attempt)
+    ours = found.claim is not None and found.claim.owner == attempt.owner
+    before = found.token
+    if ours or written is None or written.token == before or before is None:
+        return
+    assert written.token is not None
+    refreshed = None if before.refresh_token is None else fingerprint(before.refresh_token)
+    older = before.issued_at < written.token.issued_at and written.token.refresh_token is None
+    assert written.generation > found.generation or older or refreshed in {attempt.spends, found.refused}
+    assert found.generation != written.generation or found.claim is None
+
+
+@given(RECORDS, ATTEMPTS, OUTCOMES)
+def test_r3_a_generation_never_goes_back(found: Record, attempt: Attempt, outcome: Outcome) -> None:
+    written = after(found, outcome, attempt)
+    assert written is None or written.generation >= found.generation
+
+
+@given(RECORDS, ATTEMPTS, OUTCOMES)
+def test_what_is_written_reads_back_the_same(found: Record, attempt: Attempt, outcome: Outcome) -> None:
+    written = after(found, outcome, attempt)
+    if written is not None:
+        assert Record.from_plain(written.to_plain()) == written

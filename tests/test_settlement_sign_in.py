@@ -1,0 +1,51 @@
+"""signed_in and signed_out: where a generation begins and ends."""
+
+from dataclasses import replace
+
+from bitbucket_auth_async.record import Record
+from bitbucket_auth_async.settlement import next_generation, signed_in, signed_out
+from tests.records import BOT, PERSON, A, B, C, claimed, print_of, record, rest
+
+
+def test_a_sign_in_begins_a_generation_and_forgets_what_was_before() -> None:
+    full = record(claim=claimed(), spares=(B,), refused=print_of("a"), rest=rest(), forced=3, unknown={"x": 1})
+    new = signed_in(full, token=C, issuer=BOT, generation=8)
+    assert new == Record(issuer=BOT, generation=8, token=C, unknown={"x": 1})
+    assert signed_in(None, token=C, issuer=BOT, generation=8) == Record(issuer=BOT, generation=8, token=C)
+
+
+def test_a_sign_in_heals_a_sign_out() -> None:
+    assert signed_in(record(None, signed_out=True), token=C, issuer=PERSON, generation=8) == record(C, generation=8)
+
+
+def test_a_sign_out_leaves_a_tombstone() -> None:
+    full = record(claim=claimed(), spares=(B,), refused=print_of("a"), rest=rest(), forced=3, unknown={"x": 1})
+    tombstone = Record(issuer=PERSON, generation=8, signed_out=True, unknown={"x": 1})
+    assert signed_out(full, issuer=BOT, generation=8) == tombstone
+    assert signed_out(None, issuer=BOT, generation=8) == Record(issuer=BOT, generation=8, signed_out=True)
+    assert signed_out(tombstone, issuer=BOT, generation=9) is None
+    for busy in (
+        replace(tombstone, claim=claimed()),
+        replace(tombstone, token=A),
+        replace(tombstone, signed_out=False),
+    ):
+        assert signed_out(busy, issuer=BOT, generation=9) == replace(tombstone, generation=9)
+
+
+def test_r2_a_sign_in_that_is_saved_twice_does_not_undo_the_renewal_that_came_between() -> None:
+    first = signed_in(record(), token=B, issuer=PERSON, generation=8)
+    assert first is not None
+    renewed = replace(first, token=C)
+    assert signed_in(renewed, token=B, issuer=PERSON, generation=8) is None
+    assert signed_in(first, token=B, issuer=PERSON, generation=9) is None, "adopted once more: nothing is new"
+
+
+def test_r3_a_sign_out_that_is_saved_twice_does_not_undo_the_sign_in_that_came_between() -> None:
+    assert signed_out(record(B, generation=9), issuer=PERSON, generation=8) is None
+
+
+def test_generations_count_on_by_milliseconds() -> None:
+    assert next_generation(None, 1.2345) == 1234
+    assert next_generation(record(generation=7), 1.2345) == 1234
+    assert next_generation(record(generation=1234), 1.2345) == 1235
+    assert next_generation(record(generation=9999), 1.2345) == 10_000

@@ -1,0 +1,188 @@
+"""What type checkers must see of the public face; mypy and pyright check it, nothing runs it."""
+
+from collections.abc import Callable, Coroutine, Mapping
+from ssl import SSLContext
+from typing import TYPE_CHECKING, Any, ClassVar, assert_type
+
+import aiohttp
+
+from bitbucket_auth_async import (
+    BITBUCKET_CLOUD,
+    AccessDeniedError,
+    AuthorizationCode,
+    AuthorizationRequest,
+    AuthorizationServer,
+    BitbucketAuthError,
+    Client,
+    ClientCredentials,
+    Event,
+    EventKind,
+    InvalidGrantError,
+    LoginRequiredError,
+    OAuthError,
+    OutageError,
+    Password,
+    RefreshToken,
+    Timing,
+    Token,
+    TokenManager,
+    TransportError,
+    UnavailableError,
+    bitbucket_data_center,
+    client_from_env,
+)
+from bitbucket_auth_async.bearer.aiohttp import BearerMiddleware, authenticated_session
+from bitbucket_auth_async.oauth2.messages import Request, Response
+from bitbucket_auth_async.protocols import Clock, Codec, TokenSource, TokenStore, Transport, Versioned
+from bitbucket_auth_async.record import Record
+from bitbucket_auth_async.stores.callbacks import CallbackStore
+from bitbucket_auth_async.stores.file import FileStore
+from bitbucket_auth_async.stores.memory import MemoryStore
+from bitbucket_auth_async.transports.aiohttp import AiohttpTransport
+
+if TYPE_CHECKING:
+    from bitbucket_auth_async.oauth2.clients import ClientAuthentication
+    from bitbucket_auth_async.oauth2.grants import Grant
+
+
+async def a_bot() -> None:
+    async with TokenManager(
+        client_from_env(), grant=ClientCredentials(), store=FileStore(app_name="my-app")
+    ) as manager:
+        assert_type(manager, TokenManager)
+        assert_type(await manager.get_token(), Token)
+        async with authenticated_session(manager) as http:
+            assert_type(http, aiohttp.ClientSession)
+            async with http.get("https://api.bitbucket.org/2.0/user") as response:
+                assert_type(response, aiohttp.ClientResponse)
+
+
+async def a_person(store: TokenStore, callback_url: str) -> None:
+    client = Client("id", "secret")
+    request = AuthorizationRequest(server=BITBUCKET_CLOUD, client=client, redirect_uri="...", scope={"account"})
+    assert_type(request.url, str)
+    assert_type(request.judge(callback_url), AuthorizationCode)
+    assert_type(request.judge_implicit(callback_url, received_at=0.0), Token)
+    async with TokenManager(client, store=store, key="alice") as manager:
+        token = await manager.exchange(request.judge(callback_url))
+        assert_type(token, Token)
+        assert_type(await manager.get_token(rejected=token), Token)
+        assert_type(await manager.get_token(rejected=token, still_accepted=True), Token)
+        answer: dict[str, Any] = {"access_token": "a"}
+        assert_type(await manager.adopt(Token.from_response(answer, requested_at=0.0)), Token)
+        await manager.logout()
+        await manager.idle()
+        await manager.aclose()
+        assert_type(manager.server, AuthorizationServer)
+        assert_type(manager.key, str)
+
+
+def a_coroutine_that_tasks_take(manager: TokenManager) -> None:
+    call: Callable[[], Coroutine[Any, Any, Token]] = manager.get_token
+    del call
+
+
+def values(token: Token, timing: Timing, event: Event) -> None:
+    assert_type(token.access_token, str)
+    assert_type(token.refresh_token, str | None)
+    assert_type(token.issued_at, float)
+    assert_type(token.expires_at, float | None)
+    assert_type(token.lifetime, float | None)
+    assert_type(token.scope, frozenset[str] | None)
+    assert_type(timing.refresh_ahead, float | None)
+    assert_type(event.kind, EventKind)
+    assert_type(event.key, str)
+    assert_type(BITBUCKET_CLOUD.reuse_grace, float)
+    assert_type(BITBUCKET_CLOUD.api_origins, frozenset[str])
+    assert_type(bitbucket_data_center("https://bitbucket.example"), AuthorizationServer)
+    assert_type(client_from_env(), Client)
+
+
+def errors(error: BitbucketAuthError) -> None:
+    assert_type(error.retryable, bool)
+    assert_type(error.again(), BitbucketAuthError)
+    match error:
+        case UnavailableError():
+            assert_type(error.retry_after, float | None)
+            assert_type(error.status, int)
+        case OutageError():
+            assert_type(error.retry_after, float)
+        case TransportError():
+            assert_type(error.sent, bool)
+        case InvalidGrantError() | OAuthError():
+            assert_type(error.error, str)
+            assert_type(error.description, str | None)
+        case AccessDeniedError():
+            assert_type(error.error, str)
+        case LoginRequiredError():
+            assert_type(error.retryable, bool)
+        case _:
+            pass
+
+
+class OwnTransport:
+    """Whoever has these two methods is a Transport; it inherits nothing."""
+
+    async def send(self, request: Request, /, *, timeout: float) -> Response:  # noqa: ASYNC109 - the port's own word
+        return Response(status=200, body=request.body)
+
+    async def aclose(self) -> None: ...
+
+
+class OwnStore:
+    """Whoever has these two methods is a TokenStore."""
+
+    async def load(self, key: str, /) -> Versioned | None: ...
+
+    async def swap(self, key: str, record: Record, /, *, expected: int) -> int:
+        return expected
+
+
+class OwnCodec:
+    """Whoever has these two methods is a Codec."""
+
+    def encode(self, key: str, record: Record, /) -> bytes:
+        return key.encode()
+
+    def decode(self, key: str, data: bytes, /) -> Record:
+        raise NotImplementedError
+
+
+class OwnSource:
+    """Whoever has this method can be given to a bearer."""
+
+    async def get_token(self, *, rejected: Token | None = None, still_accepted: bool = False) -> Token:
+        return Token(access_token="a", issued_at=0.0)
+
+
+class OwnGrant:
+    """A grant of someone's own."""
+
+    grant_type: ClassVar[str] = "urn:example:own"
+    scope: frozenset[str] = frozenset()
+
+    def parameters(self) -> Mapping[str, str]:
+        return {}
+
+
+class OwnClient:
+    """A client that proves itself in a way of its own."""
+
+    client_id = "id"
+
+    def proof(self, token_endpoint: str, *, now: float) -> tuple[Mapping[str, str], Mapping[str, str]]:
+        return {}, {"client_assertion": "..."}
+
+
+def ports(manager: TokenManager, clock: Clock, context: SSLContext, session: aiohttp.ClientSession) -> None:
+    stores: list[TokenStore] = [MemoryStore(), FileStore("tokens.json", codec=OwnCodec()), OwnStore()]
+    stores.append(CallbackStore(dict, print))
+    transports: list[Transport] = [OwnTransport(), AiohttpTransport(session), AiohttpTransport(ssl=context)]
+    grants: list[Grant] = [ClientCredentials({"account"}), Password("alice", "..."), RefreshToken("..."), OwnGrant()]
+    clients: list[ClientAuthentication] = [Client("id"), OwnClient()]
+    sources: list[TokenSource] = [manager, OwnSource()]
+    codec: Codec = OwnCodec()
+    del codec
+    TokenManager(clients[1], grant=grants[3], store=stores[2], transport=transports[0], clock=clock, on_event=print)
+    assert_type(authenticated_session(sources[1], origins=["https://api.bitbucket.org"]), aiohttp.ClientSession)
+    assert_type(BearerMiddleware(sources[0]), BearerMiddleware)
