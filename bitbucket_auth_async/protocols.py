@@ -38,6 +38,9 @@ class Transport(Protocol):
     async def send(self, request: Request, /, *, timeout: float) -> Response:  # noqa: ASYNC109 - a bound, not a scope
         """Return the answer, whatever its status; never follow a redirect; read 1 MiB at most.
 
+        What the server could act on does not leave after *timeout* seconds of boot time, even if the process was
+        stopped or the machine slept meanwhile: by then another process may have sent the same.
+
         Raises:
             TransportError: No whole answer within *timeout* seconds; its `sent` is False only if the request surely
                 did not reach the server.

@@ -14,6 +14,7 @@ from aiohttp import hdrs
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import HttpProcessingError
 
+from bitbucket_auth_async.clocks import SYSTEM_CLOCK
 from bitbucket_auth_async.errors import BitbucketAuthError, ConfigurationError, TransportError
 from bitbucket_auth_async.oauth2.messages import Request, Response
 from bitbucket_auth_async.transports.decoding import UndecodableError, decoded
@@ -74,8 +75,8 @@ class AiohttpTransport:
                 had left yet, so that the server can't have acted on it.
             ConfigurationError: The address, a header, the proxy or the session can't be used at all.
         """
-        body = _Body(request.body)
         seconds = min(timeout, self._timeout)
+        body = _Body(request.body, seconds)
         failure: BitbucketAuthError
         try:
             async with asyncio.timeout(seconds), self._opened() as session:
@@ -143,12 +144,26 @@ class AiohttpTransport:
 
 
 class _Body(aiohttp.BytesPayload):
-    """A body that remembers whether aiohttp has begun to write it: until then the server can't have acted on it."""
+    """A body that remembers whether aiohttp has begun to write it: until then the server can't have acted on it.
+
+    A process that was stopped, or a machine that slept, for longer than the request may take does not begin: somebody
+    else may have sent the same request by then.
+    """
 
     begun = False
 
+    def __init__(self, value: bytes, seconds: float) -> None:
+        super().__init__(value)
+        self._latest = SYSTEM_CLOCK.boot() + seconds
+
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
-        """Write it, and remember."""
+        """Write it if there is still time, and remember.
+
+        Raises:
+            TimeoutError: There is none.
+        """
+        if SYSTEM_CLOCK.boot() > self._latest:
+            raise TimeoutError
         self.begun = True
         await super().write_with_length(writer, content_length)
 

@@ -37,8 +37,8 @@ def guards(words: Sequence[str]) -> list[Guard]:
     """Read the tables."""
     found: list[Guard] = []
     for table in sorted(Path(__file__).parent.glob("*.toml")):
-        for entry in tomllib.loads(table.read_text(encoding="utf-8"))["guard"]:
-            found.append(Guard(**{**entry, "tests": tuple(entry["tests"])}))
+        entries = tomllib.loads(table.read_text(encoding="utf-8"))["guard"]
+        found += [Guard(**{**entry, "tests": tuple(entry["tests"])}) for entry in entries]
     return [guard for guard in found if not words or any(word in guard.name for word in words)]
 
 
@@ -59,7 +59,8 @@ def take_out(guard: Guard, tree: Path) -> str:
 
 def failures(tests: Iterable[str], tree: Path) -> tuple[set[str], str]:
     """Run tests in *tree*; return those that failed, and what pytest said."""
-    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=20", "--tb=line", "-rfE", *tests]
+    pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=20", "--tb=line", "-rfE"]
+    words = [*pytest, *tests]
     # No bytecode: a change of the same size within the same second would not be seen.
     environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(

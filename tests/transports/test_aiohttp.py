@@ -5,6 +5,7 @@ import ssl
 import subprocess
 import sys
 import textwrap
+import time
 import warnings
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -191,6 +192,21 @@ async def test_nothing_of_the_callers_session_goes_along() -> None:
     assert response.status == 400
     assert "cookie" not in server.received[0].headers
     assert server.authorizations() == [None]
+
+
+async def test_r1_a_process_that_was_stopped_before_it_sent_does_not_send_any_more() -> None:
+    tracing = aiohttp.TraceConfig()
+    tracing.on_connection_create_end.append(_stand_still)
+    async with wire(always(answer())) as server, aiohttp.ClientSession(trace_configs=[tracing]) as session:
+        with pytest.raises(TransportError) as caught:
+            await AiohttpTransport(session).send(token_request(server.origin), timeout=0.1)
+        assert not caught.value.sent
+        assert all(b"grant_type" not in request.body for request in server.received)
+
+
+async def _stand_still(*_: object) -> None:
+    """Stop the whole process, loop and all, as SIGSTOP and SIGCONT would."""
+    time.sleep(0.2)  # noqa: ASYNC251 - nothing else may run meanwhile: that is what is tested
 
 
 async def test_what_fails_in_the_callers_session_after_sending_may_hide_a_renewal() -> None:

@@ -4,8 +4,9 @@ import asyncio
 import random
 from collections.abc import Coroutine
 from dataclasses import replace
+from functools import partial
 
-from bitbucket_auth_async.bitbucket.cloud import BITBUCKET_CLOUD
+from bitbucket_auth_async.bitbucket.cloud import BITBUCKET_CLOUD, REUSE_GRACE
 from bitbucket_auth_async.errors import BitbucketAuthError
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.stores.memory import MemoryStore
@@ -56,7 +57,7 @@ class Fleet:
         """Live through the history, mend everything, and judge."""
         random.seed(self.seed)
         self.processes = [self._start(number) for number in range(PROCESSES)]
-        self.begin(self._sign(self.processes[0], "sign_in"))
+        _ = self.begin(self._sign(self.processes[0], "sign_in"))
         for step in self.steps:
             await self._until(step.at)
             if self.judge.broken:
@@ -83,6 +84,17 @@ class Fleet:
         if event.kind is not EventKind.ADOPTED:
             self._tell(f"{self._now():7.1f} s      {process.name}: {event.kind.value}. {event.detail}")
 
+    def strike(self, process: Process, step: Step) -> None:
+        """Kill or stop a process now, and let it start again, or go on, after the step's seconds."""
+        if step.what.startswith(("crash", "die_")):
+            process.kill()
+            self.clock.call_later(step.seconds, partial(self._restart, process))
+        else:
+            process.pause()
+            self.clock.call_later(step.seconds, process.resume)
+        if step.what not in {"crash", "pause"}:
+            self._tell(f"{self._now():7.1f} s  {process.name}: {step.what.replace('_', ' ')}")
+
     def excused(self) -> bool:
         """Tell whether losing the sign-in may be nobody's fault: an answer was lost, and no repeat could save it."""
         if {step.what for step in self.steps} & {"sign_out", "kill_current_refresh_token"}:
@@ -95,7 +107,7 @@ class Fleet:
         longest = 0.0
         lasting = [step for step in self.steps if step.seconds > 0 and step.what != "step_clock"]
         for first in lasting:
-            near = [step for step in lasting if first.at <= step.at < first.at + 600.0]  # noqa: PLR2004 - the grace
+            near = [step for step in lasting if first.at <= step.at < first.at + REUSE_GRACE]
             longest = max(longest, sum(step.seconds for step in near))
         return longest
 
@@ -106,12 +118,10 @@ class Fleet:
             self.clock.call_later(step.seconds, fault.remove)
         elif step.what == "slow_answer":
             fault = self.fake.inject(faults.latency(step.seconds), times=2)
-        elif step.what == "crash":
-            process.kill()
-            self.clock.call_later(step.seconds, lambda: self._restart(process))
-        elif step.what == "pause":
-            process.pause()
-            self.clock.call_later(step.seconds, process.resume)
+        elif step.what in {"crash", "pause"}:
+            self.strike(process, step)
+        elif step.what.startswith(("die_", "stop_")):
+            process.fates[step.what.partition("_")[2]] = step
         elif step.what in {"store_down", "store_down_for_all", "store_slow"}:
             self._store(step, process)
         else:
@@ -122,17 +132,15 @@ class Fleet:
         whom = self.processes if step.what == "store_down_for_all" else [process]
         for each in whom:
             setattr(each, name, True)
-            self.clock.call_later(step.seconds, lambda each=each: setattr(each, name, False))
+            self.clock.call_later(step.seconds, partial(setattr, each, name, False))  # noqa: FBT003 - setattr's own
 
     async def _do_at_once(self, step: Step, process: Process) -> None:
         if step.what == "cancel_callers":
             process.cancel_callers()
         elif step.what == "reject":
-            self.begin(process.reject())
+            _ = self.begin(process.reject())
         elif step.what == "leave_loop":
-            renewal = process.manager._renewal  # noqa: SLF001 - as the end of an event loop reaches it
-            if renewal is not None:
-                renewal.task.cancel()
+            process.leave_loop()
         elif step.what == "lose_confirmation":
             process.confirmations_to_lose += 1
         elif step.what == "step_clock":
@@ -142,7 +150,7 @@ class Fleet:
         elif step.what == "kill_current_refresh_token":
             await self._kill_current()
         else:
-            self.begin(self._sign(process, step.what))
+            _ = self.begin(self._sign(process, step.what))
 
     async def _sign(self, process: Process, what: str) -> None:
         try:
@@ -174,6 +182,7 @@ class Fleet:
         for process in self.processes:
             process.store_down = process.store_slow = False
             process.confirmations_to_lose = 0
+            process.fates.clear()
             process.resume()
             if process.dead:
                 self._restart(process)

@@ -29,6 +29,10 @@ class Step:
 _KINDS: tuple[tuple[str, int, bool, float, float], ...] = (
     ("crash", 6, True, 1, 120),
     ("pause", 6, True, 5, 200),
+    ("die_before_sending", 3, True, 1, 120),
+    ("die_before_saving", 4, True, 1, 120),
+    ("stop_before_sending", 3, True, 20, 200),
+    ("stop_before_saving", 5, True, 20, 200),
     ("cancel_callers", 4, True, 0, 0),
     ("reject", 5, True, 0, 0),
     ("leave_loop", 2, True, 0, 0),

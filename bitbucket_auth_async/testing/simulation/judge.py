@@ -11,12 +11,14 @@ from bitbucket_auth_async.oauth2.messages import Request, Response
 from bitbucket_auth_async.oauth2.tokens import Token, fingerprint
 from bitbucket_auth_async.protocols import Versioned
 from bitbucket_auth_async.record import Record
+from bitbucket_auth_async.renewal import Timing
 
 if TYPE_CHECKING:
     from bitbucket_auth_async.testing.simulation.fleet import Fleet
     from bitbucket_auth_async.testing.simulation.process import Process
 
 _OK = 200
+_LEASE = Timing().lease
 
 
 class BrokenPromiseError(AssertionError):
@@ -57,7 +59,7 @@ class Judge:
             return spend
         now = self._fleet.clock.boot()
         for earlier in self.spends.setdefault(spent, []):
-            lapsed = now - earlier.claimed_at >= process.manager._shared.timing.lease  # noqa: SLF001 - ours to read
+            lapsed = now - earlier.claimed_at >= _LEASE
             if not (earlier.failed or earlier.process.dead or lapsed):
                 self._breaks(f"R1: {process.name} spends what {earlier.process.name} may have a successor of.")
             self.counts["second spend"] += 1
@@ -91,15 +93,21 @@ class Judge:
             self._breaks(f"R3: {process.name} replaces a newer sign-in.")
         if record.generation != old.generation:
             return
+        self._dropped(process, old, record)
+        self._replaced(process, old, record)
+
+    def _dropped(self, process: "Process", old: Record, record: Record) -> None:
         kept = {_print(token) for token in (record.token, *record.spares)}
         for token in (old.token, *old.spares):
             mark = _print(token)
             if mark is not None and mark not in kept and mark not in self.spends:
                 self._breaks(f"R2: {process.name} drops a token that nobody has spent.")
+
+    def _replaced(self, process: "Process", old: Record, record: Record) -> None:
         if record.token is None or old.token is None or record.token.access_token == old.token.access_token:
             return
         child = self.parents.get(record.token.access_token) in {_print(old.token), old.refused}
-        rightful = old.claim is not None and old.claim.owner == process.manager._renewer._owner.id  # noqa: SLF001 - ours
+        rightful = old.claim is not None and old.claim.owner == process.owner
         if not child and not rightful and old.refused != _print(old.token):
             self._breaks(f"R3: {process.name} puts a late token in the place of one that was saved later.")
         if record.refused is not None and record.refused != _print(record.token):
@@ -116,8 +124,7 @@ class Judge:
 
     def failed(self, process: "Process", error: BitbucketAuthError) -> None:
         """Count an error that a caller got; whether it was due is judged at the end."""
-        self.counts[type(error).__name__] += 1
-        del process
+        self.counts[f"{process.number}: {type(error).__name__}"] += 1
 
     def at_the_end(self, record: Record | None, outcome: Token | BitbucketAuthError) -> None:
         """R2 and R8: with all mended, a sign-in that can be saved is saved, and nothing received is missing."""

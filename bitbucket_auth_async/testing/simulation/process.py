@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from bitbucket_auth_async.clocks import sleep
-from bitbucket_auth_async.errors import BitbucketAuthError
+from bitbucket_auth_async.errors import BitbucketAuthError, TransportError
 from bitbucket_auth_async.manager import TokenManager
 from bitbucket_auth_async.oauth2.messages import Request, Response
 from bitbucket_auth_async.protocols import Timer, Versioned
@@ -14,6 +14,7 @@ from bitbucket_auth_async.record import Record
 
 if TYPE_CHECKING:
     from bitbucket_auth_async.testing.simulation.fleet import Fleet
+    from bitbucket_auth_async.testing.simulation.history import Step
 
 KEY = "alice"
 
@@ -37,6 +38,12 @@ class Process:
         self.confirmations_to_lose = 0
         self.last_swap_at = 0.0
         self.save_failed = False
+        self.fates: dict[str, Step] = {}
+        """What is to happen at a point of its next renewal."""
+        self.owner: str | None = None
+        """Under which name it claims, once it has claimed."""
+        self.sending: asyncio.Task[object] | None = None
+        """The task whose token request is out."""
         self.manager = TokenManager(
             fleet.fake.client,
             store=self,
@@ -87,6 +94,13 @@ class Process:
         self.dead = True
         self.resume()
 
+    async def meet(self, point: str) -> None:
+        """Die or stop at this point of a renewal, if that is what the history wants."""
+        step = self.fates.pop(point, None)
+        if step is not None:
+            self.fleet.strike(self, step)
+        await self.alive()
+
     async def alive(self) -> None:
         """Go on once the process runs; never, if it is dead."""
         while not self.dead and not self.resumed.is_set():
@@ -110,6 +124,8 @@ class Process:
         version = await self.fleet.records.swap(key, record, expected=expected)
         if version:
             self.last_swap_at = self.fleet.clock.boot()
+            if record.claim is not None and (before is None or record.claim != before.record.claim):
+                self.owner = record.claim.owner
             self.fleet.judge.swapped(self, before, record)
         if version and self.confirmations_to_lose:
             self.confirmations_to_lose -= 1
@@ -151,6 +167,11 @@ class Process:
             caller.cancel()
         self.callers = [self.fleet.begin(self._call(index + self.chance.randrange(10**6))) for index in range(2)]
 
+    def leave_loop(self) -> None:
+        """Cancel the renewal, as the end of an event loop would."""
+        if self.sending is not None:
+            self.sending.cancel()
+
     async def reject(self) -> None:
         """Let an endpoint refuse the present token, for whatever reason."""
         try:
@@ -168,15 +189,24 @@ class _Line:
 
     async def send(self, request: Request, /, *, timeout: float) -> Response:  # noqa: ASYNC109 - the port's own word
         process, fleet = self._process, self._process.fleet
+        began = fleet.clock.boot()
         await process.alive()
+        await process.meet("before_sending")
+        if fleet.clock.boot() - began > timeout:  # as the port wants it of every transport
+            msg = "The process was stopped for too long."
+            raise TransportError(msg, sent=False)
         spend = fleet.judge.sending(process, request)
+        process.sending = asyncio.current_task()
         try:
             response = await fleet.fake.send(request, timeout=timeout)
         except BaseException:  # whoever gives up waiting, or is torn down, holds no successor
             await process.alive()
             spend.failed = True
             raise
+        finally:
+            process.sending = None
         await process.alive()
+        await process.meet("before_saving")
         fleet.judge.answered(spend, response)
         return response
 

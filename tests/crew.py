@@ -1,0 +1,116 @@
+"""A crew of worker processes on one file and one fake Bitbucket, and the test's hold on them."""
+
+import asyncio
+import json
+import sys
+import time
+from asyncio.subprocess import PIPE, Process
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bitbucket_auth_async.manager import TokenManager
+from bitbucket_auth_async.oauth2.tokens import Token
+from bitbucket_auth_async.record import Record
+from bitbucket_auth_async.stores.file import FileStore
+from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
+
+if TYPE_CHECKING:
+    from bitbucket_auth_async.testing.server import Site
+
+WORKER = Path(__file__).parent / "processes" / "worker.py"
+
+
+class Worker:
+    """One process; what it says is read line by line."""
+
+    def __init__(self, process: Process) -> None:
+        self.process = process
+
+    def order(self, **what: object) -> None:
+        """Tell it what to do."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(what).encode() + b"\n")
+
+    async def hears(self, name: str, value: object = None) -> Any:  # noqa: ANN401 - whatever it says under that name
+        """Read on until it says something under this name (and of this value)."""
+        assert self.process.stdout is not None
+        async with asyncio.timeout(60):
+            while line := await self.process.stdout.readline():
+                said = json.loads(line)
+                if name in said and value in {None, str(said[name])}:
+                    return said[name] if name != "problems" else said
+        raise AssertionError(f"the worker ended before it said {name}")  # noqa: EM102, TRY003 - a test's own word
+
+    async def call(self, callers: int = 1, **order: object) -> list[str]:
+        """Let callers use the token; return the fingerprints of what they got, there being no problem."""
+        self.order(callers=callers, **order)
+        said = await self.hears("problems")
+        assert said["problems"] == []
+        tokens: list[str] = said["tokens"]
+        return tokens
+
+    async def is_stopped(self) -> None:
+        """Return once the kernel says that it is stopped."""
+        stat = Path(f"/proc/{self.process.pid}/stat")
+        async with asyncio.timeout(30):
+            while stat.read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "T":  # noqa: ASYNC110, ASYNC240 - no disk, no event
+                await asyncio.sleep(0.01)  # the kernel has no event that asyncio could wait for
+
+    async def kill(self) -> None:
+        """End it by SIGKILL, and wait for that."""
+        self.process.kill()
+        await self.process.wait()
+
+
+class Crew:
+    """Workers, the file they share and the server they ask; time moves ahead for all of them together."""
+
+    def __init__(self, path: Path, *, strict: bool) -> None:
+        self.path = path
+        self.ahead = 0.0
+        self.fake = FakeBitbucket(lambda: time.time() + self.ahead, strict=strict)
+        self.store = FileStore(path)
+        self.site: Site
+        self.workers: list[Worker] = []
+
+    async def sign_in(self) -> Token:
+        """Let a person sign in."""
+        async with TokenManager(self.fake.client, store=self.store, key="alice", server=self.site.server) as manager:
+            return await manager.adopt(self.fake.sign_in())
+
+    async def start(self, *, bot: bool = False, lease: float = 60.0) -> Worker:
+        """Start a worker, and wait until it is ready."""
+        settings = {
+            "authorization_endpoint": self.site.server.authorization_endpoint,
+            "token_endpoint": self.site.server.token_endpoint,
+            "base_url": self.site.base_url,
+            "reuse_grace": self.fake.rules.reuse_grace,
+            "client_id": self.fake.client.client_id,
+            "client_secret": self.fake.client.client_secret,
+            "store": str(self.path),
+            "bot": bot,
+            "lease": lease,
+        }
+        words = [sys.executable, str(WORKER), json.dumps(settings)]
+        worker = Worker(await asyncio.create_subprocess_exec(*words, stdin=PIPE, stdout=PIPE))
+        self.workers.append(worker)
+        await worker.hears("ready")
+        worker.order(ahead=self.ahead)
+        return worker
+
+    def expire(self) -> float:
+        """Let the present access token run out, for the server at once and for workers with their next order."""
+        self.ahead += 3600.0
+        return self.ahead
+
+    async def record(self) -> Record:
+        """Return what the file holds."""
+        found = await self.store.load("alice")
+        assert found is not None
+        return found.record
+
+    async def stop(self) -> None:
+        """End all workers, whatever they do."""
+        for worker in self.workers:
+            if worker.process.returncode is None:
+                await worker.kill()
