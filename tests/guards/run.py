@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("bitbucket_auth_async", "tests", "pyproject.toml", "README.md")
@@ -37,8 +38,10 @@ def guards(words: Sequence[str]) -> list[Guard]:
     """Read the tables."""
     found: list[Guard] = []
     for table in sorted(Path(__file__).parent.glob("*.toml")):
-        entries = tomllib.loads(table.read_text(encoding="utf-8"))["guard"]
-        found += [Guard(**{**entry, "tests": tuple(entry["tests"])}) for entry in entries]
+        entries: list[dict[str, Any]] = tomllib.loads(table.read_text(encoding="utf-8"))["guard"]
+        for entry in entries:
+            tests: list[str] = entry.pop("tests")
+            found.append(Guard(**entry, tests=tuple(tests)))
     return [guard for guard in found if not words or any(word in guard.name for word in words)]
 
 
