@@ -17,7 +17,7 @@ PURE = ("errors", "oauth2.*", "record", "renewal", "settlement")
 """Rooms that compute and nothing else."""
 
 AT_HOME = {
-    "aiofiles": ("stores.file",),
+    "aiofiles": ("cli.demo_worker",),
     "aiohttp": ("transports.aiohttp", "bearer.aiohttp", "testing.*", "cli.*"),
     "aioresponses": ("testing.aioresponses",),
     "anyio": ("get_access_token", "stores.*"),
