@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from bitbucket_auth_async.errors import ConfigurationError
 from bitbucket_auth_async.oauth2.tokens import Token
-from bitbucket_auth_async.renewal import Age, Deadlines, Timing, deadlines
+from bitbucket_auth_async.renewal import Age, Deadlines, Timing, deadlines, good_for
 from tests.records import NOW, pair
 
 BOOT = 1000.0
@@ -115,3 +115,17 @@ def test_r1_a_lease_outlasts_a_token_request_twice() -> None:
     assert Timing(request=30, lease=60).lease == 60
     with pytest.raises(ConfigurationError, match=r"^Timing\.lease \(59\.9 s\) must be twice Timing\.request \(30 s\)"):
         Timing(request=30, lease=59.9)
+
+
+@pytest.mark.parametrize(
+    "lifetime,wall,seconds",
+    [(3600.0, 0.0, 3570.0), (3600.0, 3600.0, -30.0), (100.0, 0.0, 90.0), (100.0, 50.0, 40.0)],
+)
+def test_r5_a_token_is_good_until_its_expiry_less_the_leeway(lifetime: float, wall: float, seconds: float) -> None:
+    issued = 1_000.0
+    token = Token(access_token="a", issued_at=issued, expires_at=issued + lifetime)
+    assert good_for(token, issued + wall) == seconds
+
+
+def test_r5_a_token_without_an_expiry_is_good_for_ever() -> None:
+    assert good_for(Token(access_token="a", issued_at=0.0), 1e12) == float("inf")
