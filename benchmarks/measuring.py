@@ -50,9 +50,17 @@ class Comparison(NamedTuple):
 
 
 def side_by_side(
-    benchmark: BenchmarkFixture, *, baseline: Callable[[], object], candidate: Callable[[], object], rounds: int = 20
+    benchmark: BenchmarkFixture,
+    *,
+    baseline: Callable[[], object],
+    candidate: Callable[[], object],
+    rounds: int = 20,
+    slices: int = 1,
 ) -> Comparison:
-    """Time both in each of the rounds, taking turns at going first, so that whatever the machine does hits both."""
+    """Time both in each of the rounds, taking turns at going first, so that whatever the machine does hits both.
+
+    A round may have several slices, that is turns of each: the finer they interleave, the less a busy machine shows.
+    """
     baselines: list[float] = []
 
     def time_baseline() -> None:
@@ -71,8 +79,9 @@ def side_by_side(
     befores, afters = count(), count()
     baseline()
     candidate()
-    timed(benchmark, candidate, setup=before, teardown=after, rounds=rounds)
-    candidates = _seconds(benchmark)
+    timed(benchmark, candidate, setup=before, teardown=after, rounds=rounds * slices)
+    candidates = _sums(_seconds(benchmark), slices)
+    baselines = _sums(baselines, slices)
     pairs = list(zip(baselines, candidates, strict=True))
     return Comparison(
         Figures.of(baselines),
@@ -93,6 +102,10 @@ def timed(benchmark: BenchmarkFixture, target: Callable[[], _T], **options: obje
     """Let pytest-benchmark time *target*, a round at a time, and return what the last round gave."""
     pedantic: Callable[..., _T] = benchmark.pedantic  # it has no annotations of its own
     return pedantic(target, **options)
+
+
+def _sums(values: list[float], slices: int) -> list[float]:
+    return [sum(values[begin : begin + slices]) for begin in range(0, len(values), slices)]
 
 
 def _seconds(benchmark: BenchmarkFixture) -> list[float]:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from bitbucket_auth_async.errors import BitbucketAuthError, DeadlineError
 from bitbucket_auth_async.protocols import Clock, Timer
@@ -63,15 +64,20 @@ async def join(clock: Clock, task: "asyncio.Task[Any]", seconds: float) -> None:
         DeadlineError: *seconds* passed on *clock*, or the task was cancelled.
         BitbucketAuthError: What the task raised, anew for each who waits.
     """
+    # One callback of the task for all who wait, and an ordered set of them: whoever leaves is found at once, where
+    # thousands of callbacks would be searched one by one.
+    waiting = _waiting.get(task)
+    if waiting is None:
+        waiting = _waiting[task] = {}
+        task.add_done_callback(_wake_all)
     done = asyncio.get_running_loop().create_future()
-    wake = partial(_wake, done)
-    task.add_done_callback(wake)
-    timer = clock.call_later(seconds, wake)
+    waiting[done] = None
+    timer = clock.call_later(seconds, partial(_wake, done))
     try:
         await done
     finally:
         timer.cancel()
-        task.remove_done_callback(wake)
+        waiting.pop(done, None)
     if not task.done():
         msg = "Nothing came in time. The work goes on, so a later call may find it done."
         raise DeadlineError(msg)
@@ -85,6 +91,14 @@ async def join(clock: Clock, task: "asyncio.Task[Any]", seconds: float) -> None:
         raise error
 
 
-def _wake(future: "asyncio.Future[None]", _: object = None) -> None:
+_waiting: "WeakKeyDictionary[asyncio.Task[Any], dict[asyncio.Future[None], None]]" = WeakKeyDictionary()
+
+
+def _wake_all(task: "asyncio.Task[Any]") -> None:
+    for future in _waiting.pop(task, ()):
+        _wake(future)
+
+
+def _wake(future: "asyncio.Future[None]") -> None:
     if not future.done():
         future.set_result(None)

@@ -48,22 +48,24 @@ class Sent:
     """Remembers, of the token last put on a request, the latest request that the server accepted with it.
 
     That is what tells a dead token from an endpoint that refuses this kind of credential: a request sent after the
-    refused one that went well. Two numbers and one token, however many requests there are.
+    refused one that went well. Two numbers, one token and its header, however many requests there are.
     """
 
-    __slots__ = ("_accepted", "_access_token", "_count")
+    __slots__ = ("_accepted", "_access_token", "_count", "header")
 
     def __init__(self) -> None:
         """Begin with nothing sent."""
-        self._access_token = ""
+        self._access_token: str = ""
         self._accepted = 0
         self._count = 0
+        self.header = ""  # of the token last numbered: a long text, built once for all its requests
 
     def number(self, token: Token) -> int:
         """Count a request that is about to be sent with *token*, and return its number."""
         if token.access_token != self._access_token:
             self._access_token = token.access_token
             self._accepted = 0
+            self.header = authorization(token)
         self._count += 1
         return self._count
 

@@ -1,0 +1,72 @@
+"""Resources: one token request, its time and what its failures say."""
+
+import asyncio
+
+import pytest
+
+from bitbucket_auth_async.bitbucket.cloud import BITBUCKET_CLOUD
+from bitbucket_auth_async.errors import TransportError
+from bitbucket_auth_async.oauth2.grants import ClientCredentials
+from bitbucket_auth_async.oauth2.messages import Request, Response
+from bitbucket_auth_async.protocols import Transport
+from bitbucket_auth_async.renewal import Timing
+from bitbucket_auth_async.resources import Resources
+from bitbucket_auth_async.stores.memory import MemoryStore
+from bitbucket_auth_async.testing.clock import FakeClock
+from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
+
+
+class Slow:
+    """Takes twenty seconds over an answer, whatever limit it is given."""
+
+    def __init__(self, fake: FakeBitbucket, clock: FakeClock, seconds: float) -> None:
+        self.fake, self.clock, self.seconds = fake, clock, seconds
+
+    async def send(self, request: Request, /, *, timeout: float) -> Response:  # noqa: ASYNC109 - the port's own word
+        response = self.fake.token(request)
+        await self.clock.sleep(self.seconds)
+        return response
+
+    async def aclose(self) -> None: ...
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+def resources(fake: FakeBitbucket, clock: FakeClock, transport: Transport) -> Resources:
+    return Resources(
+        client=fake.client,
+        grant=ClientCredentials(),
+        server=BITBUCKET_CLOUD,
+        store=MemoryStore(),
+        transport=transport,
+        clock=clock,
+        timing=Timing(),
+        listener=None,
+        durable=True,
+    )
+
+
+async def test_r5_a_token_counts_from_when_it_was_asked_for(clock: FakeClock) -> None:
+    fake = FakeBitbucket(clock)
+    asked = clock.wall()
+    task = asyncio.create_task(resources(fake, clock, Slow(fake, clock, 20)).request(ClientCredentials(), key="alice"))
+    await clock.advance(20)
+    token = await task
+    assert token.issued_at == asked
+    assert token.expires_at == asked + 3600
+
+
+async def test_r7_a_transport_that_keeps_no_time_is_given_up(clock: FakeClock) -> None:
+    fake = FakeBitbucket(clock)
+    task = asyncio.create_task(
+        resources(fake, clock, Slow(fake, clock, 1000)).request(ClientCredentials(), key="alice")
+    )
+    await clock.advance(29.9)
+    assert not task.done()
+    await clock.advance(0.1)
+    with pytest.raises(TransportError, match=r"did not answer within 30 s") as caught:
+        await task
+    assert caught.value.sent
