@@ -115,6 +115,7 @@ class Walk:
         ]
         assert all(self.now - (other.sent_at or 0.0) > REQUEST for other in out), "R1"
         assert refresh not in self.refused, "R8"
+        assert holder.spend.repeat or refresh not in self.server.spent_at or self.grace == 0, "R1: untold"
         holder.sent_at = self.now
         answer = None if failure in NOT_SPENT else self.server.spend(refresh, self.now)
         holder.outcome = failure or answer

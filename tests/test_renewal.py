@@ -3,10 +3,9 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
 
 from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError, OutageError
-from bitbucket_auth_async.oauth2.tokens import Token, fingerprint
+from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.record import Issuer, Record
 from bitbucket_auth_async.renewal import LONGEST_REST, SKEW, Age, Fail, Spend, Use, View, Wait, decide, resting
 from tests.records import (
@@ -14,8 +13,6 @@ from tests.records import (
     NOBODY,
     NOW,
     PERSON,
-    RECORDS,
-    VIEWS,
     A,
     B,
     C,
@@ -36,6 +33,15 @@ DOUBTED = record(claim=claimed("you"))
 RESTING = record(rest=rest())
 OLD_PROGRAM = record(issuer=Issuer(token_endpoint="", client_id="", grant_type=""))
 GONE = A.access_token
+IS_DEAD = "The server no longer accepts the refresh token; sign in again."
+ANOTHERS = (
+    "The record under this key belongs to client {!r} at {}, "
+    f"not to 'c' at {PERSON.token_endpoint}. Give each its own key."
+)
+TWO = (
+    "The record under this key was begun by {}, and this manager renews by client_credentials: "
+    "that would turn one identity into another. Give each its own key."
+)
 
 
 @pytest.mark.parametrize(
@@ -81,6 +87,7 @@ def test_what_is_handed_out_or_waited_for(found: Record, seen: View, expected: U
         pytest.param(record(), view(EXPIRED, rejected=GONE), A, False, False, id="R10: refused and expired"),
         pytest.param(DOUBTED, view(lapsed=True), A, True, False, id="R9: lapsed, and there is a grace"),
         pytest.param(DOUBTED, view(lapsed=True, rejected=GONE), A, True, False, id="R9: the same, refused"),
+        pytest.param(DOUBTED, view(lapsed=True, reuse_grace=0.5), A, True, False, id="R9: the shortest grace is one"),
         pytest.param(DOUBTED, view(EXPIRED, lapsed=True, reuse_grace=0.0), A, True, False, id="R9: strict, at the end"),
         pytest.param(
             DOUBTED, view(lapsed=True, reuse_grace=0.0, rejected=GONE), A, True, True, id="strict, doubt, refused"
@@ -134,40 +141,72 @@ def test_what_is_spent(found: Record, seen: View, spent: Token | None, repeat: b
 @pytest.mark.parametrize(
     "found,seen,error,text",
     [
-        pytest.param(None, view(EXPIRED), LoginRequiredError, "Nobody has signed in", id="nothing there"),
-        pytest.param(record(None, signed_out=True), view(EXPIRED), LoginRequiredError, "Signed out", id="a tombstone"),
-        pytest.param(DEAD, view(EXPIRED), LoginRequiredError, "no longer accepts", id="R8: dead"),
-        pytest.param(DEAD, view(rejected=GONE), LoginRequiredError, "no longer accepts", id="R8: dead and refused"),
         pytest.param(
-            record(ACCESS_ONLY), view(EXPIRED), LoginRequiredError, "without a refresh token", id="at its end"
+            None, view(EXPIRED), LoginRequiredError, "Nobody has signed in under this key yet.", id="nothing there"
+        ),
+        pytest.param(
+            record(None, signed_out=True),
+            view(EXPIRED),
+            LoginRequiredError,
+            "Signed out; sign in again.",
+            id="a tombstone",
+        ),
+        pytest.param(
+            DEAD,
+            view(EXPIRED),
+            LoginRequiredError,
+            IS_DEAD,
+            id="R8: dead",
+        ),
+        pytest.param(
+            DEAD,
+            view(rejected=GONE),
+            LoginRequiredError,
+            IS_DEAD,
+            id="R8: dead and refused",
+        ),
+        pytest.param(
+            record(ACCESS_ONLY),
+            view(EXPIRED),
+            LoginRequiredError,
+            "The token has expired and came without a refresh token; sign in again.",
+            id="at its end",
         ),
         pytest.param(RESTING, view(EXPIRED), OutageError, "It was down. The next attempt is due in 40.0 s.", id="R7"),
-        pytest.param(RESTING, view(rejected=GONE), OutageError, "It was down.", id="R7: refused, at rest"),
+        pytest.param(
+            RESTING,
+            view(rejected=GONE),
+            OutageError,
+            "It was down. The next attempt is due in 40.0 s.",
+            id="R7: refused, at rest",
+        ),
         pytest.param(
             record(issuer=replace(PERSON, client_id="d")),
             view(),
             ConfigurationError,
-            "client 'd' at https",
+            ANOTHERS.format("d", PERSON.token_endpoint),
             id="client",
         ),
         pytest.param(
             record(issuer=replace(PERSON, token_endpoint="https://b")),
             view(),
             ConfigurationError,
-            "b, not",
+            ANOTHERS.format("c", "https://b"),
             id="server",
         ),
         pytest.param(
-            record(), view(issuer=BOT), ConfigurationError, "begun by authorization_code", id="R8: a person's"
+            record(), view(issuer=BOT), ConfigurationError, TWO.format("authorization_code"), id="R8: a person's"
         ),
-        pytest.param(OLD_PROGRAM, view(issuer=BOT), ConfigurationError, "begun by a person", id="R8: an older one's"),
+        pytest.param(
+            OLD_PROGRAM, view(issuer=BOT), ConfigurationError, TWO.format("a person"), id="R8: an older one's"
+        ),
     ],
 )
 def test_what_fails(found: Record | None, seen: View, error: type[Exception], text: str) -> None:
     decision = decide(found, seen)
     assert isinstance(decision, Fail)
     assert type(decision.error) is error
-    assert text in str(decision.error)
+    assert str(decision.error) == text
 
 
 def test_r7_the_error_at_rest_says_when_to_come_back() -> None:
@@ -245,64 +284,3 @@ def test_r9_a_repeat_remembers_since_when_there_is_doubt() -> None:
         decision = decide(record(claim=claimed(doubt_since=since)), view(lapsed=True))
         assert isinstance(decision, Spend)
         assert decision.record.claim == claimed("me", process="9@9", since=NOW, doubt_since=expected)
-
-
-def live(found: Record, seen: View) -> bool:
-    claim = found.claim
-    return claim is not None and claim.owner != seen.owner and not claim.lost and not seen.lapsed
-
-
-@given(RECORDS, VIEWS)
-def test_r1_nobody_spends_while_the_claim_of_another_is_live(found: Record, seen: View) -> None:
-    assert not (live(found, seen) and isinstance(decide(found, seen), Spend))
-
-
-@given(RECORDS, VIEWS)
-def test_r5_only_the_records_own_token_is_handed_out_and_never_when_it_has_expired(found: Record, seen: View) -> None:
-    decision = decide(found, seen)
-    if isinstance(decision, Use):
-        assert decision.token is found.token
-        assert seen.age is not EXPIRED
-
-
-@given(RECORDS, VIEWS)
-def test_r10_a_refused_token_is_handed_out_only_where_none_may_be_forced(found: Record, seen: View) -> None:
-    decision = decide(found, seen)
-    if isinstance(decision, Use) and decision.token.access_token == seen.rejected:
-        unforced = seen.still_accepted or NOW - decision.token.issued_at < 60 * 2**found.forced
-        dead_end = found.refused is None and decision.token.refresh_token is None and not found.spares
-        assert unforced or dead_end
-
-
-@given(RECORDS, VIEWS)
-def test_a_spend_carries_our_claim_on_what_is_spent_and_changes_nothing_else(found: Record, seen: View) -> None:
-    decision = decide(found, seen)
-    if not isinstance(decision, Spend):
-        return
-    claim, spent = decision.record.claim, decision.refresh_token
-    assert claim is not None
-    assert (claim.owner, claim.since, claim.lost) == ("me", NOW, False)
-    assert claim.spends == (None if spent is None else fingerprint(spent.refresh_token or ""))
-    assert replace(decision.record, claim=found.claim) == found
-    assert decision.repeat == (claim.doubt_since is not None)
-    assert not decision.repeat or (found.claim is not None and found.claim.spends == claim.spends)
-
-
-@given(RECORDS, VIEWS)
-def test_r8_what_was_refused_is_not_spent_and_the_rest_in_order_and_a_grant_at_last(found: Record, seen: View) -> None:
-    decision = decide(found, seen)
-    if isinstance(decision, Spend):
-        tokens = [*([] if found.token is None else [found.token]), *found.spares]
-        ways = [each for each in tokens if each.refresh_token and fingerprint(each.refresh_token) != found.refused]
-        if seen.reuse_grace == 0:
-            assert decision.refresh_token is None or decision.refresh_token.issued_at == max(w.issued_at for w in ways)
-        else:
-            assert decision.refresh_token is (ways[0] if ways else None)
-        assert (decision.refresh_token is None) == (not ways)
-
-
-@given(RECORDS, VIEWS.filter(lambda seen: seen.reuse_grace == 0))
-def test_r9_a_strict_server_in_doubt_is_not_asked_while_the_present_token_is_good(found: Record, seen: View) -> None:
-    decision = decide(found, seen)
-    if isinstance(decision, Spend) and decision.repeat and found.token is not None:
-        assert seen.age is EXPIRED or found.token.access_token == seen.rejected

@@ -4,18 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from bitbucket_auth_async.errors import (
-    BitbucketAuthError,
-    ConfigurationError,
-    InvalidClientError,
-    InvalidGrantError,
-    OAuthError,
-    TransportError,
-    UnavailableError,
-)
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.record import Claim, Record, Rest
-from bitbucket_auth_async.renewal import LONGEST_REST, Age, Spend, decide
+from bitbucket_auth_async.renewal import Age, Spend, decide
 from bitbucket_auth_async.settlement import (
     Attempt,
     Interrupted,
@@ -24,8 +15,6 @@ from bitbucket_auth_async.settlement import (
     Outcome,
     Refused,
     Renewed,
-    outcome_of,
-    pause,
     settle,
 )
 from tests.records import (
@@ -49,10 +38,13 @@ WITHOUT_STORE = replace(REPLAY, generation=None)
 SPARE = pair("d", issued=-60.0)
 ACCESS_ONLY = pair("a", refresh=False)
 YOUNGER_ACCESS = pair("b", refresh=False, issued=-10.0)
+TWIN_ACCESS = replace(ACCESS_ONLY, access_token="twin")
 OLDER_ACCESS = pair("c", refresh=False, issued=-200.0)
 SAME_REFRESH = replace(B, refresh_token=A.refresh_token)
 """What a server gives that does not rotate."""
 YOUNGER_SAME = replace(C, refresh_token=A.refresh_token)
+SHORT_LIVED = pair("a", issued=-8.0, lifetime=10.0)
+"""Good for one more second, the leeway off."""
 MINE = record(claim=claimed("me"))
 DOWN = Outage("It was down.", harmless=False)
 BUSY = Outage("It was busy.", harmless=True)
@@ -60,39 +52,6 @@ BUSY = Outage("It was busy.", harmless=True)
 
 def after(found: Record | None, outcome: Outcome, attempt: Attempt = ATTEMPT) -> Record | None:
     return settle(found, attempt=attempt, outcome=outcome, wall=NOW, jitter=0.5)
-
-
-@pytest.mark.parametrize(
-    "error,outcome",
-    [
-        (InvalidGrantError("invalid_grant", status=400), Refused()),
-        (InvalidClientError("invalid_client", status=401), Misconfigured()),
-        (OAuthError("invalid_scope", status=400), Misconfigured()),
-        (TransportError("reset", sent=True), Outage("reset", harmless=False)),
-        (TransportError("no name", sent=False), Outage("no name", harmless=True)),
-        (UnavailableError("down", status=503), Outage("down", harmless=False)),
-        (UnavailableError("busy", status=429, retry_after=7.0), Outage("busy", harmless=True, retry_after=7.0)),
-        (UnavailableError("HTML", status=200), Outage("HTML", harmless=False)),
-        (ConfigurationError("no key for the JWT"), Misconfigured()),
-    ],
-)
-def test_r7_three_kinds_are_never_confused(error: BitbucketAuthError, outcome: Outcome) -> None:
-    assert outcome_of(error) == outcome
-
-
-@pytest.mark.parametrize(
-    "attempts,jitter,seconds",
-    [(1, 0.0, 0.75), (1, 0.5, 1.0), (1, 1.0, 1.25), (2, 0.5, 2.0), (6, 0.5, 32.0), (7, 0.5, 60.0), (10**6, 1.0, 75.0)],
-)
-def test_r7_rests_double_up_to_a_minute_with_jitter(attempts: int, jitter: float, seconds: float) -> None:
-    assert pause(attempts, jitter=jitter) == seconds
-
-
-@pytest.mark.parametrize(
-    "asked,seconds", [(0.5, 1.0), (100.0, 100.0), (LONGEST_REST, LONGEST_REST), (1e9, LONGEST_REST)]
-)
-def test_r7_retry_after_is_honoured_up_to_an_hour(asked: float, seconds: float) -> None:
-    assert pause(1, jitter=0.5, retry_after=asked) == seconds
 
 
 def test_an_attempt_says_what_was_spent_under_which_claim() -> None:
@@ -203,6 +162,7 @@ def test_where_a_new_token_goes(found: Record | None, attempt: Attempt, token: T
         pytest.param(record(C, spares=(B,)), ATTEMPT, B, id="it is a spare already"),
         pytest.param(record(), WITHOUT_STORE, YOUNGER_ACCESS, id="a person's record is not a bot's"),
         pytest.param(record(ACCESS_ONLY, issuer=BOT), WITHOUT_STORE, OLDER_ACCESS, id="a younger one is there"),
+        pytest.param(record(ACCESS_ONLY, issuer=BOT), WITHOUT_STORE, TWIN_ACCESS, id="one of the same age is there"),
         pytest.param(
             record(ACCESS_ONLY, issuer=BOT, claim=claimed("you", spends=None)),
             REPLAY,
@@ -242,6 +202,18 @@ BUSY_REST = replace(REST, reason="It was busy.")
             BUSY,
             record(rest=replace(BUSY_REST, until=NOW + 4.0, attempts=3)),
             id="R7: the third in a row",
+        ),
+        pytest.param(
+            replace(MINE, token=SHORT_LIVED),
+            BUSY,
+            record(SHORT_LIVED, rest=replace(BUSY_REST, until=NOW + 0.5)),
+            id="R7: no more than half of what is left to the token",
+        ),
+        pytest.param(
+            record(None, claim=claimed("me", spends=None), rest=rest()),
+            BUSY,
+            record(None, rest=replace(BUSY_REST, until=NOW + 4.0, attempts=3)),
+            id="R7: there is no token to look after",
         ),
         pytest.param(
             MINE, replace(BUSY, retry_after=30.0), record(rest=replace(BUSY_REST, until=NOW + 30.0)), id="Retry-After"
@@ -291,11 +263,3 @@ def test_r9_from_claim_to_claim_the_time_of_the_first_spend_is_kept() -> None:
     assert again.repeat
     assert again.record.claim is not None
     assert again.record.claim.doubt_since == NOW - 70
-
-
-def test_r7_no_more_than_half_of_what_is_left_to_the_present_token_is_rested_away() -> None:
-    assert pause(7, jitter=0.5, left=10.0) == 5.0
-    assert pause(1, jitter=0.5, left=10.0) == 1.0
-    assert pause(7, jitter=0.5, left=0.1) == 0.25
-    assert pause(7, jitter=0.5, left=-1.0) == 60.0
-    assert pause(1, jitter=0.5, retry_after=20.0, left=10.0) == 20.0

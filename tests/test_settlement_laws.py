@@ -1,6 +1,6 @@
 """settle: what holds for any record, any attempt and any outcome."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bitbucket_auth_async.oauth2.tokens import fingerprint
@@ -34,6 +34,7 @@ def after(found: Record, outcome: Outcome, attempt: Attempt) -> Record | None:
     return settle(found, attempt=attempt, outcome=outcome, wall=NOW, jitter=0.5)
 
 
+@settings(max_examples=200)
 @given(RECORDS, ATTEMPTS, OUTCOMES)
 def test_r2_settling_twice_writes_once(found: Record, attempt: Attempt, outcome: Outcome) -> None:
     once = after(found, outcome, attempt)
@@ -46,6 +47,7 @@ def kept(found: Record) -> set[str | None]:
     return {token.refresh_token for token in tokens if fingerprint(token.refresh_token or "") != found.refused}
 
 
+@settings(max_examples=200)
 @given(RECORDS, ATTEMPTS, TOKENS.map(Renewed))
 def test_r2_what_came_is_the_present_token_or_a_spare_or_a_newer_sign_in_stands(
     found: Record, attempt: Attempt, outcome: Renewed
@@ -60,6 +62,7 @@ def test_r2_what_came_is_the_present_token_or_a_spare_or_a_newer_sign_in_stands(
     assert token == written.token or token in written.spares or alike or newer or anothers or replayable
 
 
+@settings(max_examples=200)
 @given(RECORDS, ATTEMPTS, TOKENS.map(Renewed))
 def test_r2_no_other_refresh_token_is_lost_when_one_comes(found: Record, attempt: Attempt, outcome: Renewed) -> None:
     written = after(found, outcome, attempt)
@@ -68,6 +71,7 @@ def test_r2_no_other_refresh_token_is_lost_when_one_comes(found: Record, attempt
         assert lost <= {attempt.spends}
 
 
+@settings(max_examples=200)
 @given(RECORDS, ATTEMPTS, TOKENS.map(Renewed))
 def test_r8_no_mark_outlives_the_token_that_it_is_about(found: Record, attempt: Attempt, outcome: Renewed) -> None:
     written = after(found, outcome, attempt)
@@ -76,6 +80,7 @@ def test_r8_no_mark_outlives_the_token_that_it_is_about(found: Record, attempt: 
         assert not written.signed_out
 
 
+@settings(max_examples=200)
 @given(RECORDS, ATTEMPTS, OUTCOMES)
 def test_r3_who_does_not_hold_the_claim_replaces_only_what_it_spent_or_what_is_dead(
     found: Record, attempt: Attempt, outcome: Outcome
@@ -92,12 +97,14 @@ def test_r3_who_does_not_hold_the_claim_replaces_only_what_it_spent_or_what_is_d
     assert found.generation != written.generation or found.claim is None
 
 
+@settings(max_examples=200)
 @given(RECORDS, ATTEMPTS, OUTCOMES)
 def test_r3_a_generation_never_goes_back(found: Record, attempt: Attempt, outcome: Outcome) -> None:
     written = after(found, outcome, attempt)
     assert written is None or written.generation >= found.generation
 
 
+@settings(max_examples=200)
 @given(RECORDS, ATTEMPTS, OUTCOMES)
 def test_what_is_written_reads_back_the_same(found: Record, attempt: Attempt, outcome: Outcome) -> None:
     written = after(found, outcome, attempt)

@@ -1,0 +1,79 @@
+"""decide: what holds for any record and any view."""
+
+from dataclasses import replace
+
+from hypothesis import given, settings
+
+from bitbucket_auth_async.oauth2.tokens import fingerprint
+from bitbucket_auth_async.record import Record
+from bitbucket_auth_async.renewal import Age, Spend, Use, View, decide
+from tests.records import NOW, RECORDS, VIEWS
+
+EXPIRED = Age.EXPIRED
+
+
+def live(found: Record, seen: View) -> bool:
+    claim = found.claim
+    return claim is not None and claim.owner != seen.owner and not claim.lost and not seen.lapsed
+
+
+@settings(max_examples=200)
+@given(RECORDS, VIEWS)
+def test_r1_nobody_spends_while_the_claim_of_another_is_live(found: Record, seen: View) -> None:
+    assert not (live(found, seen) and isinstance(decide(found, seen), Spend))
+
+
+@settings(max_examples=200)
+@given(RECORDS, VIEWS)
+def test_r5_only_the_records_own_token_is_handed_out_and_never_when_it_has_expired(found: Record, seen: View) -> None:
+    decision = decide(found, seen)
+    if isinstance(decision, Use):
+        assert decision.token is found.token
+        assert seen.age is not EXPIRED
+
+
+@settings(max_examples=200)
+@given(RECORDS, VIEWS)
+def test_r10_a_refused_token_is_handed_out_only_where_none_may_be_forced(found: Record, seen: View) -> None:
+    decision = decide(found, seen)
+    if isinstance(decision, Use) and decision.token.access_token == seen.rejected:
+        unforced = seen.still_accepted or NOW - decision.token.issued_at < 60 * 2**found.forced
+        dead_end = found.refused is None and decision.token.refresh_token is None and not found.spares
+        assert unforced or dead_end
+
+
+@settings(max_examples=200)
+@given(RECORDS, VIEWS)
+def test_a_spend_carries_our_claim_on_what_is_spent_and_changes_nothing_else(found: Record, seen: View) -> None:
+    decision = decide(found, seen)
+    if not isinstance(decision, Spend):
+        return
+    claim, spent = decision.record.claim, decision.refresh_token
+    assert claim is not None
+    assert (claim.owner, claim.since, claim.lost) == ("me", NOW, False)
+    assert claim.spends == (None if spent is None else fingerprint(spent.refresh_token or ""))
+    assert replace(decision.record, claim=found.claim) == found
+    assert decision.repeat == (claim.doubt_since is not None)
+    assert not decision.repeat or (found.claim is not None and found.claim.spends == claim.spends)
+
+
+@settings(max_examples=200)
+@given(RECORDS, VIEWS)
+def test_r8_what_was_refused_is_not_spent_and_the_rest_in_order_and_a_grant_at_last(found: Record, seen: View) -> None:
+    decision = decide(found, seen)
+    if isinstance(decision, Spend):
+        tokens = [*([] if found.token is None else [found.token]), *found.spares]
+        ways = [each for each in tokens if each.refresh_token and fingerprint(each.refresh_token) != found.refused]
+        if seen.reuse_grace == 0:
+            assert decision.refresh_token is None or decision.refresh_token.issued_at == max(w.issued_at for w in ways)
+        else:
+            assert decision.refresh_token is (ways[0] if ways else None)
+        assert (decision.refresh_token is None) == (not ways)
+
+
+@settings(max_examples=200)
+@given(RECORDS, VIEWS.filter(lambda seen: seen.reuse_grace == 0))
+def test_r9_a_strict_server_in_doubt_is_not_asked_while_the_present_token_is_good(found: Record, seen: View) -> None:
+    decision = decide(found, seen)
+    if isinstance(decision, Spend) and decision.repeat and found.token is not None:
+        assert seen.age is EXPIRED or found.token.access_token == seen.rejected
