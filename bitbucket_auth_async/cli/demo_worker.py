@@ -7,6 +7,7 @@ import random
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from typing import Any
 
 import aiofiles
@@ -22,41 +23,51 @@ from bitbucket_auth_async.telemetry.events import Event
 
 _OK = 200
 _EVERY = 0.2
+_CONNECTIONS = 50
+
+
+class _EnoughError(Exception):
+    """The demo closed our standard input."""
 
 
 class Worker:
     """What one process does, and has done."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
-        """Read what the demo wants of this process."""
+        """Take what the demo wants of this process."""
         self._settings = settings
-        self._server = AuthorizationServer(
+        self._counts: Counter[str] = Counter(made=0, failed=0)
+        self._news: list[tuple[float, str, str]] = []
+
+    async def run(self, orders: asyncio.StreamReader) -> None:
+        """Call until the demo closes our standard input, which it also does by dying."""
+        over = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._keep_journal(over))
+            await self._work(orders)
+            over.set()
+
+    async def _work(self, orders: asyncio.StreamReader) -> None:
+        settings = self._settings
+        server = AuthorizationServer(
             authorization_endpoint=settings["authorization_endpoint"],
             token_endpoint=settings["token_endpoint"],
             api_origins=frozenset({settings["base_url"]}),
             reuse_grace=settings["reuse_grace"],
         )
-        self._counts: Counter[str] = Counter(made=0, failed=0)
-        self._news: list[str] = []
-
-    async def run(self) -> None:
-        """Call until the demo closes our standard input, which it also does by dying."""
-        client = Client(self._settings["client_id"], self._settings["client_secret"])
-        store = FileStore(self._settings["store"])
-        async with TokenManager(
-            client, store=store, key=self._settings["key"], server=self._server, on_event=self._hear
-        ) as manager:
-            connector = aiohttp.TCPConnector(limit=50)
-            async with authenticated_session(manager, connector=connector) as http:
-                journal = asyncio.create_task(self._keep_journal())
-                callers = [asyncio.create_task(self._call(http)) for _ in range(self._settings["callers"])]
-                await asyncio.to_thread(sys.stdin.buffer.read)
-                for caller in callers:
-                    caller.cancel()
-                await asyncio.gather(*callers, return_exceptions=True)
-                journal.cancel()
-                await asyncio.gather(journal, return_exceptions=True)
-        await self._write()
+        client, store = Client(settings["client_id"], settings["client_secret"]), FileStore(settings["store"])
+        connector = aiohttp.TCPConnector(limit=_CONNECTIONS)
+        async with (
+            TokenManager(client, store=store, key=settings["key"], server=server, on_event=self._hear) as manager,
+            authenticated_session(manager, connector=connector) as http,
+        ):
+            try:
+                async with asyncio.TaskGroup() as callers:
+                    for _ in range(settings["callers"]):
+                        callers.create_task(self._call(http))
+                    callers.create_task(_until_the_end_of(orders))
+            except* _EnoughError:
+                pass  # whatever else ends a caller ends the process, and the demo sees that
 
     async def _call(self, http: aiohttp.ClientSession) -> None:
         url = f"{self._settings['base_url']}/2.0/user"
@@ -71,26 +82,41 @@ class Worker:
             self._counts["made"] += 1
             if problem:
                 self._counts["failed"] += 1
-                self._news.append(f"a request failed: {problem}")
+                self._news.append((time.time(), "failed", problem))
 
     def _hear(self, event: Event) -> None:
         self._counts[event.kind.value] += 1
-        if event.kind.value not in {"requested", "adopted"}:
-            self._news.append(f"{event.kind.value.replace('_', ' ')}. {event.detail}")
+        self._news.append((time.time(), event.kind.value, event.detail))
 
-    async def _keep_journal(self) -> None:
-        while True:
-            await asyncio.sleep(_EVERY)
-            await self._write()
-
-    async def _write(self) -> None:
-        """Add what is new, so that nothing that a killed process had done goes uncounted."""
-        news, self._news = self._news, []
-        line = json.dumps({"at": time.time(), "counts": self._counts, "news": news})
+    async def _keep_journal(self, over: asyncio.Event) -> None:
+        """Write down what is new five times a second, so that it outlives whoever kills us."""
         async with aiofiles.open(self._settings["journal"], "a", encoding="utf-8") as journal:
-            await journal.write(line + "\n")
+            last = False
+            while not last:
+                last = over.is_set()
+                news, self._news = self._news, []
+                await journal.write(json.dumps({"counts": self._counts, "news": news}) + "\n")
+                await journal.flush()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(over.wait(), _EVERY)
+
+
+async def _until_the_end_of(orders: asyncio.StreamReader) -> None:
+    await orders.read()
+    raise _EnoughError
+
+
+async def _main() -> None:
+    orders = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    pipe, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
+    # The settings come by the pipe, since everybody on the machine can read a command line, and they hold a secret.
+    settings = await orders.readline()
+    if settings:
+        await Worker(json.loads(settings)).run(orders)
+    pipe.close()
 
 
 if __name__ == "__main__":
     logging.getLogger("bitbucket_auth_async").addHandler(logging.NullHandler())  # the journal tells it all
-    asyncio.run(Worker(json.loads(sys.argv[1])).run())
+    asyncio.run(_main())

@@ -2,15 +2,44 @@
 
 import asyncio
 import signal
+import time
 
 import pytest
 
+from bitbucket_auth_async.clocks import SystemClock
+from bitbucket_auth_async.manager import TokenManager
 from bitbucket_auth_async.oauth2.tokens import fingerprint
 from bitbucket_auth_async.testing.fake import faults
 from tests.crew import Crew
 
+STRICT = pytest.mark.parametrize("crew", [True], indirect=True, ids=["strict"])
+PAST_THE_SHARED_FAILURE = 2.0
 
-@pytest.mark.parametrize("crew", [True], indirect=True, ids=["strict"])
+
+class Later(SystemClock):
+    """This machine's clocks, as much ahead as the crew's."""
+
+    __slots__ = ("by",)
+
+    def __init__(self, by: float) -> None:
+        self.by = by
+
+    def wall(self) -> float:
+        return time.time() + self.by
+
+
+async def assert_whole(crew: Crew) -> None:
+    """See that no sign-in is lost: what is stored has a token that is good, and a refresh token that is unspent."""
+    record = await crew.record()
+    assert record.claim is None
+    assert record.token is not None
+    assert record.token.refresh_token is not None
+    assert crew.fake.is_live(record.token.access_token)
+    assert crew.fake.is_spendable(record.token.refresh_token)
+    assert crew.fake.spends(record.token.refresh_token) == 0
+
+
+@STRICT
 async def test_r1_eight_processes_with_fifty_callers_each_spend_each_generation_once_over_ten_expiries(
     crew: Crew,
 ) -> None:
@@ -23,13 +52,33 @@ async def test_r1_eight_processes_with_fifty_callers_each_spend_each_generation_
     assert crew.fake.token_requests == 10
     assert crew.fake.second_spends == []
     assert all(count == 1 for count in crew.fake.books.spends.values())
+    await assert_whole(crew)
 
 
 async def test_r1_two_bots_that_start_at_the_same_time_make_one_token_request(crew: Crew) -> None:
     bots = await asyncio.gather(crew.start(bot=True), crew.start(bot=True))
     first, second = await asyncio.gather(*(bot.call(20) for bot in bots))
     assert first == second
+    assert len(first) == 1
     assert crew.fake.token_requests == 1
+
+
+@STRICT
+async def test_r1_a_process_stopped_between_claiming_and_sending_for_longer_than_its_lease_sends_nothing_late(
+    crew: Crew,
+) -> None:
+    await crew.sign_in()
+    late, other = await crew.start(lease=2.0), await crew.start(lease=2.0)
+    ahead = crew.expire()
+    late.order(callers=10, ahead=ahead, fate="SIGSTOP", at="claim")
+    await late.is_stopped()
+    assert crew.fake.token_requests == 0
+    newer = await other.call(10, ahead=ahead)
+    late.process.send_signal(signal.SIGCONT)
+    said = await late.hears("problems")
+    assert said == {"problems": [], "tokens": newer}
+    assert crew.fake.token_requests == 1
+    await assert_whole(crew)
 
 
 async def test_r9_a_process_killed_between_spending_and_receiving_is_repaired_by_the_next(crew: Crew) -> None:
@@ -40,11 +89,35 @@ async def test_r9_a_process_killed_between_spending_and_receiving_is_repaired_by
         victim.order(callers=10, ahead=ahead)
         await held.reached.wait()
         await victim.kill()
-    assert len(await survivor.call(10, ahead=ahead)) == 1
+    survivor.order(callers=10, ahead=ahead)
+    await survivor.hears("event", "repeated")
+    said = await survivor.hears("problems")
+    assert said["problems"] == []
     assert len(crew.fake.second_spends) == 1
-    assert (await crew.record()).claim is None
+    await assert_whole(crew)
     again = await crew.start()
-    assert await again.call() == await survivor.call()
+    assert await again.call() == said["tokens"]
+    assert crew.fake.token_requests == 2
+
+
+async def test_r9_of_seven_survivors_one_repeats_what_the_eighth_was_killed_in(crew: Crew) -> None:
+    await crew.sign_in()
+    victim, *survivors = await asyncio.gather(*(crew.start() for _ in range(8)))
+    ahead = crew.expire()
+    with crew.fake.inject(faults.hold()) as held:
+        victim.order(callers=10, ahead=ahead)
+        await held.reached.wait()
+        for survivor in survivors:  # they meet the claim of a process that lives, and have to wait
+            survivor.order(callers=10, ahead=ahead)
+        await asyncio.gather(*(survivor.hears("asked") for survivor in survivors))
+        await victim.kill()
+        said = await asyncio.gather(*(survivor.hears("problems") for survivor in survivors))
+    assert said[0]["problems"] == []
+    assert len(said[0]["tokens"]) == 1
+    assert all(each == said[0] for each in said)
+    assert crew.fake.token_requests == 2
+    assert len(crew.fake.second_spends) == 1
+    await assert_whole(crew)
 
 
 async def test_r9_a_process_killed_between_receiving_and_saving_is_repaired_by_the_next(crew: Crew) -> None:
@@ -57,7 +130,51 @@ async def test_r9_a_process_killed_between_receiving_and_saving_is_repaired_by_t
     assert crew.fake.token_requests == 1
     await survivor.call(10, ahead=ahead)
     assert len(crew.fake.second_spends) == 1
-    assert (await crew.record()).claim is None
+    await assert_whole(crew)
+
+
+@STRICT
+async def test_r9_a_process_killed_between_claiming_and_sending_costs_nothing_even_at_a_strict_server(
+    crew: Crew,
+) -> None:
+    await crew.sign_in()
+    victim, survivor = await crew.start(), await crew.start()
+    ahead = crew.expire()
+    victim.order(callers=10, ahead=ahead, fate="SIGKILL", at="claim")
+    await victim.process.wait()
+    assert victim.process.returncode == -signal.SIGKILL
+    assert crew.fake.token_requests == 0
+    await survivor.call(10, ahead=ahead)
+    assert crew.fake.token_requests == 1
+    assert crew.fake.second_spends == []
+    await assert_whole(crew)
+
+
+@STRICT
+async def test_r8_where_a_strict_server_ends_the_sign_in_every_process_is_told_and_one_has_asked(crew: Crew) -> None:
+    await crew.sign_in()
+    victim, *survivors = await asyncio.gather(*(crew.start() for _ in range(4)))
+    ahead = crew.expire()
+    with crew.fake.inject(faults.hold()) as held:
+        victim.order(callers=1, ahead=ahead)
+        await held.reached.wait()
+        await victim.kill()
+    for survivor in survivors:
+        survivor.order(callers=10, ahead=ahead)
+    for survivor in survivors:
+        problems = (await survivor.hears("problems"))["problems"]
+        assert len(problems) == 10
+        assert all(problem.startswith("LoginRequiredError") for problem in problems)
+    assert crew.fake.token_requests == 2  # the one whose answer was lost, and one repeat
+    healed = crew.fake.sign_in()
+    async with TokenManager(
+        crew.fake.client, store=crew.store, key="alice", server=crew.site.server, clock=Later(ahead)
+    ) as manager:
+        await manager.adopt(healed)
+    for survivor in survivors:
+        assert await survivor.call(10, ahead=ahead + PAST_THE_SHARED_FAILURE) == [fingerprint(healed.access_token)]
+    assert crew.fake.token_requests == 2
+    await assert_whole(crew)
 
 
 async def test_r3_a_process_stopped_for_longer_than_its_lease_adds_its_late_token_as_a_spare(crew: Crew) -> None:
@@ -92,3 +209,4 @@ async def test_r2_a_full_disk_during_the_save_costs_nothing(crew: Crew) -> None:
     assert saved is not None
     assert [fingerprint(saved.access_token)] == used
     assert crew.fake.token_requests == 1
+    await assert_whole(crew)
