@@ -99,6 +99,10 @@ test-oldest: ## Run the suite with the oldest dependencies that pyproject.toml a
 guards: $(READY) ## Prove that the tests guard: take each guard out, see its test fail
 	$(PY) tests/guards/run.py
 
+.PHONY: soak
+soak: $(READY) ## 16 processes with 100 callers each over 20 expiries, on each shared store
+	SOAK=1 $(PY) -m pytest tests/processes/test_shared_stores.py -k test_r1 $(ARGS)
+
 .PHONY: mutants
 mutants: $(READY) ## Mutation testing of the pure rooms
 	$(PY) tests/mutants/run.py

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bitbucket_auth_async.oauth2.grants import AuthorizationCode, ClientCredentials, Password, RefreshToken
     from bitbucket_auth_async.oauth2.servers import AuthorizationServer
     from bitbucket_auth_async.oauth2.tokens import Token
+    from bitbucket_auth_async.opening import open_store
     from bitbucket_auth_async.renewal import Timing
     from bitbucket_auth_async.telemetry.events import Event, EventKind
 
@@ -64,6 +65,7 @@ __all__ = [
     "UnavailableError",
     "bitbucket_data_center",
     "client_from_env",
+    "open_store",
 ]
 
 _HOMES = {
@@ -82,6 +84,7 @@ _HOMES = {
     "TokenManager": "manager",
     "bitbucket_data_center": "bitbucket.data_center",
     "client_from_env": "environment",
+    "open_store": "opening",
 }
 
 

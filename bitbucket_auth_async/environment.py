@@ -21,7 +21,7 @@ def client_from_env(environ: Mapping[str, str] = os.environ) -> Client:
         ConfigurationError: A value is missing, empty, there twice or can't be read; the text names the variable.
     """
     names = _NAMES
-    client_id, client_secret = (_value(environ, name) for name in names)
+    client_id, client_secret = (setting(environ, name) for name in names)
     if client_id is None and client_secret is None:
         names = _OLD_NAMES
         client_id, client_secret = (_plain(environ, name) for name in names)
@@ -39,7 +39,12 @@ def client_from_env(environ: Mapping[str, str] = os.environ) -> Client:
     return Client(client_id, client_secret)
 
 
-def _value(environ: Mapping[str, str], name: str) -> str | None:
+def setting(environ: Mapping[str, str], name: str) -> str | None:
+    """Return what the variable says, or the file that its `…_FILE` names; None if neither is set.
+
+    Raises:
+        ConfigurationError: It is empty, there twice or can't be read; the text names the variable.
+    """
     direct, path = _plain(environ, name), _plain(environ, f"{name}_FILE")
     if path is None:
         return direct

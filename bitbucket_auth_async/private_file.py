@@ -2,6 +2,7 @@
 
 import errno
 import os
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -64,7 +65,7 @@ def update(path: str, change: Callable[[bytes | None], bytes | None]) -> bool:
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(target))
     if target.is_dir():
         raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
-    _make_private(target.parent)
+    make_private(target.parent)
     lock = FileLock(f"{target}{_LOCK}", mode=0o600, thread_local=False)
     try:
         lock.acquire(blocking=False)
@@ -88,7 +89,7 @@ def store_error(path: str, doing: str, error: OSError) -> StoreError:
     return told
 
 
-def _make_private(directory: Path) -> None:
+def make_private(directory: Path) -> None:
     """Make what is missing of the way there, each part for its owner alone."""
     missing: list[Path] = []
     while not directory.is_dir() and directory != directory.parent:
@@ -129,7 +130,9 @@ def _write_new(path: Path, content: bytes) -> None:
 
 
 def _sync(directory: Path) -> None:
-    """Make the names in a directory last."""
+    """Make the names in a directory last, where the system lets a directory be opened at all."""
+    if sys.platform == "win32":
+        return
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""A crew of worker processes on one file and one fake Bitbucket, and the test's hold on them."""
+"""A crew of worker processes on one store and one fake Bitbucket, and the test's hold on them."""
 
 import asyncio
 import json
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from bitbucket_auth_async.manager import TokenManager
 from bitbucket_auth_async.oauth2.tokens import Token
+from bitbucket_auth_async.opening import open_store
 from bitbucket_auth_async.record import Record
-from bitbucket_auth_async.stores.file import FileStore
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 
 if TYPE_CHECKING:
@@ -63,13 +63,13 @@ class Worker:
 
 
 class Crew:
-    """Workers, the file they share and the server they ask; time moves ahead for all of them together."""
+    """Workers, the store they share and the server they ask; time moves ahead for all of them together."""
 
-    def __init__(self, path: Path, *, strict: bool) -> None:
-        self.path = path
+    def __init__(self, url: str, *, strict: bool) -> None:
+        self.url = url
         self.ahead = 0.0
         self.fake = FakeBitbucket(lambda: time.time() + self.ahead, strict=strict)
-        self.store = FileStore(path)
+        self.store = open_store(url)
         self.site: Site
         self.workers: list[Worker] = []
 
@@ -87,7 +87,7 @@ class Crew:
             "reuse_grace": self.fake.rules.reuse_grace,
             "client_id": self.fake.client.client_id,
             "client_secret": self.fake.client.client_secret,
-            "store": str(self.path),
+            "store": self.url,
             "bot": bot,
             "lease": lease,
         }
@@ -104,13 +104,14 @@ class Crew:
         return self.ahead
 
     async def record(self) -> Record:
-        """Return what the file holds."""
+        """Return what the store holds."""
         found = await self.store.load("alice")
         assert found is not None
         return found.record
 
     async def stop(self) -> None:
-        """End all workers, whatever they do."""
+        """End all workers, whatever they do, and close the store."""
+        await self.store.aclose()
         for worker in self.workers:
             if worker.process.returncode is None:
                 await worker.kill()

@@ -113,3 +113,19 @@ def test_a_link_left_where_we_write_is_not_followed(tmp_path: Path) -> None:
     assert private_file.update(str(tmp_path / "file"), lambda _: b"one")
     assert (tmp_path / "elsewhere").read_bytes() == b"theirs"
     assert private_file.read(str(tmp_path / "file")) == b"one"
+
+
+def test_r11_the_file_is_private_before_it_holds_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    modes: list[int] = []
+
+    def look(descriptor: int, mode: int) -> None:
+        modes.append(os.fstat(descriptor).st_mode & 0o777)
+        os.chmod(descriptor, mode)
+
+    monkeypatch.setattr(os, "fchmod", look)
+    before = os.umask(0)
+    try:
+        private_file.update(str(tmp_path / "tokens.json"), lambda _: b"{}")
+    finally:
+        os.umask(before)
+    assert set(modes) == {0o600}, "whoever opened it earlier could read what comes later"

@@ -6,7 +6,8 @@ import random
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 from weakref import WeakKeyDictionary
 
 import platformdirs
@@ -72,13 +73,7 @@ class FileStore:
             RecordError: It is no file of ours, or is damaged; it is left as it is.
         """
         documents.check_key(key)
-        loop = asyncio.get_running_loop()
-        if (readers := _READERS.get(loop)) is None:
-            readers = _READERS[loop] = CapacityLimiter(4)
-        try:  # without the lock: renaming is atomic
-            content = await to_thread.run_sync(private_file.read, self._path, limiter=readers)
-        except OSError as error:
-            raise private_file.store_error(self._path, "read", error) from error
+        content = await self._content()
         with self._naming():
             document, inherited = _parse(content)
             return documents.find(document["records"], key, self._codec) or inherited
@@ -109,6 +104,38 @@ class FileStore:
                 "Look for a process that was stopped while it wrote, or choose a local disk."
             )
             raise StoreError(msg) from None
+
+    async def keys(self) -> list[str]:
+        """Return the names of all that is stored.
+
+        Raises:
+            StoreError: The file could not be read.
+            RecordError: It is no file of ours, or is damaged; it is left as it is.
+        """
+        content = await self._content()
+        with self._naming():
+            return sorted(_parse(content)[0]["records"])
+
+    async def aclose(self) -> None:
+        """Do nothing: nothing stays open."""
+
+    async def __aenter__(self) -> Self:
+        """Return the store."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Do nothing: nothing stays open."""
+
+    async def _content(self) -> bytes | None:
+        loop = asyncio.get_running_loop()
+        if (readers := _READERS.get(loop)) is None:
+            readers = _READERS[loop] = CapacityLimiter(4)
+        try:  # without the lock: renaming is atomic
+            return await to_thread.run_sync(private_file.read, self._path, limiter=readers)
+        except OSError as error:
+            raise private_file.store_error(self._path, "read", error) from error
 
     def _try(self, key: str, data: bytes, expected: int) -> int | None:
         """Compare and swap, if the lock is free; None means that it is not."""

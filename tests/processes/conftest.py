@@ -11,7 +11,7 @@ from tests.crew import Crew
 
 @pytest.fixture(params=[False])
 async def crew(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Crew]:
-    crew = Crew(tmp_path / "tokens.json", strict=request.param)
+    crew = Crew((tmp_path / "tokens.json").as_uri(), strict=request.param)
     async with serve(crew.fake) as site:
         crew.site = site
         yield crew

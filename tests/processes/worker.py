@@ -1,4 +1,4 @@
-"""A process of the tests: one manager on one file, told what to do line by line on standard input."""
+"""A process of the tests: one manager on one store, told what to do line by line on standard input."""
 
 import asyncio
 import json
@@ -17,9 +17,10 @@ from bitbucket_auth_async.oauth2.clients import Client
 from bitbucket_auth_async.oauth2.grants import ClientCredentials
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer
 from bitbucket_auth_async.oauth2.tokens import fingerprint
+from bitbucket_auth_async.opening import open_store
+from bitbucket_auth_async.protocols import TokenStore, Versioned
 from bitbucket_auth_async.record import Record
 from bitbucket_auth_async.renewal import Timing
-from bitbucket_auth_async.stores.file import FileStore
 from bitbucket_auth_async.telemetry.events import Event
 
 settings: dict[str, Any] = json.loads(sys.argv[1])
@@ -38,19 +39,34 @@ class Ahead(SystemClock):
         return time.monotonic() + Ahead.by
 
 
-class Fated(FileStore):
-    """A file at which the process meets its fate as it saves the outcome of a renewal."""
+class Fated:
+    """A store at which the process meets its fate: right before the outcome gets in, or right after the claim did."""
 
     fate = ""
+    at = "save"
+
+    def __init__(self, inner: TokenStore) -> None:
+        self.inner = inner
+
+    async def load(self, key: str, /) -> Versioned | None:
+        return await self.inner.load(key)
 
     async def swap(self, key: str, record: Record, /, *, expected: int) -> int:
-        if record.claim is None and (fate := Fated.fate):
-            Fated.fate = ""
-            if fate == "full":
-                limit(100)
-            else:
-                os.kill(os.getpid(), getattr(signal, fate))
-        return await super().swap(key, record, expected=expected)
+        if Fated.at == "save" and record.claim is None:
+            meet_fate()
+        version = await self.inner.swap(key, record, expected=expected)
+        if Fated.at == "claim" and version and record.claim is not None:
+            meet_fate()
+        return version
+
+
+def meet_fate() -> None:
+    """Let what was ordered befall this process, once."""
+    fate, Fated.fate = Fated.fate, ""
+    if fate == "full":
+        limit(100)
+    elif fate:
+        os.kill(os.getpid(), getattr(signal, fate))
 
 
 def limit(size: int) -> None:
@@ -82,7 +98,10 @@ async def call(manager: TokenManager, callers: int) -> None:
             except BitbucketAuthError as error:
                 problems.append(repr(error))
 
-        await asyncio.gather(*(one() for _ in range(callers)))
+        calls = [asyncio.create_task(one()) for _ in range(callers)]
+        await asyncio.sleep(0)
+        say(asked=callers)
+        await asyncio.gather(*calls)
     say(problems=problems, tokens=sorted(used))
 
 
@@ -94,10 +113,11 @@ async def main() -> None:
         api_origins=frozenset({settings["base_url"]}),
         reuse_grace=settings["reuse_grace"],
     )
+    store = open_store(settings["store"])
     manager = TokenManager(
         Client(settings["client_id"], settings["client_secret"]),
         grant=ClientCredentials() if settings["bot"] else None,
-        store=Fated(settings["store"]),
+        store=Fated(store),
         key="alice",
         server=server,
         clock=Ahead(),
@@ -106,12 +126,13 @@ async def main() -> None:
     )
     lines = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
-    async with manager:
+    async with store, manager:
         say(ready=os.getpid())
         while line := await lines.readline():
             order: dict[str, Any] = json.loads(line)
             Ahead.by = order.get("ahead", Ahead.by)
             Fated.fate = order.get("fate", Fated.fate)
+            Fated.at = order.get("at", Fated.at)
             if "limit" in order:
                 limit(order["limit"])
             if "callers" in order:

@@ -30,9 +30,11 @@ from bitbucket_auth_async import (
     UnavailableError,
     bitbucket_data_center,
     client_from_env,
+    open_store,
 )
 from bitbucket_auth_async.bearer.aiohttp import BearerMiddleware, authenticated_session
 from bitbucket_auth_async.oauth2.messages import Request, Response
+from bitbucket_auth_async.opening import OpenStore
 from bitbucket_auth_async.protocols import Clock, Codec, TokenSource, TokenStore, Transport, Versioned
 from bitbucket_auth_async.record import Record
 from bitbucket_auth_async.stores.callbacks import CallbackStore
@@ -172,6 +174,12 @@ class OwnClient:
 
     def proof(self, token_endpoint: str, *, now: float) -> tuple[Mapping[str, str], Mapping[str, str]]:
         return {}, {"client_assertion": "..."}
+
+
+async def opened(manager: TokenManager) -> None:
+    async with open_store("file:my-app") as store:
+        assert_type(store, OpenStore)
+        TokenManager(Client("id"), store=store, server=manager.server)
 
 
 def ports(manager: TokenManager, clock: Clock, context: SSLContext, session: aiohttp.ClientSession) -> None:

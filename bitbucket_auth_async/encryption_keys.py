@@ -1,0 +1,87 @@
+"""Where the keys for encryption at rest come from: a variable of the environment, a file, or the keyring."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anyio import to_thread
+
+from bitbucket_auth_async.environment import setting
+from bitbucket_auth_async.errors import ConfigurationError, StoreError
+
+if TYPE_CHECKING:
+    from bitbucket_auth_async.encryption import EncryptionKey
+
+VARIABLE = "BITBUCKET_AUTH_ENCRYPTION_KEYS"
+
+
+def keys_from_env(environ: Mapping[str, str] = os.environ, *, name: str = VARIABLE) -> "list[EncryptionKey]":
+    """Return the keys that a variable holds, or the file that its `…_FILE` names: the newest first, blanks between.
+
+    Raises:
+        ConfigurationError: It is not set, or holds something else; the text names the variable and shows no key.
+    """
+    text = setting(environ, name)
+    if text is None:
+        msg = f"{name} is not set. Set it, or {name}_FILE to a file, to keys made by EncryptionKey.new().text()."
+        raise ConfigurationError(msg)
+    return _keys(text, name)
+
+
+def keys_from_file(path: str | os.PathLike[str]) -> "list[EncryptionKey]":
+    """Return the keys that a file holds: the newest first, one a line.
+
+    Raises:
+        ConfigurationError: It can't be read, or holds something else; the text names the file and shows no key.
+    """
+    where = os.fspath(path)
+    try:
+        text = Path(where).expanduser().read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not a text in UTF-8"
+        msg = f"{where}: the encryption keys can't be read ({reason})."
+    else:
+        return _keys(text, where)
+    raise ConfigurationError(msg)
+
+
+async def keys_from_keyring(service: str, username: str = "encryption keys") -> "list[EncryptionKey]":
+    """Return the keys that the keyring holds as one password: the newest first, blanks between.
+
+    Raises:
+        ConfigurationError: There is no keyring here, or no such entry, or it holds something else.
+        StoreError: The keyring is locked or does not answer.
+    """
+    import keyring  # noqa: PLC0415  - whoever has the keys elsewhere needs no keyring
+    from keyring.errors import KeyringError, NoKeyringError  # noqa: PLC0415  - as above
+
+    try:
+        text = await to_thread.run_sync(keyring.get_password, service, username, abandon_on_cancel=True)
+    except NoKeyringError:
+        msg = "There is no keyring here. Keep the encryption keys in a file or in the environment instead."
+        raise ConfigurationError(msg) from None
+    except KeyringError as error:
+        msg = f"The keyring failed with {type(error).__name__}; is it locked?"
+        raise StoreError(msg) from None
+    if text is None:
+        msg = f"The keyring holds nothing for {username!r} of {service!r}. Put EncryptionKey.new().text() there."
+        raise ConfigurationError(msg)
+    return _keys(text, f"{username!r} of {service!r} in the keyring")
+
+
+def _keys(text: str, where: str) -> "list[EncryptionKey]":
+    from bitbucket_auth_async.encryption import EncryptionKey  # noqa: PLC0415  - so that only who encrypts loads it
+
+    words = text.replace(",", " ").split()
+    if not words:
+        msg = f"{where} holds no encryption key."
+        raise ConfigurationError(msg)
+    keys: list[EncryptionKey] = []
+    for number, word in enumerate(words, 1):
+        try:
+            keys.append(EncryptionKey.from_text(word))
+        except ConfigurationError as error:
+            msg = f"{where}, key {number}: {error}"
+            raise ConfigurationError(msg) from None
+    return keys

@@ -1,0 +1,145 @@
+"""Records on their way from one store to another, or through another codec, while programs go on using them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from bitbucket_auth_async.clocks import SYSTEM_CLOCK, sleep
+from bitbucket_auth_async.errors import ConfigurationError
+from bitbucket_auth_async.oauth2.tokens import Token
+from bitbucket_auth_async.owner import is_gone
+from bitbucket_auth_async.protocols import Clock, TokenStore, Versioned
+from bitbucket_auth_async.record import Record
+
+_POLL = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """What became of each key."""
+
+    moved: tuple[str, ...]
+    """These are in the target now."""
+    absent: tuple[str, ...]
+    """Of these the source has nothing to move: no record, or one of somebody who signed out."""
+
+
+async def move_records(  # noqa: PLR0913  - three of them go by name and have a default
+    source: TokenStore,
+    target: TokenStore,
+    keys: Iterable[str],
+    *,
+    leave_copy: bool = False,
+    lease: float = 60.0,
+    clock: Clock = SYSTEM_CLOCK,
+) -> Moved:
+    """Put the records of *keys* into *target*, and a tombstone in the place of each, so that nobody spends it twice.
+
+    It may run while programs use the source, and may be run again after it was cut off. A renewal that is under way is
+    waited for. A record is written to the target first and closed in the source after that, so it is always in one of
+    the two; if it changed in between, it is taken again. From then on a program that still uses the source gets
+    LoginRequiredError, or presents a grant of its own: start it anew with the target, and no earlier than its records
+    are there. What the target knew of the same sign-in is not lost: the younger token is the current one, the other a
+    spare.
+
+    Args:
+        source: Where they are.
+        target: Where they go; its codec writes them, so this is also how a store comes by encryption elsewhere.
+        keys: Which ones; `keys()` of a store that can list, or what the program knows.
+        leave_copy: Leave them in the source as they are. Then nobody may use one of the two any more: who renews in
+            one of them kills the refresh token in the other.
+        lease: Seconds after which a renewal that never ended is not waited for any longer; `Timing.lease` of those
+            who use the source.
+        clock: For tests.
+
+    Raises:
+        ConfigurationError: The target has somebody else's record under one of the keys.
+        StoreError: A store failed; what was moved before is moved.
+    """
+    moved: list[str] = []
+    absent: list[str] = []
+    for key in keys:
+        while True:
+            found = await _at_rest(source, key, lease, clock)
+            if found is None or found.record.token is None:
+                absent.append(key)
+                break
+            await _write(target, key, found.record)
+            if leave_copy or await source.swap(key, _closed(found.record), expected=found.version):
+                moved.append(key)
+                break
+    return Moved(moved=tuple(moved), absent=tuple(absent))
+
+
+async def reencrypt(store: TokenStore, keys: Iterable[str]) -> int:
+    """Write the records of *keys* again as the store's codec writes them now; return how many there were.
+
+    So the oldest encryption key can be taken out afterwards, or what was plain is encrypted, while programs go on.
+
+    Raises:
+        StoreError: The store failed, or a record can't be read; what was written before is written.
+    """
+    written = 0
+    for key in keys:
+        while (found := await store.load(key)) is not None:
+            if await store.swap(key, found.record, expected=found.version):
+                written += 1
+                break
+    return written
+
+
+async def _at_rest(store: TokenStore, key: str, lease: float, clock: Clock) -> Versioned | None:
+    """Return the record once nobody is renewing it, or whoever did so is gone or has had all the time there is."""
+    seen, since = await store.load(key), clock.boot()
+    while seen is not None and seen.record.claim is not None:
+        claim = seen.record.claim
+        if claim.lost or is_gone(claim) or clock.boot() - since >= lease:
+            break
+        await sleep(clock, _POLL)
+        found = await store.load(key)
+        if found is None or found.version != seen.version:
+            since = clock.boot()
+        seen = found
+    return seen
+
+
+async def _write(target: TokenStore, key: str, record: Record) -> None:
+    while True:
+        there = await target.load(key)
+        wanted = record if there is None else _joined(record, there.record, key)
+        if there is not None and wanted == there.record:
+            return
+        if await target.swap(key, wanted, expected=0 if there is None else there.version):
+            return
+
+
+def _joined(record: Record, there: Record, key: str) -> Record:
+    """Return what the target should hold: the younger token, with every other that somebody might still need."""
+    if there.token is None:
+        return replace(record, generation=max(record.generation, there.generation + 1))
+    if (there.issuer.token_endpoint, there.issuer.client_id) != (record.issuer.token_endpoint, record.issuer.client_id):
+        msg = f"The target's record of {key!r} is of another client or server. Take it away, or choose another key."
+        raise ConfigurationError(msg)
+    younger, older = (record, there) if _age(record) > _age(there) else (there, record)
+    known = {(token.access_token, token.refresh_token) for token in (_token(younger), *younger.spares)}
+    spares = tuple(
+        token
+        for token in (_token(older), *older.spares)
+        if token.refresh_token is not None and (token.access_token, token.refresh_token) not in known
+    )
+    return replace(younger, generation=max(record.generation, there.generation), spares=(*younger.spares, *spares))
+
+
+def _age(record: Record) -> float:
+    return _token(record).issued_at
+
+
+def _token(record: Record) -> Token:
+    if record.token is None:
+        msg = "A record without a token is not joined with another."
+        raise AssertionError(msg)
+    return record.token
+
+
+def _closed(record: Record) -> Record:
+    """Return the tombstone that a sign-out would leave."""
+    return Record(issuer=record.issuer, generation=record.generation + 1, signed_out=True, unknown=record.unknown)

@@ -1,0 +1,21 @@
+"""All that an error could put into a log: its text, its notes, what hangs on it, and the same of its causes."""
+
+import traceback
+from collections.abc import Iterator
+
+
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield the error, its causes and its contexts, shown or not."""
+    if error is not None:
+        yield error
+        yield from chain(error.__cause__)
+        if error.__context__ is not error.__cause__:
+            yield from chain(error.__context__)
+
+
+def everything(error: BaseException) -> str:
+    """Return what any logger might write of an error, but for local variables."""
+    return "\n".join(
+        "".join(traceback.format_exception(one)) + repr(one) + repr(one.args) + repr(getattr(one, "__dict__", {}))
+        for one in chain(error)
+    )

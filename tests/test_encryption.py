@@ -1,0 +1,207 @@
+import asyncio
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bitbucket_auth_async.codecs import JsonCodec
+from bitbucket_auth_async.encryption import EncryptedCodec, EncryptionKey
+from bitbucket_auth_async.errors import ConfigurationError, RecordError, StoreError
+from bitbucket_auth_async.moving import reencrypt
+from bitbucket_auth_async.protocols import Versioned
+from bitbucket_auth_async.stores.file import FileStore
+from bitbucket_auth_async.testing.contracts import TokenStoreContract, a_record
+from tests.leaks import everything
+
+OLD, NEW, OTHER = (EncryptionKey(bytes([number]) * 32) for number in range(3))
+CODEC = EncryptedCodec([NEW, OLD])
+SEALED = CODEC.encode("alice", a_record())
+
+
+def refused(codec: EncryptedCodec, data: bytes, key: str = "alice") -> str:
+    with pytest.raises(RecordError) as caught:
+        codec.decode(key, data)
+    assert not caught.value.retryable
+    told = everything(caught.value)
+    for secret in (NEW, OLD, OTHER):
+        assert secret.text() not in told
+    assert "access-1-" not in told
+    return str(caught.value)
+
+
+class TestEncryptedFileStore(TokenStoreContract):
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> FileStore:
+        return FileStore(tmp_path / "tokens.json", codec=CODEC)
+
+
+def test_a_record_comes_back_as_it_was_and_its_bytes_show_no_token() -> None:
+    assert CODEC.decode("alice", SEALED) == a_record()
+    assert b"access" not in SEALED
+    assert b"refresh" not in SEALED
+
+
+def test_the_same_record_never_looks_the_same_twice() -> None:
+    assert CODEC.encode("alice", a_record()) != CODEC.encode("alice", a_record())
+
+
+def test_any_of_the_keys_opens_and_the_newest_seals() -> None:
+    by_old = EncryptedCodec([OLD]).encode("alice", a_record())
+    assert CODEC.decode("alice", by_old) == a_record()
+    assert EncryptedCodec([NEW]).decode("alice", SEALED) == a_record()
+
+
+def test_a_key_that_is_missing_is_named_by_its_id_alone() -> None:
+    told = refused(EncryptedCodec([OTHER]), SEALED)
+    assert NEW.id.hex() in told
+    assert OTHER.id.hex() in told
+
+
+@given(position=st.integers(0, len(SEALED) - 1), bit=st.integers(0, 7))
+def test_r11_whichever_bit_is_changed_the_record_is_refused(position: int, bit: int) -> None:
+    changed = bytearray(SEALED)
+    changed[position] ^= 1 << bit
+    with pytest.raises(RecordError):
+        CODEC.decode("alice", bytes(changed))
+
+
+@given(length=st.integers(0, len(SEALED) - 1))
+def test_r11_wherever_it_is_cut_off_the_record_is_refused(length: int) -> None:
+    with pytest.raises(RecordError):
+        CODEC.decode("alice", SEALED[:length])
+    with pytest.raises(RecordError):
+        CODEC.decode("alice", SEALED[length + 1 :])
+
+
+@given(st.text().filter(lambda key: key != "alice"))
+def test_r11_under_another_name_the_record_is_refused(key: str) -> None:
+    with pytest.raises(RecordError, match="sealed under another name"):
+        CODEC.decode(key, SEALED)
+
+
+def test_another_key_under_the_same_id_is_refused() -> None:
+    forged = SEALED.replace(NEW.id, OLD.id)
+    assert "changed, cut off, or sealed under another name" in refused(CODEC, forged)
+
+
+def test_a_newer_schema_asks_for_a_newer_release() -> None:
+    assert "update bitbucket-auth-async" in refused(CODEC, SEALED[:5] + b"\x00\x02" + SEALED[7:])
+
+
+def test_a_schema_that_was_made_older_is_refused() -> None:
+    assert "was changed" in refused(CODEC, SEALED[:5] + b"\x00\x00" + SEALED[7:])
+
+
+def test_plain_records_are_refused_unless_they_are_allowed() -> None:
+    plain = JsonCodec().encode("alice", a_record())
+    assert "allow_plain=True" in refused(CODEC, plain)
+    allowing = EncryptedCodec([NEW], allow_plain=True)
+    assert allowing.decode("alice", plain) == a_record()
+    assert refused(allowing, SEALED[:-1])
+    assert refused(allowing, b"hunter2")
+
+
+async def test_plain_records_are_read_once_and_written_back_encrypted(tmp_path: Path) -> None:
+    path = tmp_path / "tokens.json"
+    version = await FileStore(path).swap("alice", a_record(), expected=0)
+    store = FileStore(path, codec=EncryptedCodec([NEW], allow_plain=True))
+    assert await store.load("alice") == Versioned(a_record(), version)
+    assert b"access-1-" in path.read_bytes()
+    version = await store.swap("alice", a_record(2), expected=version)
+    assert b"access-2-" not in path.read_bytes()
+    assert await FileStore(path, codec=EncryptedCodec([NEW])).load("alice") == Versioned(a_record(2), version)
+
+
+async def test_r11_two_records_of_a_file_that_change_places_are_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "tokens.json"
+    store = FileStore(path, codec=CODEC)
+    for number, name in enumerate(("alice", "carol")):
+        await store.swap(name, a_record(number), expected=0)
+    text = path.read_text().replace('"alice"', '"?"').replace('"carol"', '"alice"').replace('"?"', '"carol"')
+    path.write_text(text)
+    for name in ("alice", "carol"):
+        with pytest.raises(RecordError, match="another name"):
+            await store.load(name)
+    assert path.read_text() == text
+
+
+async def test_an_older_record_put_back_is_not_noticed_as_the_docstring_says(tmp_path: Path) -> None:
+    path = tmp_path / "tokens.json"
+    store = FileStore(path, codec=CODEC)
+    version = await store.swap("alice", a_record(1), expected=0)
+    backup = path.read_bytes()
+    await store.swap("alice", a_record(2), expected=version)
+    path.write_bytes(backup)
+    found = await store.load("alice")
+    assert found is not None
+    assert found.record == a_record(1)
+    assert "older record of the same name" in str(EncryptedCodec.__doc__)
+
+
+async def test_a_key_is_rotated_without_a_stop(tmp_path: Path) -> None:
+    """Each step is a deploy: at any moment processes of two neighbouring steps share the store."""
+    path = tmp_path / "tokens.json"
+    steps = [[OLD], [OLD, NEW], [NEW, OLD], [NEW]]
+    stores = [FileStore(path, codec=EncryptedCodec(keys)) for keys in steps]
+    version = await stores[0].swap("alice", a_record(0), expected=0)
+    await stores[0].swap("idle", a_record(), expected=0)
+    generation = 0
+    for before, after in ((0, 1), (1, 2)):
+        for each in (before, after, before, after):
+            generation += 1
+            found = await stores[each].load("alice")
+            assert found is not None
+            assert found.version == version
+            version = await stores[each].swap("alice", a_record(generation), expected=version)
+            assert version
+    with pytest.raises(StoreError):
+        await stores[3].load("idle")  # nobody has renewed it since
+    # While it is written again, others renew.
+    writing = asyncio.ensure_future(reencrypt(stores[2], await stores[2].keys()))
+    for _ in range(5):
+        while not await stores[2].swap("alice", a_record(generation + 1), expected=version):
+            found = await stores[2].load("alice")
+            assert found is not None
+            assert found.record == a_record(generation)
+            version = found.version
+        generation += 1
+        found = await stores[2].load("alice")
+        assert found is not None
+        version = found.version
+    assert await writing == 2
+    found = await stores[3].load("alice")
+    assert found is not None
+    assert found.record == a_record(generation)
+    assert await stores[3].load("idle")
+
+
+def test_a_key_comes_back_from_its_text() -> None:
+    key = EncryptionKey.new()
+    assert EncryptionKey.from_text(f" {key.text()}\n") == key
+    assert len(key.text()) == 44
+
+
+def test_what_openssl_rand_writes_is_a_key_too() -> None:
+    assert EncryptionKey.from_text("+/" * 21 + "8=").secret == EncryptionKey.from_text("-_" * 21 + "8=").secret
+
+
+def test_keys_differ_and_so_do_their_ids() -> None:
+    assert len({EncryptionKey.new().id for _ in range(20)}) == 20
+
+
+def test_r11_a_key_does_not_show_itself() -> None:
+    assert NEW.text() not in repr(NEW)
+    assert repr(NEW.secret) not in repr(NEW)
+
+
+@pytest.mark.parametrize("text", ["", "hunter2", "A" * 43, "é" * 44, NEW.text() + NEW.text()])
+def test_what_is_no_key_is_refused_and_not_shown(text: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        EncryptionKey.from_text(text)
+    assert not text or text not in everything(caught.value)
+
+
+def test_no_key_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="at least one key"):
+        EncryptedCodec([])

@@ -1,0 +1,98 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import keyring
+import pytest
+from keyring.backends import fail
+from keyring.errors import KeyringLocked
+
+from bitbucket_auth_async.encryption import EncryptionKey
+from bitbucket_auth_async.encryption_keys import VARIABLE, keys_from_env, keys_from_file, keys_from_keyring
+from bitbucket_auth_async.errors import ConfigurationError, StoreError
+from tests.leaks import everything
+from tests.rings import MemoryRing
+
+NEW, OLD = EncryptionKey.new(), EncryptionKey.new()
+
+
+@pytest.mark.parametrize("between", [" ", ",", "\n", ", "])
+def test_a_variable_holds_keys_the_newest_first(between: str) -> None:
+    assert keys_from_env({VARIABLE: f"{NEW.text()}{between}{OLD.text()}"}) == [NEW, OLD]
+
+
+def test_the_variable_may_have_another_name() -> None:
+    assert keys_from_env({"MINE": NEW.text()}, name="MINE") == [NEW]
+
+
+def test_the_environment_of_the_process_is_read_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, NEW.text())
+    assert keys_from_env() == [NEW]
+
+
+def test_a_file_holds_keys_one_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    path.write_text(f"{NEW.text()}\n{OLD.text()}\n")
+    assert keys_from_file(path) == [NEW, OLD]
+    assert keys_from_env({f"{VARIABLE}_FILE": str(path)}) == [NEW, OLD]
+
+
+@pytest.mark.parametrize(
+    "environ,told",
+    [
+        ({}, f"{VARIABLE} is not set"),
+        ({VARIABLE: " "}, f"{VARIABLE} is set, but empty"),
+        ({VARIABLE: ","}, f"{VARIABLE} holds no encryption key"),
+        ({VARIABLE: f"{NEW.text()} hunter2"}, f"{VARIABLE}, key 2: "),
+        ({f"{VARIABLE}_FILE": "/nowhere/keys"}, r"/nowhere/keys can't be read"),
+    ],
+)
+def test_a_variable_that_holds_none_is_named(environ: dict[str, str], told: str) -> None:
+    with pytest.raises(ConfigurationError, match=told) as caught:
+        keys_from_env(environ)
+    assert "hunter2" not in everything(caught.value)
+    assert NEW.text() not in everything(caught.value)
+
+
+def test_a_file_that_holds_none_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    with pytest.raises(ConfigurationError, match=r"keys: the encryption keys can't be read \(No such file"):
+        keys_from_file(path)
+    path.write_bytes(b"\xff\xfehunter2")
+    with pytest.raises(ConfigurationError, match="not a text in UTF-8") as caught:
+        keys_from_file(path)
+    assert "hunter2" not in everything(caught.value)
+    path.write_text("hunter2")
+    with pytest.raises(ConfigurationError, match="keys, key 1: ") as caught:
+        keys_from_file(path)
+    assert "hunter2" not in everything(caught.value)
+
+
+@pytest.fixture
+def ring() -> Iterator[MemoryRing]:
+    before, ring = keyring.get_keyring(), MemoryRing()
+    keyring.set_keyring(ring)
+    yield ring
+    keyring.set_keyring(before)
+
+
+async def test_the_keyring_holds_keys_as_one_password(ring: MemoryRing) -> None:
+    ring.put("my-app", "encryption keys", f"{NEW.text()} {OLD.text()}")
+    assert await keys_from_keyring("my-app") == [NEW, OLD]
+
+
+async def test_a_keyring_that_holds_none_is_told_what_to_put_there(ring: MemoryRing) -> None:
+    with pytest.raises(ConfigurationError, match=r"holds nothing for 'encryption keys' of 'my-app'. Put"):
+        await keys_from_keyring("my-app")
+
+
+async def test_no_keyring_and_a_locked_one_are_told_apart(ring: MemoryRing) -> None:
+    class Locked(MemoryRing):
+        def get_password(self, service: str, username: str) -> str | None:
+            raise KeyringLocked
+
+    keyring.set_keyring(fail.Keyring())  # type: ignore[no-untyped-call]  # keyring has none for it
+    with pytest.raises(ConfigurationError, match="There is no keyring here"):
+        await keys_from_keyring("my-app")
+    keyring.set_keyring(Locked())
+    with pytest.raises(StoreError, match="is it locked"):
+        await keys_from_keyring("my-app")

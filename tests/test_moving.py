@@ -1,0 +1,190 @@
+"""Records that move house: nobody is signed out, nothing is spent twice, whoever does what meanwhile."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bitbucket_auth_async.encryption import EncryptedCodec, EncryptionKey
+from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError
+from bitbucket_auth_async.manager import TokenManager
+from bitbucket_auth_async.moving import Moved, move_records, reencrypt
+from bitbucket_auth_async.protocols import TokenStore, Versioned
+from bitbucket_auth_async.record import Claim, Record
+from bitbucket_auth_async.stores.file import FileStore
+from bitbucket_auth_async.stores.memory import MemoryStore
+from bitbucket_auth_async.stores.sqlite import SQLiteStore
+from bitbucket_auth_async.testing.clock import FakeClock
+from bitbucket_auth_async.testing.contracts import a_record, a_token
+from bitbucket_auth_async.testing.fake import faults
+from tests.world import STRICT, World
+
+SETTLED = replace(a_record(), claim=None)
+
+
+@pytest.fixture
+async def world() -> World:
+    return World(strict=True)
+
+
+async def held(store: TokenStore, key: str = "alice") -> Record:
+    found = await store.load(key)
+    assert found is not None
+    return found.record
+
+
+async def test_a_record_is_in_the_target_and_a_tombstone_in_the_source() -> None:
+    source, target = MemoryStore(), MemoryStore()
+    await source.swap("alice", SETTLED, expected=0)
+    assert await move_records(source, target, ["alice", "nobody"]) == Moved(moved=("alice",), absent=("nobody",))
+    assert await held(target) == SETTLED
+    assert await held(source) == Record(issuer=SETTLED.issuer, generation=SETTLED.generation + 1, signed_out=True)
+
+
+async def test_once_more_moves_nothing() -> None:
+    source, target = MemoryStore(), MemoryStore()
+    await source.swap("alice", SETTLED, expected=0)
+    await move_records(source, target, ["alice"])
+    before = await target.load("alice")
+    assert await move_records(source, target, ["alice"]) == Moved(moved=(), absent=("alice",))
+    assert await target.load("alice") == before
+
+
+async def test_there_and_back_again_ends_where_it_began() -> None:
+    source, target = MemoryStore(), MemoryStore()
+    await source.swap("alice", SETTLED, expected=0)
+    await move_records(source, target, ["alice"])
+    await move_records(target, source, ["alice"])
+    assert (await held(source)).token == SETTLED.token
+    assert (await held(target)).signed_out
+    # A process that slept through it holds an older generation, and what it saves is not taken.
+    assert (await held(source)).generation > SETTLED.generation + 1
+
+
+async def test_a_copy_leaves_the_source_as_it_is() -> None:
+    source, target = MemoryStore(), MemoryStore()
+    version = await source.swap("alice", SETTLED, expected=0)
+    await move_records(source, target, ["alice"], leave_copy=True)
+    assert await source.load("alice") == Versioned(SETTLED, version)
+    assert await held(target) == SETTLED
+
+
+class Busy(MemoryStore):
+    """A store in which somebody renews between any two steps, some times."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+
+    async def swap(self, key: str, record: Record, /, *, expected: int) -> int:
+        if self.times and record.signed_out:
+            self.times -= 1
+            found = await self.load(key)
+            assert found is not None
+            token = a_token(10 + self.times)
+            token = replace(token, issued_at=token.issued_at + 10 - self.times)
+            newer = replace(found.record, token=token, spares=())
+            await super().swap(key, newer, expected=found.version)
+        return await super().swap(key, record, expected=expected)
+
+
+async def test_a_record_that_changed_meanwhile_is_taken_again_and_is_the_younger() -> None:
+    source, target = Busy(3), MemoryStore()
+    await source.swap("alice", replace(SETTLED, spares=()), expected=0)
+    await move_records(source, target, ["alice"])
+    record = await held(target)
+    assert record.token is not None
+    assert record.token.access_token == a_token(10).access_token
+    assert (await held(source)).signed_out
+    assert {spare.access_token for spare in record.spares} == {a_token(number).access_token for number in (1, 11, 12)}
+
+
+async def test_what_the_target_knows_of_the_same_sign_in_is_not_lost() -> None:
+    younger, older = a_token(5), replace(a_token(6), issued_at=a_token().issued_at - 10)
+    younger = replace(younger, issued_at=younger.issued_at + 10)
+    for first, second in ((younger, older), (older, younger)):
+        source, target = MemoryStore(), MemoryStore()
+        await source.swap("alice", replace(SETTLED, token=first, spares=()), expected=0)
+        await target.swap("alice", replace(SETTLED, token=second, spares=(a_token(7),), generation=9), expected=0)
+        await move_records(source, target, ["alice"])
+        record = await held(target)
+        assert record.token == younger
+        assert set(record.spares) == {older, a_token(7)}
+        assert record.generation == 9
+
+
+async def test_somebody_elses_record_is_not_touched() -> None:
+    source, target = MemoryStore(), MemoryStore()
+    await source.swap("alice", SETTLED, expected=0)
+    other = replace(SETTLED, issuer=replace(SETTLED.issuer, client_id="other"))
+    await target.swap("alice", other, expected=0)
+    with pytest.raises(ConfigurationError, match="of another client or server"):
+        await move_records(source, target, ["alice"])
+    assert await held(target) == other
+    assert await held(source) == SETTLED
+
+
+async def test_a_renewal_that_never_ends_is_waited_for_one_lease_and_its_claim_moves_along() -> None:
+    source, target, clock = MemoryStore(), MemoryStore(), FakeClock()
+    claim = Claim(owner="elsewhere", host="another", process="1@2", since=clock.wall(), spends="ab")
+    await source.swap("alice", replace(SETTLED, claim=claim), expected=0)
+    moving = asyncio.ensure_future(move_records(source, target, ["alice"], clock=clock, lease=60))
+    await clock.advance(59)
+    assert await target.load("alice") is None
+    await clock.advance(2)
+    assert await moving == Moved(moved=("alice",), absent=())
+    assert (await held(target)).claim == claim
+
+
+async def test_r1_a_fleet_that_renews_while_it_is_moved_spends_each_token_once_and_stays_signed_in(
+    world: World,
+) -> None:
+    old, new = world.manager(), MemoryStore()
+    await old.adopt(world.fake.sign_in())
+    await world.expire()
+    with world.fake.inject(faults.hold()) as held_up:
+        call = asyncio.ensure_future(old.get_token())
+        await held_up.reached.wait()  # the claim is written, and the request is out
+        moving = asyncio.ensure_future(move_records(world.records, new, ["alice"], clock=world.clock))
+        await world.clock.advance(1)
+        assert await new.load("alice") is None
+        held_up.release()
+        token = await call
+        await world.clock.advance(1)
+    await moving
+    assert (await held(new)).token == token
+    # Who still uses the old store is told to sign in, once its token runs out; the new one serves everybody.
+    moved = TokenManager(
+        world.fake.client, store=new, key="alice", server=STRICT, transport=world.line, clock=world.clock
+    )
+    assert await moved.get_token() == token
+    await world.expire()
+    with pytest.raises(LoginRequiredError):
+        await old.get_token()
+    assert await moved.get_token() != token
+    assert world.fake.second_spends == []
+
+
+async def test_records_move_from_a_plain_file_to_an_encrypted_database(tmp_path: Path) -> None:
+    source = FileStore(tmp_path / "tokens.json")
+    target = SQLiteStore(tmp_path / "tokens.db", codec=EncryptedCodec([EncryptionKey.new()]))
+    for number, key in enumerate(("alice", "bob")):
+        await source.swap(key, replace(a_record(number), claim=None), expected=0)
+    keys = await source.keys()
+    assert await move_records(source, target, keys) == Moved(moved=("alice", "bob"), absent=())
+    assert await target.keys() == ["alice", "bob"]
+    assert (await held(target, "bob")).token == a_token(1)
+    assert b"refresh-" not in (tmp_path / "tokens.db").read_bytes()
+    assert b"refresh-" not in (tmp_path / "tokens.json").read_bytes()
+
+
+async def test_records_are_written_again_by_the_newest_key(tmp_path: Path) -> None:
+    old, new = EncryptionKey.new(), EncryptionKey.new()
+    path = tmp_path / "tokens.json"
+    await FileStore(path).swap("plain", SETTLED, expected=0)
+    await FileStore(path, codec=EncryptedCodec([old])).swap("old", SETTLED, expected=0)
+    store = FileStore(path, codec=EncryptedCodec([new, old], allow_plain=True))
+    assert await reencrypt(store, ["plain", "old", "nobody"]) == 2
+    for key in ("plain", "old"):
+        assert await held(FileStore(path, codec=EncryptedCodec([new])), key) == SETTLED
