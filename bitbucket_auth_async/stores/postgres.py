@@ -31,8 +31,7 @@ _CONNECTIONS = 8
 _IDLE = 60.0
 _TRIES = 3
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}(\.[a-z_][a-z0-9_]{0,62})?")
-# Classes of SQLSTATE that may go away by themselves: connection, too many of them, shut down, serialization, deadlock;
-# and a standby that has not been promoted yet.
+# What may go away by itself, by SQLSTATE: connection, too many, shut down, serialization and deadlock; and a standby.
 _PASSING = ("08", "53", "57", "40")
 _READ_ONLY = "25006"
 # The third comes of a connection that the server closed while it was idle.
@@ -134,7 +133,7 @@ class PostgresStore:
             RecordError: What is there can't be read; it is left as it is.
         """
         found = await self._select(
-            f"SELECT version, encode(record, 'hex') FROM {self._table} WHERE key = {_hex(_name(key))}",  # noqa: S608  - hex digits
+            f"SELECT version, encode(record, 'hex') FROM {self._table} WHERE key = {_name(key)}",  # noqa: S608  - hex digits
             "read",
         )
         if not found:
@@ -148,7 +147,7 @@ class PostgresStore:
         Raises:
             StoreError: The database could not be asked, or did not answer: then it may have been written.
         """
-        name, data, version = _hex(_name(key)), _hex(self._codec.encode(key, record)), new_version()
+        name, data, version = _name(key), _hex(self._codec.encode(key, record)), new_version()
         # A version of our own in its place means that we were here before, and that only the answer was lost.
         if expected:
             statement = (
@@ -239,7 +238,7 @@ class _Connection(_Plain):
 
 
 async def _opened(dsn: str, timeout: float) -> "asyncpg.Pool[Any]":  # noqa: ASYNC109  - that of later calls
-    pool = asyncpg.create_pool(
+    return await asyncpg.create_pool(
         dsn,
         min_size=0,  # nothing is opened yet, so nothing can fail
         max_size=_CONNECTIONS,
@@ -248,7 +247,6 @@ async def _opened(dsn: str, timeout: float) -> "asyncpg.Pool[Any]":  # noqa: ASY
         connection_class=_Connection,
         statement_cache_size=0,
     )
-    return await pool
 
 
 async def _closed(opening: "asyncio.Future[asyncpg.Pool[Any]]") -> None:
@@ -276,9 +274,9 @@ async def _on_a_connection(
         await pool.release(connection)
 
 
-def _name(key: str) -> bytes:
+def _name(key: str) -> str:
     check_key(key)
-    return key.encode("utf-8")
+    return _hex(key.encode("utf-8"))
 
 
 def _hex(data: bytes) -> str:

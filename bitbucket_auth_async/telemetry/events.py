@@ -41,7 +41,7 @@ class EventKind(StrEnum):
     SAVED_LATE = "saved_late"
     """That token is in the store now."""
     NOT_DURABLE = "not_durable"
-    """A rotating refresh token is kept in memory alone, by default: a restart loses it."""
+    """A refresh token is kept where a restart may lose it: in memory by default, or in a server that forgets."""
 
 
 _LEVELS = {
