@@ -12,6 +12,11 @@ from bitbucket_auth_async.protocols import Clock, Timer
 
 _T = TypeVar("_T")
 
+_LATE = 0.1
+"""Seconds by which a timer may be late without meaning anything."""
+_MOMENT = 1.0
+"""Seconds for who was held up."""
+
 # time.monotonic stands still while a Linux machine sleeps; tokens don't stop ageing.
 _boot: Callable[[], float] = (
     partial(time.clock_gettime, time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic
@@ -46,11 +51,24 @@ async def sleep(clock: Clock, seconds: float) -> None:
 async def within(clock: Clock, seconds: float, work: Awaitable[_T]) -> _T:
     """Return what *work* gives, or cancel it after *seconds* on *clock*.
 
+    A loop that was held up beyond that, as by a stopped process or by code that blocks, gets a moment to take what
+    came meanwhile: an answer that lies in our socket must not be lost to a timer that is due in the same turn.
+
     Raises:
         TimeoutError: The time was up first.
     """
+    due = clock.boot() + seconds
+    timer: Timer
     async with asyncio.timeout(None) as scope:
-        timer = clock.call_later(seconds, partial(scope.reschedule, 0.0))
+
+        def end() -> None:
+            nonlocal timer
+            if clock.boot() > due + _LATE:
+                timer = clock.call_later(_MOMENT, partial(scope.reschedule, 0.0))
+            else:
+                scope.reschedule(0.0)
+
+        timer = clock.call_later(seconds, end)
         try:
             return await work
         finally:

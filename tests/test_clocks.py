@@ -1,6 +1,7 @@
 """SystemClock, and the ways of waiting that hold for any Clock."""
 
 import asyncio
+import socket
 import subprocess
 import sys
 import time
@@ -187,3 +188,30 @@ async def test_join_raises_a_fault_as_it_is(clock: FakeClock) -> None:
 
     with pytest.raises(ZeroDivisionError):
         await join(clock, asyncio.create_task(fail()), 5)
+
+
+async def test_r2_who_was_held_up_beyond_the_limit_takes_what_came_meanwhile() -> None:
+    ours, theirs = socket.socketpair()
+    ours.settimeout(0)
+
+    async def answer() -> bytes:
+        read = await asyncio.get_running_loop().sock_recv(ours, 10)
+        for _ in range(5):  # what is read goes through a parser and several hands
+            await asyncio.sleep(0)
+        return read
+
+    with ours, theirs:
+        waiting = asyncio.create_task(within(SYSTEM_CLOCK, 0.05, answer()))
+        await asyncio.sleep(0)
+        theirs.send(b"a token")
+        time.sleep(0.3)  # noqa: ASYNC251 - the loop is held up on purpose
+        assert await waiting == b"a token"
+
+
+async def test_who_was_held_up_gives_up_all_the_same_if_nothing_came() -> None:
+    waiting = asyncio.create_task(within(SYSTEM_CLOCK, 0.05, asyncio.Event().wait()))
+    await asyncio.sleep(0)
+    time.sleep(0.3)  # noqa: ASYNC251 - the loop is held up on purpose
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(asyncio.shield(waiting), 5)
+    assert waiting.done()

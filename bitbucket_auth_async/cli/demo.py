@@ -22,6 +22,8 @@ from bitbucket_auth_async.testing.server import Site, serve
 _KEY = "demo"
 _LIFETIME = 8.0
 _OUTAGE = 2.0
+_LATENCY = 0.5
+"""Seconds that a token request takes, so that renewals of two processes would overlap if nothing kept them apart."""
 _OVERTIME = 60.0
 """Seconds beyond the planned ones after which it is clear that something doesn't come."""
 
@@ -91,6 +93,7 @@ class Demo:
             self._broken = ("what the demo waited for did not come",)
 
     async def _play(self) -> None:
+        self._fake.inject(faults.latency(_LATENCY), times=None, when=lambda _: self._endpoint == "up")
         for name in ("process A", "process B"):
             await self._start(name)
         await self._until(self._seconds / 3)

@@ -14,7 +14,7 @@ from aiohttp import hdrs
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import HttpProcessingError
 
-from bitbucket_auth_async.clocks import SYSTEM_CLOCK
+from bitbucket_auth_async.clocks import SYSTEM_CLOCK, within
 from bitbucket_auth_async.errors import BitbucketAuthError, ConfigurationError, TransportError
 from bitbucket_auth_async.oauth2.messages import Request, Response
 from bitbucket_auth_async.transports.decoding import UndecodableError, decoded
@@ -59,7 +59,7 @@ class AiohttpTransport:
         self._ssl = True if ssl is None else ssl
         self._trust_env = trust_env
         self._timeout = timeout
-        # The whole is bounded by asyncio.timeout, which also covers the closing.
+        # The whole is bounded by `within`, which also covers the closing.
         self._phases = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout)
         self._answer_limit = answer_limit
         self._defaults: Mapping[str, str] = {
@@ -79,8 +79,7 @@ class AiohttpTransport:
         body = _Body(request.body, seconds)
         failure: BitbucketAuthError
         try:
-            async with asyncio.timeout(seconds), self._opened() as session:
-                return await self._exchange(session, request, body)
+            return await within(SYSTEM_CLOCK, seconds, self._exchange(request, body))
         except (aiohttp.ClientError, HttpProcessingError, UndecodableError, OSError, ValueError, RuntimeError) as error:
             failure = _failure(error, request, sent=body.begun, seconds=seconds)
         # Raised out here, so that no traceback shows the cause: aiohttp's errors hold the request's headers.
@@ -104,7 +103,11 @@ class AiohttpTransport:
         async with aiohttp.ClientSession(connector=connector) as session:
             yield session
 
-    async def _exchange(self, session: aiohttp.ClientSession, request: Request, body: "_Body") -> Response:
+    async def _exchange(self, request: Request, body: "_Body") -> Response:
+        async with self._opened() as session:
+            return await self._exchange_over(session, request, body)
+
+    async def _exchange_over(self, session: aiohttp.ClientSession, request: Request, body: "_Body") -> Response:
         ours: dict[str, str] = {**self._defaults, **request.headers}
 
         async def ours_alone(

@@ -196,6 +196,25 @@ async def test_r3_a_process_stopped_for_longer_than_its_lease_adds_its_late_toke
     assert (await crew.record()).spares == ()
 
 
+@STRICT
+async def test_r2_an_answer_that_came_while_its_process_was_stopped_beyond_the_time_out_is_not_lost(crew: Crew) -> None:
+    await crew.sign_in()
+    worker = await crew.start(lease=2.0)
+    ahead = crew.expire()
+    with crew.fake.inject(faults.hold()) as held:
+        worker.order(callers=10, ahead=ahead)
+        await held.reached.wait()
+        worker.process.send_signal(signal.SIGSTOP)
+        await worker.is_stopped()
+    await asyncio.sleep(1.5)  # longer than the request may take; the answer lies in the stopped process's socket
+    worker.process.send_signal(signal.SIGCONT)
+    said = await worker.hears("problems")
+    assert said["problems"] == []
+    assert len(said["tokens"]) == 1
+    assert crew.fake.token_requests == 1
+    await assert_whole(crew)
+
+
 async def test_r2_a_full_disk_during_the_save_costs_nothing(crew: Crew) -> None:
     await crew.sign_in()
     before = (await crew.record()).token
