@@ -67,6 +67,15 @@ format: $(READY) ## Let ruff mend what it can
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
+SEEDS ?= 10000
+.PHONY: simulate
+simulate: $(READY) ## Live through SEEDS histories of a fleet in virtual time, and report what happened how often
+	$(PY) -m bitbucket_auth_async.testing.simulation --seeds $(SEEDS)
+
+.PHONY: bugs
+bugs: $(READY) ## Seed bugs into the protocol, one at a time, and count the histories it takes to catch each
+	$(PY) -m tests.testing.simulation.bugs
+
 .PHONY: test
 test: $(READY) ## Run the whole suite; COVERAGE=1 measures branches as well
 ifneq ($(COVERAGE),)

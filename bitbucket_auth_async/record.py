@@ -77,6 +77,8 @@ class Record:
     claim: Claim | None = None
     spares: tuple[Token, ...] = ()
     """Tokens that came too late to be the current one; newest first."""
+    spent: tuple[str, ...] = ()
+    """Fingerprints of the refresh tokens that were last spent for sure, newest first."""
     refused: str | None = None
     """Fingerprint of the current token's refresh token, once the server has refused it."""
     rest: Rest | None = None
@@ -97,6 +99,7 @@ class Record:
             "signed_out": self.signed_out,
             "claim": None if claim is None else _slots(claim),
             "spares": [spare.to_plain() for spare in self.spares],
+            "spent": list(self.spent),
             "refused": self.refused,
             "rest": None if rest is None else _slots(rest),
             "forced": self.forced,
@@ -124,6 +127,7 @@ class Record:
                 signed_out=flag(data["signed_out"]),
                 claim=None if data["claim"] is None else _claim(mapping(data["claim"])),
                 spares=tuple(Token.from_plain(mapping(spare)) for spare in items(data["spares"])),
+                spent=tuple(map(text, items(data["spent"]))),
                 refused=_text_or_none(data["refused"]),
                 rest=None if data["rest"] is None else _rest(mapping(data["rest"])),
                 forced=whole(data["forced"]),

@@ -221,7 +221,7 @@ def _spend(record: Record, view: View, candidate: Token | None, *, forced: bool 
         doubt_since=doubt,
     )
     claimed = replace(record, claim=claim, issuer=_filled(record.issuer, view.issuer))
-    return Spend(claimed, candidate, doubt is not None, forced)
+    return Spend(claimed, candidate, doubt is not None or spends in record.spent, forced)
 
 
 def _filled(issuer: Issuer, ours: Issuer) -> Issuer:
@@ -296,4 +296,5 @@ def _candidate(record: Record, view: View) -> Token | None:
     ]
     if view.reuse_grace == 0:  # a strict server has seen all but the last one, and would revoke that too
         ways.sort(key=lambda token: token.issued_at, reverse=True)
+        ways.sort(key=lambda token: fingerprint(token.refresh_token or "") in record.spent)  # clocks may differ
     return ways[0] if ways else None

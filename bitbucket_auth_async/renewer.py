@@ -125,8 +125,8 @@ class Renewer:
                 return held
             decision = self._decide(self._ledger.record, need)
 
-    async def exchange(self, grant: Grant) -> Held:
-        """Trade a single-use grant for a token, and keep it as a new sign-in.
+    async def exchange(self, grant: Grant) -> Held | None:
+        """Trade a single-use grant for a token, and keep it as a new sign-in; None: a newer one stands.
 
         Raises:
             StoreError: The store can't be read, and nothing was spent.
@@ -138,8 +138,8 @@ class Renewer:
         token = await self._shared.request(grant, key=self._key)
         return await self._begin(token, grant.grant_type, asked)
 
-    async def adopt(self, token: Token) -> Held:
-        """Keep a token from elsewhere as a new sign-in."""
+    async def adopt(self, token: Token) -> Held | None:
+        """Keep a token from elsewhere as a new sign-in; None: a newer one stands."""
         await self.flush()
         await self._ledger.load()
         return await self._begin(token, "refresh_token", None)
@@ -264,14 +264,17 @@ class Renewer:
         self._note(Attempt(owner=self._owner.id, generation=None, issuer=issuer, spends=None), Renewed(token))
         return self._keep(held_since(token, boot, self._shared.timing))
 
-    async def _begin(self, token: Token, grant_type: str, asked: float | None) -> Held:
+    async def _begin(self, token: Token, grant_type: str, asked: float | None) -> Held | None:
         issuer = self._shared.issuer
         issuer = Issuer(token_endpoint=issuer.token_endpoint, client_id=issuer.client_id, grant_type=grant_type)
         clock, timing = self._shared.clock, self._shared.timing
         generation = next_generation(self._ledger.record, clock.wall())
         self._pending = partial(signed_in, token=token, issuer=issuer, generation=generation)
         held = held_now(token, clock, timing) if asked is None else held_since(token, asked, timing)
-        await self._save()
+        saved, record = await self._save(), self._ledger.record
+        if saved and record is not None and record.generation > generation:
+            self.held = None  # R3: a sign-in or sign-out that came after ours stands
+            return None
         return self._keep(held)
 
     async def _save(self) -> bool:

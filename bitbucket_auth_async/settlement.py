@@ -15,6 +15,7 @@ from bitbucket_auth_async.renewal import LONGEST_REST, Spend, good_for
 
 _TOO_MANY = 429
 _SHORTEST_REST = 0.25
+_REMEMBERED = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +130,8 @@ def _renewed(record: Record | None, attempt: Attempt, token: Token) -> Record | 
         return None
     if record.token is not None and record.token.access_token == token.access_token:
         return None  # an earlier save, whose confirmation was lost, got in
+    if _print(token) in record.spent and _print(token) != attempt.spends:
+        return None  # the same, and the token has been renewed since
     if record.claim is not None and record.claim.owner == attempt.owner:
         return replace(_current(record, attempt, token), forced=record.forced + 1 if attempt.forced else 0)
     return _late(record, attempt, token)
@@ -136,11 +139,21 @@ def _renewed(record: Record | None, attempt: Attempt, token: Token) -> Record | 
 
 def _current(record: Record, attempt: Attempt, token: Token) -> Record:
     """Make *token* the current one; what it does not replace becomes a spare."""
-    before = record.token
-    spares = tuple(spare for spare in record.spares if _print(spare) not in {attempt.spends, None})
-    if before is not None and _print(before) not in {attempt.spends, record.refused, None}:
+    before, spent = record.token, _spent(record, attempt, token)
+    gone = {attempt.spends, None, *spent}
+    spares = tuple(spare for spare in record.spares if _print(spare) not in gone)
+    if before is not None and _print(before) not in {record.refused, *gone}:
         spares = (before, *spares)  # a late answer took the place while we were out
-    return replace(record, token=token, claim=None, spares=spares, refused=None, rest=None, signed_out=False)
+    return replace(
+        record, token=token, claim=None, spares=spares, spent=spent, refused=None, rest=None, signed_out=False
+    )
+
+
+def _spent(record: Record, attempt: Attempt, token: Token) -> tuple[str, ...]:
+    """Remember what *token* came for: it is spent, unless the server does not rotate."""
+    if attempt.spends is None or _print(token) == attempt.spends:
+        return record.spent
+    return (attempt.spends, *(name for name in record.spent if name != attempt.spends))[:_REMEMBERED]
 
 
 def _late(record: Record, attempt: Attempt, token: Token) -> Record | None:
@@ -156,7 +169,7 @@ def _late(record: Record, attempt: Attempt, token: Token) -> Record | None:
         return None  # it can be had again
     if any(spare.access_token == token.access_token for spare in record.spares):
         return None
-    return replace(record, spares=(token, *record.spares))
+    return replace(record, spares=(token, *record.spares), spent=_spent(record, attempt, token))
 
 
 def _refused(record: Record, spends: str | None) -> Record:

@@ -91,6 +91,7 @@ RECORDS = st.builds(
     signed_out=st.booleans(),
     claim=st.none() | CLAIMS,
     spares=st.lists(TOKENS.filter(lambda token: token.refresh_token is not None), max_size=2).map(tuple),
+    spent=st.lists(PRINTS, max_size=2).map(tuple),
     refused=st.none() | PRINTS,
     rest=st.none() | RESTS,
     forced=st.integers(0, 12),

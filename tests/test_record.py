@@ -51,6 +51,7 @@ RECORDS = st.builds(
     signed_out=st.booleans(),
     claim=st.none() | CLAIMS,
     spares=st.lists(TOKENS, max_size=2).map(tuple),
+    spent=st.lists(TEXT, max_size=2).map(tuple),
     refused=st.none() | TEXT,
     rest=st.none() | st.builds(Rest, since=SECONDS, until=SECONDS, attempts=COUNTS, reason=TEXT),
     forced=COUNTS,
@@ -67,6 +68,7 @@ FULL = Record(
         owner="s3cret", host="s3cret", process="s3cret", since=1.0, spends="s3cret", doubt_since=0.5, lost=True
     ),
     spares=(TOKEN,),
+    spent=("s3cret",),
     refused="s3cret",
     rest=Rest(since=8.0, until=9.0, attempts=2, reason="s3cret"),
     forced=1,
@@ -131,6 +133,7 @@ def test_a_record_begins_with_nothing() -> None:
         "signed_out": False,
         "claim": None,
         "spares": [],
+        "spent": [],
         "refused": None,
         "rest": None,
         "forced": 0,
@@ -185,6 +188,7 @@ def wrong_kinds() -> Iterator[tuple[tuple[str, ...], object]]:
     yield from (((name,), value) for name in ("signed_out",) for value in (None, 0, 1))
     yield from (((name,), ["s3cret"]) for name in ("issuer", "token", "claim", "rest", "spares", "refused"))
     yield from ((("spares",), value) for value in (None, 5, {}, {"s3cret": 1}, [None]))
+    yield from ((("spent",), value) for value in (None, "s3cret", [5], {"s3cret": 1}))
     yield ("issuer",), None
     yield ("refused",), 5
     yield ("token", "access_token"), None

@@ -112,6 +112,15 @@ def test_what_is_handed_out_or_waited_for(found: Record, seen: View, expected: U
             record(spares=(B, C)), view(STALE, reuse_grace=0.0), C, False, False, id="R9: strict, the youngest alone"
         ),
         pytest.param(
+            record(C, spares=(B,), spent=(print_of("c"),)),
+            view(STALE, reuse_grace=0.0),
+            B,
+            False,
+            False,
+            id="R9: strict, what is spent comes last, whatever the clocks say",
+        ),
+        pytest.param(record(spent=(print_of("a"),)), view(STALE), A, True, False, id="R1: spent for sure, so a repeat"),
+        pytest.param(
             record(A, spares=(replace(B, refresh_token=A.refresh_token), C), refused=print_of("a")),
             view(STALE),
             C,

@@ -150,7 +150,33 @@ def test_an_attempt_says_what_was_spent_under_which_claim() -> None:
     ],
 )
 def test_where_a_new_token_goes(found: Record | None, attempt: Attempt, token: Token, expected: Record) -> None:
-    assert after(found, Renewed(token), attempt) == expected
+    written = after(found, Renewed(token), attempt)
+    assert written is not None
+    assert replace(written, spent=()) == expected
+
+
+@pytest.mark.parametrize(
+    "found,attempt,token,spent",
+    [
+        pytest.param(MINE, ATTEMPT, B, "a", id="the plain case"),
+        pytest.param(replace(MINE, spent=("4", "3", "2", "1")), ATTEMPT, B, "a432", id="four are remembered"),
+        pytest.param(replace(MINE, spent=("4", print_of("a"), "3")), ATTEMPT, B, "a43", id="each once"),
+        pytest.param(record(claim=claimed("you")), ATTEMPT, B, "a", id="late: the current one is spent all the same"),
+        pytest.param(replace(MINE, spent=("1",)), ATTEMPT, SAME_REFRESH, "1", id="without rotation nothing is spent"),
+        pytest.param(record(ACCESS_ONLY, issuer=BOT), REPLAY, YOUNGER_ACCESS, "", id="nor by a grant"),
+    ],
+)
+def test_what_was_spent_for_sure_is_remembered(found: Record, attempt: Attempt, token: Token, spent: str) -> None:
+    written = after(found, Renewed(token), attempt)
+    assert written is not None
+    assert written.spent == tuple(print_of(name) if name.isalpha() else name for name in spent)
+
+
+def test_what_is_spent_for_sure_is_no_spare() -> None:
+    found = record(A, claim=claimed("me", spends="b"), spares=(B, SPARE), spent=(print_of("a"),))
+    written = after(found, Renewed(C), replace(ATTEMPT, spends=print_of("b")))
+    assert written is not None
+    assert written.spares == (SPARE,)
 
 
 @pytest.mark.parametrize(
@@ -160,6 +186,7 @@ def test_where_a_new_token_goes(found: Record | None, attempt: Attempt, token: T
         pytest.param(record(None, generation=8, signed_out=True), ATTEMPT, B, id="R3: a sign-out stands"),
         pytest.param(record(B), ATTEMPT, B, id="it is there already"),
         pytest.param(record(C, spares=(B,)), ATTEMPT, B, id="it is a spare already"),
+        pytest.param(record(C, spent=(print_of("b"),)), ATTEMPT, B, id="it was there, and has been renewed since"),
         pytest.param(record(), WITHOUT_STORE, YOUNGER_ACCESS, id="a person's record is not a bot's"),
         pytest.param(record(ACCESS_ONLY, issuer=BOT), WITHOUT_STORE, OLDER_ACCESS, id="a younger one is there"),
         pytest.param(record(ACCESS_ONLY, issuer=BOT), WITHOUT_STORE, TWIN_ACCESS, id="one of the same age is there"),

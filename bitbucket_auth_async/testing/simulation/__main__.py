@@ -4,40 +4,79 @@ import argparse
 import os
 import sys
 import time
-from collections import Counter
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 
-from bitbucket_auth_async.testing.simulation.trial import trial
+from bitbucket_auth_async.testing.simulation.history import Temper
+from bitbucket_auth_async.testing.simulation.report import never, report
+from bitbucket_auth_async.testing.simulation.trial import Verdict, told, trial
 
-_BATCH = 50
+_BATCH = 25
+_ENOUGH = 10_000
+"""So many seeds must have met everything that can happen."""
+_SHOWN = 3
 
 
-def main() -> int:
-    """Print how it goes and what happened how often; return 1 if a promise was broken."""
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What was asked for on the command line."""
+
+    seeds: int
+    first: int
+    processes: int
+    temper: Temper | None
+    until_broken: bool
+
+
+def options(arguments: Sequence[str] | None = None) -> Options:
+    """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m bitbucket_auth_async.testing.simulation", description=__doc__)
     parser.add_argument("--seeds", type=int, default=1000, help="how many (1000)")
-    parser.add_argument("--first", type=int, default=0, help="the first of them (0)")
-    options = parser.parse_args()
-    began, done, broken = time.monotonic(), 0, list[str]()
-    counts: Counter[str] = Counter()
-    last = options.first + options.seeds
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
-        batches = [
-            pool.submit(trial, range(seed, min(seed + _BATCH, last))) for seed in range(options.first, last, _BATCH)
-        ]
-        for batch in as_completed(batches):
-            verdict = batch.result()
-            done += verdict.seeds
-            counts += verdict.counts
-            broken += verdict.broken
-            print(f"\r{done} of {options.seeds} seeds, {len(broken)} broken", end="", file=sys.stderr, flush=True)  # noqa: T201 - what it is for
+    parser.add_argument("--from", dest="first", type=int, default=0, metavar="SEED", help="the first of them (0)")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="how many run at a time (all cores)")
+    parser.add_argument("--until-broken", action="store_true", help="stop at the first broken promise")
+    temper = parser.add_mutually_exclusive_group()
+    temper.add_argument("--strict", dest="temper", action="store_const", const="strict", help="strict servers only")
+    temper.add_argument("--grace", dest="temper", action="store_const", const="grace", help="servers with a grace only")
+    return Options(**vars(parser.parse_args(arguments)))
+
+
+def verdicts(wanted: Options) -> Iterator[Verdict]:
+    """Return what comes of the seeds, batch by batch, in their order."""
+    last = wanted.first + wanted.seeds
+    batches = [range(seed, min(seed + _BATCH, last)) for seed in range(wanted.first, last, _BATCH)]
+    work = partial(trial, temper=wanted.temper)
+    if wanted.processes == 1:
+        yield from map(work, batches)
+        return
+    with ProcessPoolExecutor(wanted.processes) as pool:
+        futures: list[Future[Verdict]] = [pool.submit(work, batch) for batch in batches]
+        try:
+            for future in futures:
+                yield future.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Show how it goes and what happened how often; return 1 if a promise was broken, or something never happened."""
+    wanted = options(arguments)
+    began, found = time.monotonic(), Verdict()
+    for verdict in verdicts(wanted):
+        found.add(verdict)
+        progress = f"\r{found.seeds} of {wanted.seeds} seeds, {len(found.broken)} broken"
+        print(progress, end="", file=sys.stderr, flush=True)  # noqa: T201 - what it is for
+        if found.broken and wanted.until_broken:
+            break
     print(file=sys.stderr)  # noqa: T201 - what it is for
-    for name, count in sorted(counts.items()):
-        print(f"{count:>10,}  {name}")  # noqa: T201 - what it is for
-    for story in broken:
-        print("", story, sep="\n")  # noqa: T201 - what it is for
-    print(f"{done} seeds in {time.monotonic() - began:.0f} s, {len(broken)} broken.")  # noqa: T201 - what it is for
-    return 1 if broken else 0
+    for seed in sorted(found.broken)[:_SHOWN]:
+        print(told(seed, wanted.temper), end="\n\n")  # noqa: T201 - what it is for
+    missing = never(found.counts) if wanted.seeds >= _ENOUGH and wanted.temper is None else []
+    lasted = time.monotonic() - began
+    print(report(found, lasted=lasted, first=wanted.first, missing=missing))  # noqa: T201 - what it is for
+    return 1 if found.broken or missing else 0
 
 
 if __name__ == "__main__":

@@ -6,200 +6,193 @@ from collections.abc import Coroutine
 from dataclasses import replace
 from functools import partial
 
-from bitbucket_auth_async.bitbucket.cloud import BITBUCKET_CLOUD, REUSE_GRACE
+from bitbucket_auth_async.bitbucket.cloud import BITBUCKET_CLOUD
 from bitbucket_auth_async.errors import BitbucketAuthError
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.stores.memory import MemoryStore
 from bitbucket_auth_async.telemetry.events import Event, EventKind
 from bitbucket_auth_async.testing.clock import FakeClock
-from bitbucket_auth_async.testing.fake import faults
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
-from bitbucket_auth_async.testing.simulation.history import LENGTH, PROCESSES, Step
+from bitbucket_auth_async.testing.simulation.history import LENGTH, PROCESSES, Setting, Step
 from bitbucket_auth_async.testing.simulation.judge import Judge
-from bitbucket_auth_async.testing.simulation.process import KEY, Process
+from bitbucket_auth_async.testing.simulation.misfortunes import Misfortunes
+from bitbucket_auth_async.testing.simulation.process import Process
+from bitbucket_auth_async.testing.simulation.weather import Weather
 
-_LIFETIME = 900.0
-_ENDPOINT_FAULTS = {
-    "unavailable": lambda: faults.status(503),
-    "rate_limited": lambda: faults.status(429, retry_after=20),
-    "lose_request": lambda: faults.reset(processed=False),
-    "lose_answer": lambda: faults.reset(processed=True),
-    "unreachable": faults.unreachable,
-    "html": faults.html,
-}
-_REPAIR = 280.0
-"""Seconds that the grace of 600 s leaves for outages: the rest is a look every 200 s, a lease and some slack."""
 _QUIET = 700.0
 """Seconds after the last step: a lease and a third of the grace pass, and every rest ends."""
+_LONG = 200
+"""Seconds that one caller is given, which is more than it may take."""
+_OFTEN, _SECONDS = 80, 25
+"""A token that died young is not renewed by force at once, but it does expire."""
+_SILENT = frozenset({EventKind.ADOPTED, EventKind.REQUESTED})
 
 
 class Fleet:
     """One run of one history."""
 
-    def __init__(self, seed: int, steps: tuple[Step, ...], *, strict: bool) -> None:
-        """Sign somebody in, and start the processes."""
+    def __init__(self, seed: int, setting: Setting, steps: tuple[Step, ...], *, telling: bool = False) -> None:
+        """Register the client; nobody has signed in yet."""
         self.seed = seed
+        self.setting = setting
         self.steps = steps
-        self.strict = strict
-        self.clock = FakeClock()
-        self.fake = FakeBitbucket(self.clock, strict=strict, lifetime=_LIFETIME, token_length=40, seed=str(seed))
-        self.server = replace(BITBUCKET_CLOUD, reuse_grace=0.0) if strict else BITBUCKET_CLOUD
-        self.records = MemoryStore()
-        self.judge = Judge(self)
         self.story: list[str] = []
-        self.began = self.clock.boot()
-        self.stepped = any(step.what == "step_clock" for step in steps)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._telling = telling
+        self.clock = FakeClock()
+        self.fake = FakeBitbucket(
+            self.clock,
+            strict=setting.strict,
+            revoke_access_on_refresh=setting.revokes_access,
+            lifetime=setting.lifetime,
+            token_length=40,
+            seed=str(seed),
+        )
+        self.fake.rules.rotates = setting.rotates
+        self.fake.rules.last_pair_wins = setting.last_pair_wins
+        self.server = replace(BITBUCKET_CLOUD, reuse_grace=0.0) if setting.strict else BITBUCKET_CLOUD
+        self.records = MemoryStore()
+        self.chance = random.Random(f"{seed}/fleet")  # noqa: S311 - drawn again from the same seed
+        self._began = self.clock.boot()
+        self._began_wall = self.clock.wall()
+        self.weather = Weather(PROCESSES)
+        self.offsets = [0.0] * PROCESSES
+        """By how much each machine's wall clock is wrong."""
+        self.lowest_offsets = [0.0] * PROCESSES
+        self.judge = Judge(self)
+        self.misfortunes = Misfortunes(self)
         self._lives = [0] * PROCESSES
+        self._person_is_coming = False
+        self._tasks: set[asyncio.Task[None]] = set()
         self.processes: list[Process] = []
 
     async def run(self) -> Judge:
         """Live through the history, mend everything, and judge."""
+        before = random.getstate()
         random.seed(self.seed)
+        try:
+            await self._live()
+        finally:
+            random.setstate(before)
+        return self.judge
+
+    async def _live(self) -> None:
         self.processes = [self._start(number) for number in range(PROCESSES)]
-        _ = self.begin(self._sign(self.processes[0], "sign_in"))
+        if not self.setting.app:
+            self.misfortunes.sign_in(self.processes[0], "sign_in")
         for step in self.steps:
             await self._until(step.at)
             if self.judge.broken:
                 break
-            self._tell(str(step))
-            await self._do(step)
+            if self._telling:
+                self.story.append(str(step))
+            self.judge.counts[f"step: {step.what}"] += 1
+            await self.misfortunes.befall(step)
         if not self.judge.broken:
             await self._end()
         await self._stop()
-        return self.judge
+
+    # What the others ask.
+
+    def now(self) -> float:
+        """Return the seconds since the beginning."""
+        return self.clock.boot() - self._began
+
+    def since_began(self, wall: float) -> float:
+        """Turn the server's time into seconds since the beginning."""
+        return wall - self._began_wall
+
+    def tell(self, what: str) -> None:
+        """Add a line to the story."""
+        if self._telling:
+            self.story.append(f"{self.now():7.1f} s      {what}")
+
+    def heard(self, process: Process, event: Event) -> None:
+        """Take an event of a process into the story."""
+        self.judge.heard(process, event)
+        if event.kind not in _SILENT:
+            self.tell(f"{process.name}: {event.kind.value}. {event.detail}")
 
     def begin(self, work: Coroutine[object, object, None]) -> "asyncio.Task[None]":
-        """Start a task that is ended with the fleet, and whose failure is a broken promise."""
+        """Start a task, whose failure is a broken promise."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task
 
-    def heard(self, process: Process, event: Event) -> None:
-        """Take an event of a process into the story."""
-        self.judge.counts[event.kind.value] += 1
-        if event.kind is EventKind.SAVE_FAILED:
-            process.save_failed = True
-        if event.kind is not EventKind.ADOPTED:
-            self._tell(f"{self._now():7.1f} s      {process.name}: {event.kind.value}. {event.detail}")
+    def strike(self, process: Process, step: Step, point: str | None = None) -> None:
+        """Let one process have its misfortune, now."""
+        if point is not None:
+            what = (
+                step.what.partition("_at_wait")[0]
+                .partition("_before_")[0]
+                .removeprefix("reject_and_")
+                .replace("_", " ")
+            )
+            self.judge.counts[f"{what} at: {point}"] += 1
+            self.tell(f"{process.name}: {what} at: {point}")
+        self.misfortunes.strike(process, step)
 
-    def strike(self, process: Process, step: Step) -> None:
-        """Kill or stop a process now, and let it start again, or go on, after the step's seconds."""
-        if step.what.startswith(("crash", "die_")):
-            process.kill()
-            self.clock.call_later(step.seconds, partial(self._restart, process))
-        else:
-            process.pause()
-            self.clock.call_later(step.seconds, process.resume)
-        if step.what not in {"crash", "pause"}:
-            self._tell(f"{self._now():7.1f} s  {process.name}: {step.what.replace('_', ' ')}")
+    async def meanwhile(self) -> None:
+        """Let happen what is to happen while a request is under way."""
+        await self.misfortunes.meanwhile()
 
-    def excused(self) -> bool:
-        """Tell whether losing the sign-in may be nobody's fault: an answer was lost, and no repeat could save it."""
-        if {step.what for step in self.steps} & {"sign_out", "kill_current_refresh_token"}:
-            return True
-        # A strict server turns each lost answer into a lost sign-in; one with a grace, only if nobody could repeat.
-        return self.judge.answers_lost() and (self.strict or self._disturbed() > _REPAIR)
+    def restart(self, process: Process) -> None:
+        """Start a dead process again, unless that was done."""
+        if self.processes[process.number] is process:
+            self.tell(f"process {process.number} starts again")
+            self.processes[process.number] = self._start(process.number)
 
-    def _disturbed(self) -> float:
-        """Return the longest time within 600 s of each other that store or server were out, or a process was."""
-        longest = 0.0
-        lasting = [step for step in self.steps if step.seconds > 0 and step.what != "step_clock"]
-        for first in lasting:
-            near = [step for step in lasting if first.at <= step.at < first.at + REUSE_GRACE]
-            longest = max(longest, sum(step.seconds for step in near))
-        return longest
+    def call_the_person(self, process: Process) -> None:
+        """Ask the person to sign in again, which takes a while."""
+        if self._person_is_coming or self.setting.app:
+            return
+        self._person_is_coming = True
+        self.clock.call_later(self.chance.uniform(20, 200), partial(self._person_comes, process.number))
 
-    async def _do(self, step: Step) -> None:
-        process = self.processes[step.process or 0]
-        if step.what in _ENDPOINT_FAULTS:
-            fault = self.fake.inject(_ENDPOINT_FAULTS[step.what](), times=None)
-            self.clock.call_later(step.seconds, fault.remove)
-        elif step.what == "slow_answer":
-            fault = self.fake.inject(faults.latency(step.seconds), times=2)
-        elif step.what in {"crash", "pause"}:
-            self.strike(process, step)
-        elif step.what.startswith(("die_", "stop_")):
-            process.fates[step.what.partition("_")[2]] = step
-        elif step.what in {"store_down", "store_down_for_all", "store_slow"}:
-            self._store(step, process)
-        else:
-            await self._do_at_once(step, process)
-
-    def _store(self, step: Step, process: Process) -> None:
-        name = "store_slow" if step.what == "store_slow" else "store_down"
-        whom = self.processes if step.what == "store_down_for_all" else [process]
-        for each in whom:
-            setattr(each, name, True)
-            self.clock.call_later(step.seconds, partial(setattr, each, name, False))  # noqa: FBT003 - setattr's own
-
-    async def _do_at_once(self, step: Step, process: Process) -> None:
-        if step.what == "cancel_callers":
-            process.cancel_callers()
-        elif step.what == "reject":
-            _ = self.begin(process.reject())
-        elif step.what == "leave_loop":
-            process.leave_loop()
-        elif step.what == "lose_confirmation":
-            process.confirmations_to_lose += 1
-        elif step.what == "step_clock":
-            process.wall_offset += step.seconds
-        elif step.what == "expire_access_tokens":
-            self.fake.expire_access_tokens()
-        elif step.what == "kill_current_refresh_token":
-            await self._kill_current()
-        else:
-            _ = self.begin(self._sign(process, step.what))
-
-    async def _sign(self, process: Process, what: str) -> None:
-        try:
-            if what == "sign_in":
-                await process.manager.adopt(self.fake.sign_in())
-            else:
-                await process.manager.logout()
-        except BitbucketAuthError as error:
-            self.judge.failed(process, error)
-
-    async def _kill_current(self) -> None:
-        found = await self.records.load(KEY)
-        if found is not None and found.record.token is not None and found.record.token.refresh_token is not None:
-            self.fake.kill_refresh_token(found.record.token.refresh_token)
+    def _person_comes(self, number: int) -> None:
+        self._person_is_coming = False
+        if not self.judge.records.hopeful:
+            self.tell("the person signs in again")
+            self.misfortunes.sign_in(self.processes[number], "sign_in")
 
     def _start(self, number: int) -> Process:
         self._lives[number] += 1
         return Process(self, number, self._lives[number])
 
-    def _restart(self, process: Process) -> None:
-        if self.processes[process.number] is process:
-            self._tell(f"{self._now():7.1f} s  process {process.number} starts again")
-            self.processes[process.number] = self._start(process.number)
+    # The end.
 
     async def _end(self) -> None:
         await self._until(LENGTH)
-        self._tell(f"{self._now():7.1f} s  everything is mended")
+        self.tell("everything is mended")
         self.fake.mend()
-        for process in self.processes:
-            process.store_down = process.store_slow = False
-            process.confirmations_to_lose = 0
-            process.fates.clear()
-            process.resume()
-            if process.dead:
-                self._restart(process)
+        for process in tuple(self.processes):
+            self.misfortunes.mend(process)
         await self._until(LENGTH + _QUIET)
-        found = await self.records.load(KEY)
         for process in self.processes:
-            asked = asyncio.get_running_loop().create_task(_outcome(process))
-            for _ in range(200):
+            self.judge.at_the_end(await self._outcome(process))
+        self.judge.nothing_is_missing()
+
+    async def _outcome(self, process: Process) -> Token | BitbucketAuthError | None:
+        """Ask as a caller does, who is refused with a token that is not good, until there is one, or an error."""
+        rejected: Token | None = None
+        for _ in range(_OFTEN):
+            asked = asyncio.get_running_loop().create_task(_answer(process, rejected))
+            for _ in range(_LONG):
                 if asked.done():
                     break
                 await self.clock.advance(1)
-            self.judge.at_the_end(None if found is None else found.record, await asked)
+            answer = asked.result() if asked.done() else None
+            if not isinstance(answer, Token) or self.fake.is_live(answer.access_token):
+                return answer
+            rejected = answer
+            await self.clock.advance(_SECONDS)
+        return rejected
 
     async def _until(self, seconds: float) -> None:
-        await self.clock.advance(max(0.0, self.began + seconds - self.clock.boot()))
+        await self.clock.advance(max(0.0, seconds - self.now()))
 
     async def _stop(self) -> None:
+        self.judge.over = True
         for process in self.processes:
             process.kill()
         others = asyncio.all_tasks() - {asyncio.current_task()}
@@ -210,17 +203,11 @@ class Fleet:
     def _ended(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            self.judge.broken.append(f"{self._now():7.1f} s  R7: a caller got {task.exception()!r}.")
-
-    def _now(self) -> float:
-        return self.clock.boot() - self.began
-
-    def _tell(self, line: str) -> None:
-        self.story.append(line)
+            self.judge.breaks(f"R7: somebody got {task.exception()!r}.")
 
 
-async def _outcome(process: Process) -> Token | BitbucketAuthError:
+async def _answer(process: Process, rejected: Token | None) -> Token | BitbucketAuthError:
     try:
-        return await process.manager.get_token()
+        return await process.manager.get_token(rejected)
     except BitbucketAuthError as error:
         return error

@@ -1,22 +1,36 @@
-"""A process of the fleet: its clocks, its ways to store and server, and its callers; it can be paused and killed."""
+"""A process of the fleet: its clocks, its misfortunes and its callers; it may stop or die wherever it waits."""
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bitbucket_auth_async.clocks import sleep
-from bitbucket_auth_async.errors import BitbucketAuthError, TransportError
+from bitbucket_auth_async.errors import BitbucketAuthError
 from bitbucket_auth_async.manager import TokenManager
-from bitbucket_auth_async.oauth2.messages import Request, Response
-from bitbucket_auth_async.protocols import Timer, Versioned
-from bitbucket_auth_async.record import Record
+from bitbucket_auth_async.oauth2.grants import ClientCredentials
+from bitbucket_auth_async.oauth2.tokens import Token
+from bitbucket_auth_async.protocols import Timer
+from bitbucket_auth_async.testing.simulation.line import Line
+from bitbucket_auth_async.testing.simulation.shelf import Shelf
 
 if TYPE_CHECKING:
     from bitbucket_auth_async.testing.simulation.fleet import Fleet
     from bitbucket_auth_async.testing.simulation.history import Step
 
 KEY = "alice"
+CALLERS = 2
+
+
+@dataclass(slots=True)
+class Fate:
+    """What is to happen once the process has waited so often."""
+
+    step: "Step"
+    left: int = 1
+    point: str | None = None
+    """Waits elsewhere do not count."""
 
 
 class Process:
@@ -31,35 +45,32 @@ class Process:
         self.dead = False
         self.resumed: asyncio.Event = asyncio.Event()
         self.resumed.set()
+        self.fates: list[Fate] = []
+        self.stopped_at = self.resumed_at = 0.0
+        self._stopped_for = 0.0
         self._backlog: list[Callable[[], object]] = []
-        self.wall_offset = 0.0
-        self.store_down = False
-        self.store_slow = False
-        self.confirmations_to_lose = 0
-        self.last_swap_at = 0.0
-        self.save_failed = False
-        self.fates: dict[str, Step] = {}
-        """What is to happen at a point of its next renewal."""
-        self.owner: str | None = None
-        """Under which name it claims, once it has claimed."""
-        self.sending: asyncio.Task[object] | None = None
-        """The task whose token request is out."""
+        self.closing_since: float | None = None
+        self.shelf = Shelf(self)
+        self.line = Line(self)
         self.manager = TokenManager(
             fleet.fake.client,
-            store=self,
-            transport=_Line(self),
+            grant=ClientCredentials() if fleet.setting.app else None,
+            store=self.shelf,
+            transport=self.line,
             server=fleet.server,
             clock=self,
             key=KEY,
+            keep_fresh=fleet.setting.keen and number == 0,
             on_event=lambda event: fleet.heard(self, event),
         )
-        self.callers = [fleet.begin(self._call(index)) for index in range(2)]
+        self.callers: list[asyncio.Task[None]] = []
+        self._come()
 
     # Its clocks: the fleet's, as far as they reach a process that is paused or dead.
 
     def wall(self) -> float:
         """Return what this machine takes for the time."""
-        return self.fleet.clock.wall() + self.wall_offset
+        return self.fleet.clock.wall() + self.fleet.offsets[self.number]
 
     def boot(self) -> float:
         """Return the seconds since boot."""
@@ -69,6 +80,8 @@ class Process:
         """Call back, unless the process is dead by then; once it goes on, if it is paused."""
 
         def due() -> None:
+            if not self.dead:
+                self.meet("a timer")
             if self.dead:
                 return
             if self.resumed.is_set():
@@ -78,137 +91,126 @@ class Process:
 
         return self.fleet.clock.call_later(delay, due)
 
+    # What befalls it.
+
     def pause(self) -> None:
         """Stop, as SIGSTOP would."""
+        if self.resumed.is_set():
+            self.stopped_at = self.fleet.now()
         self.resumed.clear()
 
     def resume(self) -> None:
         """Go on, as SIGCONT would."""
+        if not self.resumed.is_set():
+            self.resumed_at = self.fleet.now()
+            self._stopped_for += self.resumed_at - self.stopped_at
         self.resumed.set()
         backlog, self._backlog = self._backlog, []
         for callback in backlog:
             callback()
 
+    @property
+    def stopped_for(self) -> float:
+        """How many seconds it has been stopped, all in all."""
+        running = self.resumed.is_set()
+        return self._stopped_for + (0.0 if running else self.fleet.now() - self.stopped_at)
+
     def kill(self) -> None:
         """Do nothing any more, as after SIGKILL."""
         self.dead = True
+        self._backlog = []
         self.resume()
 
-    async def meet(self, point: str) -> None:
-        """Die or stop at this point of a renewal, if that is what the history wants."""
-        step = self.fates.pop(point, None)
-        if step is not None:
-            self.fleet.strike(self, step)
+    def meet(self, point: str) -> None:
+        """Count one wait, and let happen what is to happen at it."""
+        for fate in tuple(self.fates):
+            fate.left -= fate.point in {None, point}
+            if fate.left <= 0:
+                self.fates.remove(fate)
+                self.fleet.strike(self, fate.step, point)
+
+    async def wait(self, point: str) -> None:
+        """Be at a point where it waits for store or server: it may die here, or stop for a while."""
+        if not self.dead:
+            self.meet(point)
         await self.alive()
 
     async def alive(self) -> None:
-        """Go on once the process runs; never, if it is dead."""
+        """Go on once the process runs; never, if it is dead.
+
+        Raises:
+            CancelledError: The fleet is being taken down.
+        """
         while not self.dead and not self.resumed.is_set():
             await self.resumed.wait()
+        if self.fleet.judge.over:
+            raise asyncio.CancelledError
         if self.dead:
             await asyncio.get_running_loop().create_future()
-
-    # Its way to the store.
-
-    async def load(self, key: str, /) -> Versioned | None:
-        """Load, late or not at all."""
-        await self._reach_the_store()
-        found = await self.fleet.records.load(key)
-        await self._reach_the_store()
-        return found
-
-    async def swap(self, key: str, record: Record, /, *, expected: int) -> int:
-        """Swap, late or not at all, or without hearing of it."""
-        await self._reach_the_store()
-        before = await self.fleet.records.load(key)
-        version = await self.fleet.records.swap(key, record, expected=expected)
-        if version:
-            self.last_swap_at = self.fleet.clock.boot()
-            if record.claim is not None and (before is None or record.claim != before.record.claim):
-                self.owner = record.claim.owner
-            self.fleet.judge.swapped(self, before, record)
-        if version and self.confirmations_to_lose:
-            self.confirmations_to_lose -= 1
-            self.save_failed = True
-            raise ConnectionResetError
-        await self._reach_the_store()
-        return version
-
-    async def _reach_the_store(self) -> None:
-        await self.alive()
-        if self.store_slow:
-            await sleep(self, self.chance.uniform(0, 12))
-        elif self.chance.random() < 0.3:  # noqa: PLR2004 - now and then
-            await sleep(self, self.chance.uniform(0, 0.05))
-        await self.alive()
-        if self.store_down:
-            self.save_failed = True
-            raise ConnectionRefusedError
-
-    # Its callers.
-
-    async def _call(self, index: int) -> None:
-        chance = random.Random(f"{self.name}/{index}")  # noqa: S311 - drawn again from the same seed
-        while True:
-            await sleep(self, chance.uniform(1, 25))
-            await self.alive()
-            try:
-                token = await self.manager.get_token()
-                self.fleet.judge.handed(self, token)
-                if not self.fleet.fake.is_live(token.access_token):
-                    token = await self.manager.get_token(rejected=token)
-                    self.fleet.judge.handed(self, token)
-            except BitbucketAuthError as error:
-                self.fleet.judge.failed(self, error)
 
     def cancel_callers(self) -> None:
         """Cancel all callers, wherever they are, and let others come."""
         for caller in self.callers:
             caller.cancel()
-        self.callers = [self.fleet.begin(self._call(index + self.chance.randrange(10**6))) for index in range(2)]
+        self._come()
 
-    def leave_loop(self) -> None:
-        """Cancel the renewal, as the end of an event loop would."""
-        if self.sending is not None:
-            self.sending.cancel()
+    async def close(self) -> None:
+        """End as a well-behaved program does."""
+        for caller in self.callers:
+            caller.cancel()
+        began, stopped = self.fleet.now(), self.stopped_for
+        self.closing_since = began
+        await self.manager.aclose()
+        self.fleet.judge.closed(self, self.fleet.now() - began - (self.stopped_for - stopped))
 
-    async def reject(self) -> None:
-        """Let an endpoint refuse the present token, for whatever reason."""
+    # Its callers.
+
+    def _come(self) -> None:
+        seeds = [f"{self.name}/{self.chance.random()}" for _ in range(CALLERS)]
+        self.callers = [self.fleet.begin(self._call(random.Random(seed))) for seed in seeds]  # noqa: S311 - drawn again
+
+    async def _call(self, chance: random.Random) -> None:
+        while True:
+            await sleep(self.fleet.clock, chance.uniform(1, 25))
+            await self.alive()
+            token = await self.ask()
+            # An endpoint that does not take it says so, now and then late.
+            if token is not None and not self.fleet.fake.is_live(token.access_token):
+                await sleep(self.fleet.clock, chance.choice((0, 0, 2)))
+                await self.alive()
+                await self.ask(rejected=token)
+
+    async def ask(self, *, rejected: Token | None = None, still_accepted: bool = False) -> Token | None:
+        """Ask the manager as a caller does, and have the answer judged."""
+        if self.closing_since is not None:
+            return None
+        question = self.fleet.judge.asked(self, rejected)
         try:
-            token = await self.manager.get_token()
-            self.fleet.judge.handed(self, await self.manager.get_token(rejected=token))
+            token = await self.manager.get_token(rejected, still_accepted)
         except BitbucketAuthError as error:
-            self.fleet.judge.failed(self, error)
-
-
-class _Line:
-    """The way of one process to the server."""
-
-    def __init__(self, process: Process) -> None:
-        self._process = process
-
-    async def send(self, request: Request, /, *, timeout: float) -> Response:  # noqa: ASYNC109 - the port's own word
-        process, fleet = self._process, self._process.fleet
-        began = fleet.clock.boot()
-        await process.alive()
-        await process.meet("before_sending")
-        if fleet.clock.boot() - began > timeout:  # as the port wants it of every transport
-            msg = "The process was stopped for too long."
-            raise TransportError(msg, sent=False)
-        spend = fleet.judge.sending(process, request)
-        process.sending = asyncio.current_task()
-        try:
-            response = await fleet.fake.send(request, timeout=timeout)
-        except BaseException:  # whoever gives up waiting, or is torn down, holds no successor
-            await process.alive()
-            spend.failed = True
+            self.fleet.judge.failed(question, error)
+            return None
+        except asyncio.CancelledError:
+            self.fleet.judge.left(question)
             raise
-        finally:
-            process.sending = None
-        await process.alive()
-        await process.meet("before_saving")
-        fleet.judge.answered(spend, response)
-        return response
+        self.fleet.judge.handed(question, token)
+        return token
 
-    async def aclose(self) -> None:
-        """Leave the fake open: it is everybody's."""
+    async def reject(self, *, still_accepted: bool) -> None:
+        """Let an endpoint refuse the present token, for whatever reason."""
+        await self.alive()
+        token = await self.ask()
+        if token is not None:
+            await self.ask(rejected=token, still_accepted=still_accepted)
+
+    def begin(self, work: Coroutine[object, object, None]) -> "asyncio.Task[None]":
+        """Start something that only a running process does."""
+        return self.fleet.begin(self._begin(work))
+
+    async def _begin(self, work: Coroutine[object, object, None]) -> None:
+        try:
+            await self.alive()
+        except BaseException:
+            work.close()
+            raise
+        await work

@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from bitbucket_auth_async.testing.simulation.branches import counted
 from bitbucket_auth_async.testing.simulation.fleet import Fleet
-from bitbucket_auth_async.testing.simulation.history import Step, draw
+from bitbucket_auth_async.testing.simulation.history import Setting, Step, Temper, draw, setting
+from bitbucket_auth_async.testing.simulation.telling import folded
 
 
 @dataclass(slots=True)
@@ -16,60 +18,67 @@ class Verdict:
 
     seeds: int = 0
     counts: Counter[str] = field(default_factory=Counter[str])
-    """How often each step was taken, each event told and each error met."""
-    broken: list[str] = field(default_factory=list[str])
-    """The story of each seed that broke a promise, cut down to the steps that it takes."""
+    """How often each step was taken, each branch, each event and each error met."""
+    broken: dict[int, list[str]] = field(default_factory=dict[int, list[str]])
+    """Which promises each seed broke that broke any."""
+
+    def add(self, other: "Verdict") -> None:
+        """Count in what other seeds came to."""
+        self.seeds += other.seeds
+        self.counts += other.counts
+        self.broken |= other.broken
 
 
-def is_strict(seed: int) -> bool:
-    """Tell which server a seed meets: odd ones a strict one, even ones one with a grace of ten minutes."""
-    return seed % 2 == 1
-
-
-def live(seed: int, steps: tuple[Step, ...]) -> Fleet:
-    """Live through one history, and return the fleet with its judge and its story."""
-    fleet = Fleet(seed, steps, strict=is_strict(seed))
-    asyncio.run(fleet.run())
-    return fleet
-
-
-def shortened(seed: int, steps: tuple[Step, ...]) -> tuple[Step, ...]:
-    """Return as few of the steps as still break a promise: halves are left out first, single steps last."""
-    size = max(len(steps) // 2, 1)
-    while True:
-        start = 0
-        while start < len(steps):
-            fewer = steps[:start] + steps[start + size :]
-            if live(seed, fewer).judge.broken:
-                steps = fewer
-            else:
-                start += size
-        if size == 1:
-            return steps
-        size //= 2
-
-
-def story(seed: int, steps: tuple[Step, ...]) -> str:
-    """Tell what happened, and which promise broke."""
-    fleet = live(seed, steps)
-    server = "a strict server" if is_strict(seed) else "a server with a grace of ten minutes"
-    return "\n".join([f"Seed {seed}, {server}:", *fleet.story, "", *fleet.judge.broken])
-
-
-def trial(seeds: Iterable[int]) -> Verdict:
-    """Live through the histories of these seeds; the log is silent meanwhile."""
-    verdict = Verdict()
+def live(seed: int, rules: Setting, steps: tuple[Step, ...], *, telling: bool = False) -> Fleet:
+    """Live through one history, and return the fleet with its judge and its story; the log is silent meanwhile."""
+    fleet = Fleet(seed, rules, steps, telling=telling)
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
-        for seed in seeds:
-            steps = draw(seed)
-            judge = live(seed, steps).judge
-            verdict.seeds += 1
-            verdict.counts += judge.counts
-            verdict.counts.update(f"step: {step.what}" for step in steps)
-            if judge.broken:
-                verdict.broken.append(story(seed, shortened(seed, steps)))
+        asyncio.run(fleet.run())
     finally:
         logging.disable(before)
+    return fleet
+
+
+def shortened(seed: int, rules: Setting, steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """Return as few of the steps as still break a promise: halves are left out first, single steps last."""
+    size = max(len(steps) // 2, 1)
+    while True:
+        start, before = 0, len(steps)
+        while start < len(steps):
+            fewer = steps[:start] + steps[start + size :]
+            if live(seed, rules, fewer).judge.broken:
+                steps = fewer
+            else:
+                start += size
+        if size == 1 and len(steps) == before:  # leaving out one more, whichever, mends it
+            return steps
+        size = max(size // 2, 1)
+
+
+def story(seed: int, rules: Setting, steps: tuple[Step, ...]) -> str:
+    """Tell what happened, and which promise broke."""
+    fleet = live(seed, rules, steps, telling=True)
+    end = next((number for number, line in enumerate(fleet.story, 1) if "BROKEN: " in line), len(fleet.story))
+    return "\n".join([f"Seed {seed}: {rules}.", *folded(fleet.story[:end])])
+
+
+def told(seed: int, temper: Temper | None = None) -> str:
+    """Tell the shortest history that still breaks what *seed* breaks."""
+    rules = setting(seed, temper)
+    return story(seed, rules, shortened(seed, rules, draw(seed, app=rules.app)))
+
+
+def trial(seeds: Iterable[int], temper: Temper | None = None) -> Verdict:
+    """Live through the histories of these seeds."""
+    verdict = Verdict()
+    with counted(verdict.counts):
+        for seed in seeds:
+            rules = setting(seed, temper)
+            judge = live(seed, rules, draw(seed, app=rules.app)).judge
+            verdict.seeds += 1
+            verdict.counts += judge.counts
+            if judge.broken:
+                verdict.broken[seed] = judge.broken
     return verdict

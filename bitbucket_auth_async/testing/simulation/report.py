@@ -1,0 +1,59 @@
+"""The report: what happened how often, and what never did."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from bitbucket_auth_async.telemetry.events import EventKind
+from bitbucket_auth_async.testing.simulation.branches import DECISIONS, SETTLEMENTS
+from bitbucket_auth_async.testing.simulation.history import KINDS
+
+if TYPE_CHECKING:
+    from bitbucket_auth_async.testing.simulation.trial import Verdict
+
+POINTS = (
+    "load asked",
+    "load answered",
+    "claim asked",
+    "claim answered",
+    "request leaving",
+    "answer arriving",
+    "save asked",
+    "save answered",
+    "a timer",
+)
+"""Where a process waits, and may die."""
+_ELSEWHERE = frozenset({EventKind.NOT_DURABLE})
+"""Events that no fleet can meet, since each of its processes has a store."""
+
+EXPECTED = (
+    *(f"step: {kind.what}" for kind in KINDS),
+    *(f"{what} at: {point}" for what in ("crash", "pause", "cancel callers") for point in POINTS),
+    *DECISIONS,
+    *SETTLEMENTS,
+    *(f"event: {kind.value}" for kind in EventKind if kind not in _ELSEWHERE),
+    "presented again",
+    "second spend",
+    "sign-in lost",
+    "closed",
+    "stranger: turned away",
+)
+"""Everything that must happen if only there are seeds enough."""
+
+
+def never(counts: Counter[str]) -> list[str]:
+    """Return what did not happen at all."""
+    return [name for name in EXPECTED if not counts[name]]
+
+
+def report(verdict: "Verdict", *, lasted: float, first: int, missing: Sequence[str]) -> str:
+    """Return the report of a trial."""
+    lines = [f"{count:>12,}  {name}" for name, count in sorted(verdict.counts.items())]
+    lines += [f"{'never':>12}  {name}" for name in missing]
+    lines.append("")
+    if verdict.broken:
+        seed = min(verdict.broken)
+        lines.append(f"Broken first by seed {seed}, the {seed - first + 1}. seed that was tried.")
+        lines.append(f"Broken by {len(verdict.broken)}: {', '.join(map(str, sorted(verdict.broken)[:20]))}")
+    lines.append(f"{verdict.seeds:,} seeds in {lasted:.0f} s, {len(verdict.broken)} broken.")
+    return "\n".join(lines)
