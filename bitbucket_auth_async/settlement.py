@@ -151,9 +151,12 @@ def _current(record: Record, attempt: Attempt, token: Token) -> Record:
 
 def _spent(record: Record, attempt: Attempt, token: Token) -> tuple[str, ...]:
     """Remember what *token* came for: it is spent, unless the server does not rotate."""
-    if attempt.spends is None or _print(token) == attempt.spends:
-        return record.spent
-    return (attempt.spends, *(name for name in record.spent if name != attempt.spends))[:_REMEMBERED]
+    return record.spent if _print(token) == attempt.spends else _known(record, attempt.spends)
+
+
+def _known(record: Record, gone: str | None) -> tuple[str, ...]:
+    """Remember one more refresh token of which nothing is to be had any more."""
+    return record.spent if gone is None else (gone, *(name for name in record.spent if name != gone))[:_REMEMBERED]
 
 
 def _late(record: Record, attempt: Attempt, token: Token) -> Record | None:
@@ -176,7 +179,7 @@ def _refused(record: Record, spends: str | None) -> Record:
     spares = tuple(spare for spare in record.spares if _print(spare) != spends)
     current = None if record.token is None else _print(record.token)
     refused = spends if spends is not None and current == spends else record.refused
-    return replace(record, claim=None, spares=spares, refused=refused, rest=None)
+    return replace(record, claim=None, spares=spares, spent=_known(record, spends), refused=refused, rest=None)
 
 
 def _undone(claim: Claim) -> Claim | None:

@@ -187,6 +187,9 @@ def test_what_is_spent_for_sure_is_no_spare() -> None:
         pytest.param(record(B), ATTEMPT, B, id="it is there already"),
         pytest.param(record(C, spares=(B,)), ATTEMPT, B, id="it is a spare already"),
         pytest.param(record(C, spent=(print_of("b"),)), ATTEMPT, B, id="it was there, and has been renewed since"),
+        pytest.param(
+            record(A, refused=print_of("a"), spent=(print_of("b"),)), ATTEMPT, B, id="R8: it was there, and is dead"
+        ),
         pytest.param(record(), WITHOUT_STORE, YOUNGER_ACCESS, id="a person's record is not a bot's"),
         pytest.param(record(ACCESS_ONLY, issuer=BOT), WITHOUT_STORE, OLDER_ACCESS, id="a younger one is there"),
         pytest.param(record(ACCESS_ONLY, issuer=BOT), WITHOUT_STORE, TWIN_ACCESS, id="one of the same age is there"),
@@ -256,14 +259,21 @@ BUSY_REST = replace(REST, reason="It was busy.")
         pytest.param(
             OLD_DOUBT, Misconfigured(), record(claim=claimed("me", lost=True, doubt_since=5.0)), id="an old doubt stays"
         ),
-        pytest.param(replace(MINE, rest=rest()), Refused(), record(refused=print_of("a")), id="R8: dead"),
+        pytest.param(
+            replace(MINE, rest=rest()), Refused(), record(refused=print_of("a"), spent=(print_of("a"),)), id="R8: dead"
+        ),
         pytest.param(
             record(C, claim=claimed("me"), refused=print_of("c"), spares=(A, SPARE)),
             Refused(),
-            record(C, refused=print_of("c"), spares=(SPARE,)),
+            record(C, refused=print_of("c"), spares=(SPARE,), spent=(print_of("a"),)),
             id="R8: a spare is dead too",
         ),
-        pytest.param(record(None, claim=claimed("me")), Refused(), record(None), id="R8: nothing left to mark"),
+        pytest.param(
+            record(None, claim=claimed("me")),
+            Refused(),
+            record(None, spent=(print_of("a"),)),
+            id="R8: no mark without a token",
+        ),
     ],
 )
 def test_what_a_failure_leaves_behind(found: Record, outcome: Outcome, expected: Record) -> None:

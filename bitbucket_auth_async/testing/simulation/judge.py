@@ -148,9 +148,10 @@ class Judge:
     def _expired(self, process: "Process", access: str) -> None:
         if access not in self._good_until:
             return
-        _, asker, offset = self._good_until[access]
+        until, asker, offset = self._good_until[access]
         # What its own process asked for counts on the boot clock; between hosts the wall clocks' difference shows.
         own = asker is process and access == self._recent[process][-1]
+        own = own and until - self.fleet.setting.lifetime > self.losses.amnesty
         skew = 0.0 if own else max(0.0, offset - self.fleet.lowest_offsets[process.number])
         late = -self.good_for(access) - skew
         if late > MOMENT:
