@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from bitbucket_auth_async.oauth2.servers import AuthorizationServer
     from bitbucket_auth_async.oauth2.tokens import Token
     from bitbucket_auth_async.opening import open_store
+    from bitbucket_auth_async.pool import TokenManagerPool
     from bitbucket_auth_async.renewal import Timing
     from bitbucket_auth_async.telemetry.events import Event, EventKind
 
@@ -61,6 +62,7 @@ __all__ = [
     "Timing",
     "Token",
     "TokenManager",
+    "TokenManagerPool",
     "TransportError",
     "UnavailableError",
     "bitbucket_data_center",
@@ -82,6 +84,7 @@ _HOMES = {
     "Timing": "renewal",
     "Token": "oauth2.tokens",
     "TokenManager": "manager",
+    "TokenManagerPool": "pool",
     "bitbucket_data_center": "bitbucket.data_center",
     "client_from_env": "environment",
     "open_store": "opening",

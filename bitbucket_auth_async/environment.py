@@ -57,7 +57,7 @@ def setting(environ: Mapping[str, str], name: str) -> str | None:
 def _plain(environ: Mapping[str, str], name: str) -> str | None:
     value = environ.get(name)
     if value is not None and not value.strip():
-        msg = f"{name} is set, but empty."
+        msg = f"{name} is set, but empty or blank: give it its value, or unset it."
         raise ConfigurationError(msg)
     return value
 

@@ -11,21 +11,23 @@ from bitbucket_auth_async.record import Record
 class Ledger:
     """Loads and swaps one key, within bounded time, and remembers what it saw and since when."""
 
-    __slots__ = ("_clock", "_key", "_limit", "_seen", "_since", "_store")
+    __slots__ = ("_clock", "_key", "_limit", "_since", "_store", "seen")
 
-    def __init__(self, store: TokenStore, key: str, *, clock: Clock, limit: float) -> None:
-        """Keep the store; nothing is read yet."""
+    def __init__(
+        self, store: TokenStore, key: str, *, clock: Clock, limit: float, seen: Versioned | None = None
+    ) -> None:
+        """Keep the store, and what was *seen* in it before; nothing is read yet."""
         self._store = store
         self._key = key
         self._clock = clock
         self._limit = limit
-        self._seen: Versioned | None = None
+        self.seen = seen
         self._since = 0.0
 
     @property
     def record(self) -> Record | None:
         """The record last seen, which may be out of date; a swap over it tells."""
-        return None if self._seen is None else self._seen.record
+        return None if self.seen is None else self.seen.record
 
     def seen_for(self) -> float:
         """Return for how many seconds of boot time the record has been known to be the same."""
@@ -50,7 +52,7 @@ class Ledger:
         Raises:
             StoreError: It could not be written, within the limit; it may still have been.
         """
-        expected = 0 if self._seen is None else self._seen.version
+        expected = 0 if self.seen is None else self.seen.version
         try:
             version = await within(self._clock, self._limit, self._store.swap(self._key, record, expected=expected))
         except Exception as error:
@@ -72,9 +74,9 @@ class Ledger:
             await self.load()
 
     def _see(self, found: Versioned | None) -> None:
-        if self._seen is None or found is None or found.version != self._seen.version:
+        if self.seen is None or found is None or found.version != self.seen.version:
             self._since = self._clock.boot()
-        self._seen = found
+        self.seen = found
 
     def _failure(self, error: Exception, verb: str) -> BitbucketAuthError:
         if isinstance(error, BitbucketAuthError):  # the store says it best; a ConfigurationError stays one

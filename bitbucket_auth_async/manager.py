@@ -4,38 +4,30 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from functools import partial
 from types import TracebackType
-from typing import Any, NamedTuple, NoReturn, Self
+from typing import Any, NoReturn, Self
 
 from bitbucket_auth_async.bitbucket.cloud import BITBUCKET_CLOUD
-from bitbucket_auth_async.clocks import SYSTEM_CLOCK, join, sleep, within
+from bitbucket_auth_async.clocks import SYSTEM_CLOCK, join
 from bitbucket_auth_async.defaults import DefaultTransport, default_store
-from bitbucket_auth_async.errors import (
-    BitbucketAuthError,
-    ConfigurationError,
-    LoginRequiredError,
-    StoreError,
-)
-from bitbucket_auth_async.held import Held, jitter
-from bitbucket_auth_async.home import Home, Moved
+from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError
+from bitbucket_auth_async.held import Held
+from bitbucket_auth_async.memo import Memo, folded, unfolded
 from bitbucket_auth_async.oauth2.clients import ClientAuthentication
 from bitbucket_auth_async.oauth2.grants import Grant, RefreshToken
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.protocols import Clock, TokenStore, Transport
-from bitbucket_auth_async.renewal import Timing
+from bitbucket_auth_async.renewal import Deadlines, Timing
 from bitbucket_auth_async.renewer import Need, Renewer
 from bitbucket_auth_async.resources import Resources
-from bitbucket_auth_async.settlement import pause
-from bitbucket_auth_async.telemetry.events import EventKind, Listener
+from bitbucket_auth_async.scheduler import Scheduler
+from bitbucket_auth_async.telemetry.events import Listener
+from bitbucket_auth_async.work import Desk, Failure, Work
 
 _LONG_AGO = float("-inf")
-_SHARED_FOR = 1.0
-_LONGEST_SLEEP = 60.0
-_SHORTEST_SLEEP = 0.01
-_LAST_MOMENT = 1.0
+_LOGIN_LOOK = 60.0
+"""Seconds after which a background renewal looks again whether somebody has signed in."""
 _PUBLIC_PARAMETERS = ("scope", "username", "bitbucket_repository")
 
 
@@ -50,7 +42,7 @@ class TokenManager:
         grant: A grant that can be presented again and again (ClientCredentials, Password, JwtGrant). Leave it out for
             a person's token, which `exchange` or `adopt` brings.
         store: Where the token is kept; by default in memory, which a restart loses.
-        key: The identity's name in the store; by default a hash of token endpoint, client id, grant and scope.
+        key: The identity's name in the store; by default made of grant, client id, token endpoint and scope.
         server: The authorization server; by default Bitbucket Cloud.
         transport: Sends the token requests; by default an AiohttpTransport with its own connection pool. One that is
             given is not closed.
@@ -63,22 +55,13 @@ class TokenManager:
     __slots__ = (
         "__weakref__",
         "_boot",
-        "_closed",
-        "_errands",
         "_expires_at",
-        "_failure",
-        "_failures",
-        "_home",
-        "_keeper",
-        "_lock",
-        "_owns_transport",
-        "_renewal",
-        "_renewer",
-        "_saver",
+        "_memo",
+        "_renew_at",
         "_shared",
         "_stale_at",
         "_token",
-        "keep_fresh",
+        "_work",
         "key",
     )
 
@@ -97,33 +80,32 @@ class TokenManager:
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         """Touch neither network nor store yet; needs no running loop."""
-        self._owns_transport = transport is None
-        self._shared = Resources(
-            client=client,
+        shared = resources(
+            client,
             grant=grant,
+            store=store,
             server=server,
-            store=default_store() if store is None else store,
-            transport=DefaultTransport() if transport is None else transport,
+            transport=transport,
+            timing=timing,
+            on_event=on_event,
             clock=clock,
-            timing=Timing() if timing is None else timing,
-            listener=on_event,
-            durable=store is not None,
         )
-        self.key = _default_key(server, client, grant) if key is None else key
-        self.keep_fresh = keep_fresh
-        self._boot = clock.boot
+        if keep_fresh:
+            shared.scheduler = Scheduler(clock, self._begin_renewal, at_once=1)
+        self._settle_in(shared, _default_key(server, client, grant) if key is None else key)
+        if keep_fresh:
+            self._plan(_LONG_AGO)
+
+    def _settle_in(self, shared: Resources, key: str) -> None:
+        """Have nothing yet but a name and what is shared."""
+        self._shared = shared
+        self.key = key
+        self._boot = shared.clock.boot
         self._token: Token | None = None
-        self._stale_at = self._expires_at = _LONG_AGO
-        self._failure: tuple[BitbucketAuthError, float] | None = None
-        self._failures = 0
-        self._closed = False
-        self._errands: tuple[asyncio.Task[Token | None], ...] = ()
-        self._home = Home()
-        self._lock = asyncio.Lock()
-        self._renewer = Renewer(self._shared, self.key)
-        self._renewal: _Renewal | None = None
-        self._saver: asyncio.Task[None] | None = None
-        self._keeper: asyncio.Task[None] | None = None
+        self._stale_at = self._renew_at = self._expires_at = _LONG_AGO
+        self._memo: Memo | None = None
+        """What is remembered of the record while there is no work."""
+        self._work: Work | None = None
 
     @property
     def server(self) -> AuthorizationServer:
@@ -165,7 +147,7 @@ class TokenManager:
             return await self.adopt(
                 Token(access_token="", refresh_token=grant.refresh_token, issued_at=0.0, expires_at=0.0)
             )
-        token = await self._in_own_task(partial(self._renewer.exchange, grant))
+        token = await self._errand(lambda renewer: renewer.exchange(grant))
         return await self.get_token() if token is None else token
 
     async def adopt(self, token: Token) -> Token:
@@ -176,7 +158,7 @@ class TokenManager:
             LoginRequiredError: The token has expired, and the server refuses its refresh token.
         """
         self._one_identity("adopt")
-        await self._in_own_task(partial(self._renewer.adopt, token))
+        await self._errand(lambda renewer: renewer.adopt(token))
         return await self.get_token()
 
     async def logout(self) -> None:
@@ -188,32 +170,37 @@ class TokenManager:
             StoreError: The tombstone could not be written yet; this process has forgotten the token all the same, and
                 goes on trying.
         """
-        await self._in_own_task(self._renewer.logout)
+        await self._errand(Renewer.logout)
 
     async def idle(self) -> None:
         """Return once no renewal, sign-in or sign-out is under way; for programs that end right after."""
-        while tasks := self._under_way():
+        while self._work is not None and (tasks := self._work.under_way()):
             await asyncio.wait(tasks)
 
     async def aclose(self) -> None:
         """Wait for a renewal or a save that is under way, for as long as Timing.closing at most, and close.
 
         A transport that was given to this manager stays open.
+
+        Raises:
+            ConfigurationError: The manager is in use in another event loop, which is still open: close it there.
         """
-        if self._closed:
+        shared = self._shared
+        if shared.home.closed:
             return
-        self._closed = True
+        here = shared.home.close()
         self._stale_at = _LONG_AGO
-        if self._home.is_here():
-            if self._keeper is not None:
-                self._keeper.cancel()
-            await self._finish()
-        if self._owns_transport:
-            await self._shared.transport.aclose()
+        if here:
+            if shared.scheduler is not None:
+                shared.scheduler.stop()
+            if self._work is not None:
+                await self._work.finish()
+        if shared.owns_transport:
+            await shared.transport.aclose()
 
     async def __aenter__(self) -> Self:
         """Bind to the running loop, and begin to keep the token fresh if that is asked for."""
-        self._at_home()
+        self._shared.at_home()
         return self
 
     async def __aexit__(
@@ -236,190 +223,82 @@ class TokenManager:
         raise TypeError(msg)
 
     async def _slowly(self, rejected: Token | None, *, still_accepted: bool) -> Token:
-        self._at_home()
         bad = None if rejected is None else rejected.access_token
         give_up_at = self._boot() + self._shared.timing.deadline
         while True:
+            work = self._at_work()
             token, now = self._token, self._boot()
             if token is not None and now < self._expires_at and token.access_token != bad:
                 if now >= self._stale_at:
-                    self._start(Need())
+                    work.start(Need())
                 return token
-            failure = self._failure
-            if failure is not None and now < failure[1]:
-                raise failure[0].again()
-            renewal = self._renewal or self._start(Need(bad, still_accepted))
+            failure = work.failure
+            if failure is not None and now < failure.until:
+                raise failure.error.again()
+            renewal = work.renewal or work.start(Need(bad, still_accepted))
             await join(self._shared.clock, renewal.task, give_up_at - now)
             answered = renewal.need in (Need(bad), Need(bad, still_accepted))
             if answered and self._token is not None and self._boot() < self._expires_at:
                 return self._token
 
-    def _start(self, need: Need) -> "_Renewal":
-        """Return the renewal that runs, having started it if there was none."""
-        if self._renewal is None:
-            self._renewal = _Renewal(need, asyncio.create_task(self._renew(need), name=f"renewal of {self.key}"))
-            self._renewal.task.add_done_callback(self._renewal_ended)
-        return self._renewal
+    async def _errand(self, what: Callable[[Renewer], Awaitable[Held | None]]) -> Token | None:
+        """Do *what* in a task that outlives a cancelled caller, in order with renewals."""
+        work = self._at_work()
+        return await work.errand(lambda: what(work.renewer))
 
-    async def _renew(self, need: Need) -> None:
-        async with self._lock:
-            try:
-                self._publish(await self._renewer.renew(need))
-            except BitbucketAuthError as error:
-                self._fail(error)
-                raise
-            finally:
-                self._save_later()
-
-    def _publish(self, held: Held) -> None:
-        self._token = held.token
-        self._stale_at = _LONG_AGO if self._closed else min(held.again_at, held.deadlines.expires_at)
-        self._expires_at = held.deadlines.expires_at
-        self._failure = None
-        self._failures = 0
-
-    def _fail(self, error: BitbucketAuthError) -> None:
-        """Share a failure with all who ask before the next attempt is due; a token that is good goes on being used."""
-        before, self._failures = self._failure, self._failures + 1
-        rest = self._renewer.rests_for()
-        if isinstance(error, LoginRequiredError):
-            rest = _SHARED_FOR
-            if before is None or not isinstance(before[0], LoginRequiredError):
-                self._tell(EventKind.LOGIN_REQUIRED, str(error))
-            if self._renewer.signed_out:
-                self._forget()
-        elif isinstance(error, StoreError):
-            rest = pause(self._failures, jitter=jitter())
-            self._tell(EventKind.STORE_FAILED, str(error))
-        elif rest <= 0:
-            rest = pause(self._failures, jitter=jitter())
-        until = self._boot() + rest
-        self._failure = (error, until)
-        self._stale_at = min(until, self._expires_at)
-
-    def _forget(self) -> None:
-        self._token = None
-        self._stale_at = self._expires_at = _LONG_AGO
-
-    def _renewal_ended(self, task: "asyncio.Task[None]") -> None:
-        self._renewal = None
-        _look_at(task)
-
-    async def _in_own_task(self, work: Callable[[], Awaitable[Held | None]]) -> Token | None:
-        """Do *work* in a task that outlives a cancelled caller, in order with renewals."""
-        self._at_home()
-        task = asyncio.create_task(self._do(work), name=f"sign-in or sign-out of {self.key}")
-        self._errands = (*self._errands, task)
-        task.add_done_callback(self._errand_ended)
-        await join(self._shared.clock, task, self._shared.timing.deadline)
-        return task.result()
-
-    async def _do(self, work: Callable[[], Awaitable[Held | None]]) -> Token | None:
-        async with self._lock:
-            try:
-                held = await work()
-            finally:
-                self._save_later()
-                if self._renewer.held is None:
-                    self._forget()
-            if held is None:
-                return None
-            self._publish(held)
-            return held.token
-
-    def _errand_ended(self, task: "asyncio.Task[Token | None]") -> None:
-        self._errands = tuple(errand for errand in self._errands if errand is not task)
-        _look_at(task)
-
-    def _save_later(self) -> None:
-        if self._renewer.unsaved and self._saver is None and not self._closed:
-            self._saver = asyncio.create_task(self._save(), name=f"saving of {self.key}")
-            self._saver.add_done_callback(self._saver_ended)
-
-    async def _save(self) -> None:
-        """Try until everything that happened is in the store."""
-        attempts = 0
-        while self._renewer.unsaved:
-            attempts += 1
-            await sleep(self._shared.clock, pause(attempts, jitter=jitter()))
-            async with self._lock:
-                try:
-                    await self._renewer.flush()
-                except StoreError as error:
-                    self._tell(EventKind.STORE_FAILED, str(error))
-                else:
-                    self._tell(EventKind.SAVED_LATE, "The store is back and has everything.")
-
-    def _saver_ended(self, task: "asyncio.Task[None]") -> None:
-        self._saver = None
-        _look_at(task)
-
-    async def _keep_fresh(self) -> None:
-        """Renew whenever that is due, nobody asking; wake at least every minute, since timers don't count suspends."""
-        while True:
-            due, failure = self._stale_at, self._failure
-            if failure is not None:
-                due = max(due, failure[1] + (_LONGEST_SLEEP if isinstance(failure[0], LoginRequiredError) else 0.0))
-            left = due - self._boot()
-            if left > 0:
-                await sleep(self._shared.clock, min(max(left, _SHORTEST_SLEEP), _LONGEST_SLEEP))
-            else:
-                await asyncio.wait({self._start(Need()).task})
-
-    async def _finish(self) -> None:
-        under_way = self._under_way()
-        settling = asyncio.create_task(self._settle_down(under_way), name=f"closing of {self.key}")
-        settling.add_done_callback(_look_at)
-        try:
-            await within(self._shared.clock, self._shared.timing.closing, asyncio.wait({settling}))
-        except TimeoutError:
-            self._tell(EventKind.SAVE_FAILED, "Closing could not wait any longer for a renewal or for the store.")
-        tasks = (*under_way, settling)
-        for task in tasks:
-            task.cancel()
-        # Not for ever: a thread that hangs in the kernel, as on a dead network disk, can't be cancelled.
-        with suppress(TimeoutError):
-            await within(self._shared.clock, _LAST_MOMENT, asyncio.wait(tasks))
-
-    def _under_way(self) -> "list[asyncio.Task[Any]]":
-        return [*self._errands] if self._renewal is None else [self._renewal.task, *self._errands]
-
-    async def _settle_down(self, tasks: "list[asyncio.Task[Any]]") -> None:
-        if tasks:
-            await asyncio.wait(tasks)
-        if self._saver is not None:
-            self._saver.cancel()
-        attempts = 0
-        while self._renewer.unsaved:
-            async with self._lock:
-                try:
-                    await self._renewer.flush()
-                except StoreError as error:
-                    self._tell(EventKind.STORE_FAILED, str(error))
-            attempts += 1
-            if self._renewer.unsaved:
-                await sleep(self._shared.clock, pause(attempts, jitter=jitter()))
-
-    def _at_home(self) -> None:
-        """Bind to the running loop, or say what is wrong.
+    def _at_work(self) -> Work:
+        """Return what does the work in the running loop, or say what is wrong.
 
         Raises:
             ConfigurationError: The manager is closed, or belongs to another loop, thread or process; or no asyncio.
         """
-        if self._closed:
-            msg = "This TokenManager is closed; make another one with the same store and key."
-            raise ConfigurationError(msg)
-        moved = self._home.enter()
-        if moved is Moved.NOT:
-            return
-        if moved is Moved.TO_ANOTHER_PROCESS:
-            self._renewer = self._renewer.reborn()
-        self._lock = asyncio.Lock()
-        self._renewal = self._saver = None
-        self._errands = ()
-        self._save_later()
-        if self.keep_fresh:
-            self._keeper = asyncio.create_task(self._keep_fresh(), name=f"keeping {self.key} fresh")
+        home, work = self._shared.at_home(), self._work
+        if work is None:
+            self._work = work = self._new_work()
+        elif work.moves != home.moves:
+            self._work = work = work.moved()
+        return work
+
+    def _new_work(self) -> Work:
+        """Go on from what was remembered."""
+        token, seen = self._token, unfolded(self._memo, self._token, self._shared.issuer)
+        held = None if token is None else Held(token, Deadlines(self._renew_at, self._expires_at), self._stale_at)
+        renewer = Renewer(self._shared, self.key, held=held, seen=seen)
+        self._memo = None
+        return Work(self._shared, self.key, renewer, Desk(self._take, self._forget, self._miss, self._ended))
+
+    def _ended(self) -> None:
+        """Rest, once there is nothing to do: a manager at rest is small."""
+        work = self._work
+        if work is not None and work.done:
+            self._memo = folded(work.renewer.seen, self._token, self._shared.issuer)
+            self._work = None
+
+    def _take(self, held: Held) -> None:
+        self._token = held.token
+        self._stale_at = _LONG_AGO if self._shared.home.closed else min(held.again_at, held.deadlines.expires_at)
+        self._renew_at, self._expires_at = held.deadlines
+        self._plan(self._stale_at)
+
+    def _miss(self, failure: Failure) -> None:
+        self._stale_at = min(failure.until, self._expires_at)
+        self._plan(failure.until + (_LOGIN_LOOK if isinstance(failure.error, LoginRequiredError) else 0.0))
+
+    def _forget(self) -> None:
+        self._token = None
+        self._stale_at = self._renew_at = self._expires_at = _LONG_AGO
+
+    def _plan(self, due: float) -> None:
+        """Have the scheduler look at *due*, if there is one."""
+        if self._shared.scheduler is not None:
+            self._shared.scheduler.at(due, self.key)
+
+    def _begin_renewal(self, _key: str) -> "asyncio.Task[None] | None":
+        """Start what is due, nobody asking; None: nothing is, because it was done meanwhile."""
+        failure = None if self._work is None else self._work.failure
+        if self._boot() < (self._stale_at if failure is None else max(self._stale_at, failure.until)):
+            return None
+        return self._at_work().start(Need()).task
 
     def _one_identity(self, verb: str) -> None:
         if self._shared.grant is not None:
@@ -429,29 +308,45 @@ class TokenManager:
             )
             raise ConfigurationError(msg)
 
-    def _tell(self, kind: EventKind, detail: str) -> None:
-        self._shared.tell(kind, self.key, detail)
 
+def resources(  # noqa: PLR0913 - what a manager and a pool of them take alike
+    client: ClientAuthentication,
+    *,
+    grant: Grant | None,
+    store: TokenStore | None,
+    server: AuthorizationServer,
+    transport: Transport | None,
+    timing: Timing | None,
+    on_event: Listener | None,
+    clock: Clock,
+) -> Resources:
+    """Return what managers share, with the defaults filled in.
 
-class _Renewal(NamedTuple):
-    """The one renewal that runs, and why."""
-
-    need: Need
-    task: "asyncio.Task[None]"
-
-
-def _look_at(task: "asyncio.Task[Any]") -> None:
-    """Take note of how a task ended: our errors were raised or told already, any other is a fault to be seen."""
-    error = None if task.cancelled() else task.exception()
-    if error is not None and not isinstance(error, BitbucketAuthError):
-        context = {"message": f"{task.get_name()} failed", "exception": error, "task": task}
-        task.get_loop().call_exception_handler(context)
+    Raises:
+        ConfigurationError: *client* is none.
+    """
+    if not isinstance(getattr(client, "client_id", None), str):
+        msg = f'client takes a Client("key", "secret") or client_from_env(), not {type(client).__name__}.'
+        raise ConfigurationError(msg)
+    return Resources(
+        client=client,
+        grant=grant,
+        server=server,
+        store=default_store() if store is None else store,
+        transport=DefaultTransport() if transport is None else transport,
+        owns_transport=transport is None,
+        clock=clock,
+        timing=Timing() if timing is None else timing,
+        listener=on_event,
+        durable=store is not None,
+    )
 
 
 def _default_key(server: AuthorizationServer, client: ClientAuthentication, grant: Grant | None) -> str:
     """Name an identity so that two clients, or two grants of one client, never meet in a store."""
     what: list[Any] = [server.token_endpoint, client.client_id]
+    kind = "sign-in" if grant is None else grant.grant_type
     if grant is not None:
         parameters = grant.parameters()
         what += [grant.grant_type, sorted(grant.scope), [parameters.get(name) for name in _PUBLIC_PARAMETERS]]
-    return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:32]
+    return f"{kind}:{client.client_id}:{hashlib.sha256(json.dumps(what).encode()).hexdigest()[:32]}"

@@ -3,6 +3,7 @@
 import os
 import secrets
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from bitbucket_auth_async.record import Claim
@@ -19,7 +20,8 @@ class Owner:
 
 def this_owner() -> Owner:
     """Return a new name for a manager in this process; take it anew after a fork."""
-    return Owner(id=secrets.token_hex(16), host=_host(), process=_process(os.getpid()))
+    host, process = _here(os.getpid())
+    return Owner(id=secrets.token_hex(16), host=host, process=process)
 
 
 def is_gone(claim: Claim) -> bool:
@@ -28,6 +30,12 @@ def is_gone(claim: Claim) -> bool:
         return False
     pid = claim.process.partition("@")[0]
     return pid.isdecimal() and _process(int(pid)) != claim.process
+
+
+@lru_cache(maxsize=1)
+def _here(pid: int) -> tuple[str | None, str | None]:
+    """Read it once: it stays the same as long as the process has its id."""
+    return _host(), _process(pid)
 
 
 def _host() -> str | None:

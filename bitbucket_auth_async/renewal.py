@@ -156,13 +156,18 @@ class Fail:
 
 Decision = Use | Wait | Spend | Fail
 
+_NOBODY = (
+    "Nobody has signed in under this key yet. Bring a person's token with exchange() or adopt(); "
+    "a bot needs grant=ClientCredentials()."
+)
+
 
 def decide(record: Record | None, view: View) -> Decision:
     """Say what to do with this record now."""
     if record is None:
         if view.issuer.grant_type:
             return _spend(Record(issuer=view.issuer, generation=0), view, None)
-        return Fail(LoginRequiredError("Nobody has signed in under this key yet."))
+        return Fail(LoginRequiredError(_NOBODY))
     strange = _strange(record, view)
     if strange is not None:
         return Fail(strange)
@@ -282,9 +287,13 @@ def _outage(record: Record, left: float) -> OutageError:
 
 def _unforced(record: Record, token: Token, view: View) -> bool:
     """R10: a refused token is not renewed by force while it is very young, or where only the endpoint minds it."""
+    return view.still_accepted or 0 <= view.wall - token.issued_at < forced_from(record, token)
+
+
+def forced_from(record: Record, token: Token) -> float:
+    """Return the age in seconds from which on a 401 forces a renewal; it doubles with each that a 401 forced."""
     lifetime = 3600.0 if token.lifetime is None else token.lifetime
-    least = min(60.0, lifetime / 10) * 2.0 ** min(record.forced, 10)
-    return view.still_accepted or 0 <= view.wall - token.issued_at < least
+    return min(60.0, lifetime / 10) * 2.0 ** min(record.forced, 10)
 
 
 def _candidate(record: Record, view: View) -> Token | None:

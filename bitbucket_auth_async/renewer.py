@@ -12,8 +12,21 @@ from bitbucket_auth_async.ledger import Ledger
 from bitbucket_auth_async.oauth2.grants import Grant, RefreshToken
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.owner import is_gone, this_owner
+from bitbucket_auth_async.protocols import Versioned
 from bitbucket_auth_async.record import Issuer, Record
-from bitbucket_auth_async.renewal import Age, Deadlines, Decision, Fail, Spend, Use, View, Wait, decide, resting
+from bitbucket_auth_async.renewal import (
+    Age,
+    Deadlines,
+    Decision,
+    Fail,
+    Spend,
+    Use,
+    View,
+    Wait,
+    decide,
+    forced_from,
+    resting,
+)
 from bitbucket_auth_async.resources import Resources
 from bitbucket_auth_async.settlement import (
     Attempt,
@@ -31,6 +44,8 @@ from bitbucket_auth_async.settlement import (
 )
 from bitbucket_auth_async.telemetry.events import EventKind
 
+AT_ONCE = float("-inf")
+"""The `again_at` of a token that is due for renewal, and was not in hand before."""
 _FIRST_POLL = 0.02
 _LONGEST_POLL = 1.0
 
@@ -48,23 +63,32 @@ Change = Callable[[Record | None], Record | None]
 class Renewer:
     """Does the renewals of one identity; its caller sees to it that one runs at a time."""
 
-    __slots__ = ("_in_outage", "_key", "_ledger", "_owner", "_pending", "_shared", "_warned", "held")
+    __slots__ = ("_key", "_ledger", "_owner", "_pending", "_shared", "held")
 
-    def __init__(self, shared: Resources, key: str) -> None:
-        """Touch nothing yet."""
+    def __init__(self, shared: Resources, key: str, *, held: Held | None = None, seen: Versioned | None = None) -> None:
+        """Touch nothing yet; go on with the token in hand, and with the record last seen."""
         self._shared = shared
         self._key = key
-        self._ledger = Ledger(shared.store, key, clock=shared.clock, limit=shared.timing.store)
+        self._ledger = Ledger(shared.store, key, clock=shared.clock, limit=shared.timing.store, seen=seen)
         self._owner = this_owner()
         self._pending: Change | None = None
-        self._in_outage = False
-        self._warned = shared.durable
-        self.held: Held | None = None
+        self.held = held
 
     @property
     def unsaved(self) -> bool:
         """Whether something that happened is not in the store yet."""
         return self._pending is not None
+
+    @property
+    def seen(self) -> Versioned | None:
+        """The record last seen, with its version."""
+        return self._ledger.seen
+
+    @property
+    def claims(self) -> bool:
+        """Whether a claim is in the record last seen: who made it, and since when we see it, must not be forgotten."""
+        record = self._ledger.record
+        return record is not None and record.claim is not None
 
     @property
     def signed_out(self) -> bool:
@@ -74,9 +98,7 @@ class Renewer:
 
     def reborn(self) -> "Renewer":
         """Return one for a process that was forked: what the parent has not saved is the parent's to save."""
-        renewer = Renewer(self._shared, self._key)
-        renewer.held = self.held
-        return renewer
+        return Renewer(self._shared, self._key, held=self.held)
 
     def rests_for(self) -> float:
         """Return the seconds until the next attempt that the record allows; 0 if it says nothing."""
@@ -109,9 +131,14 @@ class Renewer:
     async def _renew(self, need: Need) -> Held:
         await self.flush()
         decision = await self._first_decision(need)
+        present = self._present(need)
+        if self.held is None and present is not None and isinstance(decision, Spend):
+            return self._hold(present, AT_ONCE)  # R6: it is good, so callers go on, and the renewal comes right after
         poll = _FIRST_POLL
         while True:
             if isinstance(decision, Use):
+                if decision.token.access_token == need.rejected and not need.still_accepted:
+                    self._tell_not_forced(decision.token)
                 return self._hold(decision.token, decision.again_in)
             if isinstance(decision, Fail):
                 raise decision.error
@@ -120,7 +147,8 @@ class Renewer:
                 poll = min(poll * 1.6, _LONGEST_POLL)
                 decision = self._decide(await self._ledger.load(), need)
                 continue
-            held = await self._claim_and_spend(decision)
+            async with self._shared.turn():
+                held = await self._claim_and_spend(decision)
             if held is not None:
                 return held
             decision = self._decide(self._ledger.record, need)
@@ -134,8 +162,9 @@ class Renewer:
         """
         await self.flush()
         await self._ledger.load()
-        asked = self._shared.clock.boot()
-        token = await self._shared.request(grant, key=self._key)
+        async with self._shared.turn(sign_in=True):
+            asked = self._shared.clock.boot()
+            token = await self._shared.request(grant, key=self._key)
         return await self._begin(token, grant.grant_type, asked)
 
     async def adopt(self, token: Token) -> Held | None:
@@ -158,6 +187,14 @@ class Renewer:
             generation = next_generation(self._ledger.record, wall)
             self._pending = partial(signed_out, issuer=self._shared.issuer, generation=generation)
         await self._write()
+
+    def _present(self, need: Need) -> Token | None:
+        """Return the record's token, if it is good and not the one that was refused."""
+        record = self._ledger.record
+        token = None if record is None else record.token
+        if token is None or token.access_token == need.rejected:
+            return None
+        return None if self._deadlines(token).age(self._shared.clock.boot()) is Age.EXPIRED else token
 
     async def _first_decision(self, need: Need) -> Decision:
         """Decide on the remembered record if that leads straight to a claim: its swap tells if it was out of date."""
@@ -198,7 +235,9 @@ class Renewer:
         if self._shared.clock.boot() - claimed_at > timing.lease - timing.request:
             return None  # we were held up, and the answer might come after the lease: claim anew
         if spend.repeat:
-            self._tell(EventKind.REPEATED, "The first answer was lost, so its refresh token is presented again.")
+            self._tell(
+                EventKind.REPEATED, "The first answer may have been lost, so its refresh token is presented again."
+            )
         attempt = Attempt.of(spend, self._owner.id)
         grant = self._shared.grant
         if spend.refresh_token is not None and spend.refresh_token.refresh_token is not None:
@@ -255,7 +294,8 @@ class Renewer:
             raise error
         self._tell(EventKind.STORE_FAILED, str(error))
         try:
-            token = await self._shared.request(grant, key=self._key)
+            async with self._shared.turn():
+                token = await self._shared.request(grant, key=self._key)
         except BitbucketAuthError as request_error:
             self._tell_failure(outcome_of(request_error), request_error)
             raise
@@ -322,8 +362,8 @@ class Renewer:
         grace = self._shared.server.reuse_grace
         if grace > 0 and held.token.refresh_token is not None:
             held = held._replace(again_at=min(held.again_at, self._shared.clock.boot() + grace / 3))
-        if held.token.refresh_token is not None and not self._warned:
-            self._warned = True
+        if held.token.refresh_token is not None and not self._shared.durable:
+            self._shared.durable = True
             self._tell(
                 EventKind.NOT_DURABLE,
                 "The refresh token is kept in memory alone, so a restart loses the sign-in; give the manager a store.",
@@ -331,17 +371,28 @@ class Renewer:
         self.held = held
         return held
 
+    def _tell_not_forced(self, token: Token) -> None:
+        record = self._ledger.record
+        age = self._shared.clock.wall() - token.issued_at
+        least = 0.0 if record is None else forced_from(record, token)
+        if 0 <= age < least:
+            self._tell(
+                EventKind.NOT_FORCED,
+                f"The API refused a token that is {age:.0f} s old, which no other one is forced for before "
+                f"{least:.0f} s: perhaps the endpoint does not take this kind of token.",
+            )
+
     def _tell_failure(self, outcome: Outcome, error: BitbucketAuthError) -> None:
         if isinstance(outcome, Outage):
-            self._tell(EventKind.OUTAGE_GOES_ON if self._in_outage else EventKind.OUTAGE_BEGAN, str(error))
-            self._in_outage = True
+            self._tell(EventKind.OUTAGE_GOES_ON if self._shared.in_outage else EventKind.OUTAGE_BEGAN, str(error))
+            self._shared.in_outage = True
             return
         self._recovered()
         self._tell(EventKind.MISCONFIGURED if isinstance(outcome, Misconfigured) else EventKind.REFUSED, str(error))
 
     def _recovered(self) -> None:
-        if self._in_outage:
-            self._in_outage = False
+        if self._shared.in_outage:
+            self._shared.in_outage = False
             self._tell(EventKind.OUTAGE_ENDED, "The token endpoint answers again.")
 
     def _tell(self, kind: EventKind, detail: str) -> None:

@@ -1,9 +1,11 @@
 """What the managers of many identities can share: client, server, store, transport, clock, numbers, listener."""
 
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass, field
 
 from bitbucket_auth_async.clocks import within
 from bitbucket_auth_async.errors import BitbucketAuthError, TransportError
+from bitbucket_auth_async.home import Home, Moved
 from bitbucket_auth_async.oauth2.clients import ClientAuthentication
 from bitbucket_auth_async.oauth2.grants import Grant
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer
@@ -12,10 +14,12 @@ from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.protocols import Clock, TokenStore, Transport
 from bitbucket_auth_async.record import Issuer
 from bitbucket_auth_async.renewal import Timing
+from bitbucket_auth_async.scheduler import Scheduler
 from bitbucket_auth_async.telemetry.events import Event, EventKind, Listener, tell
+from bitbucket_auth_async.turns import Turns
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Resources:
     """What the managers of many identities can share."""
 
@@ -28,7 +32,34 @@ class Resources:
     timing: Timing
     listener: Listener | None
     durable: bool
-    """False: the store is the default one, in memory, which nobody asked for."""
+    """Whether a restart keeps what the store has, or the warning that it does not was given."""
+    owns_transport: bool = False
+    turns: Turns | None = None
+    """None: each identity has the token endpoint to itself."""
+    scheduler: Scheduler | None = None
+    """None: tokens are renewed as callers come."""
+    in_outage: bool = False
+    """Whether somebody was told that the token endpoint gives no usable answers."""
+    home: Home = field(default_factory=Home)
+
+    def at_home(self) -> Home:
+        """Belong to the running loop, or say what is wrong.
+
+        Raises:
+            ConfigurationError: All is closed, or belongs to another loop, thread or process; or there is no asyncio.
+        """
+        if self.home.enter() is not Moved.NOT:
+            if self.turns is not None:
+                self.turns.move()
+            if self.scheduler is not None:
+                self.scheduler.start()
+        return self.home
+
+    def turn(self, *, sign_in: bool = False) -> AbstractAsyncContextManager[None]:
+        """Return what is to be entered before a token request is prepared; a sign-in is tried even in an outage."""
+        if self.turns is None:
+            return nullcontext()
+        return self.turns.slot() if sign_in else self.turns.take()
 
     @property
     def issuer(self) -> Issuer:
@@ -46,6 +77,18 @@ class Resources:
             TransportError: No whole answer came within `Timing.request`.
             BitbucketAuthError: The answer is no token.
         """
+        asked = self.clock.boot()
+        try:
+            token = await self._request(grant, key)
+        except BitbucketAuthError as error:
+            if self.turns is not None:
+                self.turns.failed(error, asked=asked)
+            raise
+        if self.turns is not None:
+            self.turns.answered()
+        return token
+
+    async def _request(self, grant: Grant, key: str) -> Token:
         now, limit = self.clock.wall(), self.timing.request
         request = token_request(self.server.token_endpoint, self.client, grant, now=now)
         self.tell(EventKind.REQUESTED, key, f"A token request goes out: {grant.grant_type}.")

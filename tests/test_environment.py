@@ -46,7 +46,10 @@ def test_the_new_names_outrank_the_old_ones_as_a_pair() -> None:
 @pytest.mark.parametrize("empty", ["", " ", "\n"])
 def test_an_empty_value_is_named(name: str, empty: str) -> None:
     new, old = {ID: "i", SECRET: "s"}, {"bitbucketKey": "i", "bitbucketSecret": "s"}
-    assert refused((new if name in new else old) | {name: empty}) == f"{name} is set, but empty."
+    assert (
+        refused((new if name in new else old) | {name: empty})
+        == f"{name} is set, but empty or blank: give it its value, or unset it."
+    )
 
 
 @pytest.mark.parametrize(
@@ -97,7 +100,10 @@ def test_a_file_beside_the_value_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_empty_path_is_named() -> None:
-    assert refused({ID: "id", f"{SECRET}_FILE": ""}) == f"{SECRET}_FILE is set, but empty."
+    assert (
+        refused({ID: "id", f"{SECRET}_FILE": ""})
+        == f"{SECRET}_FILE is set, but empty or blank: give it its value, or unset it."
+    )
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

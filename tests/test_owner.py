@@ -84,9 +84,22 @@ def test_r1_where_the_system_tells_nothing_nobody_is_gone(monkeypatch: pytest.Mo
 
     before = this_owner()
     monkeypatch.setattr(Path, "read_text", refuse)
-    assert (this_owner().host, this_owner().process) == (None, None)
-    assert not is_gone(claim_of(this_owner()))
-    assert not is_gone(claim_of(before))
+    owner._here.cache_clear()
+    try:
+        assert (this_owner().host, this_owner().process) == (None, None)
+        assert not is_gone(claim_of(this_owner()))
+        assert not is_gone(claim_of(before))
+    finally:
+        owner._here.cache_clear()
+
+
+def test_the_system_is_asked_once_in_each_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = this_owner()
+    monkeypatch.setattr(owner, "_host", lambda: "another")
+    assert this_owner().host == here.host
+    monkeypatch.setattr(os, "getpid", lambda: 1)  # as after a fork
+    assert this_owner().host == "another"
+    owner._here.cache_clear()
 
 
 def _told(monkeypatch: pytest.MonkeyPatch, name: str, state: str) -> str | None:

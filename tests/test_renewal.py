@@ -151,7 +151,12 @@ def test_what_is_spent(found: Record, seen: View, spent: Token | None, repeat: b
     "found,seen,error,text",
     [
         pytest.param(
-            None, view(EXPIRED), LoginRequiredError, "Nobody has signed in under this key yet.", id="nothing there"
+            None,
+            view(EXPIRED),
+            LoginRequiredError,
+            "Nobody has signed in under this key yet. "
+            "Bring a person's token with exchange() or adopt(); a bot needs grant=ClientCredentials().",
+            id="nothing there",
         ),
         pytest.param(
             record(None, signed_out=True),

@@ -173,6 +173,12 @@ def _is_text(value: str) -> bool:
 
 
 def _split(callback_url: str) -> SplitResult:
+    if not isinstance(callback_url, str) or not callback_url.strip():  # pyright: ignore[reportUnnecessaryIsInstance]  - input() and frameworks
+        msg = "There is no callback: give the whole address that the browser went to."
+        raise CallbackError(msg)
+    if "?" not in callback_url and "#" not in callback_url:
+        msg = "The callback holds no answer: give the whole address that the browser went to, with all behind the `?`."
+        raise CallbackError(msg)
     if len(callback_url) > LONGEST_CALLBACK:
         msg = f"The callback is longer than {LONGEST_CALLBACK} characters."
         raise CallbackError(msg)
@@ -182,7 +188,7 @@ def _split(callback_url: str) -> SplitResult:
             return callback
     except ValueError:
         pass  # the cause may quote the code
-    msg = "The callback is not an address."
+    msg = "The callback is not an address: give the whole one that the browser went to."
     raise CallbackError(msg)
 
 

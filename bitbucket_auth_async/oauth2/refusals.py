@@ -75,6 +75,7 @@ _ADVICE = {
     "unsupported_grant_type": _WORDINGS[-1].advice,
     "invalid_scope": f"Ask for scopes that {_WHERE} has; separate them by space.",
 }
+_GONE = "What was presented is spent, expired or another client's (a code works once); begin the login again."
 _NO_REFUSAL = frozenset({"server_error", "temporarily_unavailable"})
 _LONGEST_SHOWN = 200
 _LONGEST_CODE = 64
@@ -131,7 +132,7 @@ def _by_wording(status: int, code: str | None, description: object) -> OAuthErro
 def _by_code(status: int, code: str, description: object) -> OAuthError:
     shown, said = harmless_code(code), harmless(description)
     if _is_dead(status, code, description):
-        return InvalidGrantError(shown, said, status=status)
+        return InvalidGrantError(shown, said, status=status, advice=_GONE if code == "invalid_grant" else "")
     kind = InvalidClientError if code in {"invalid_client", "unauthorized_client"} else OAuthError
     return kind(shown, said, status=status, advice=_ADVICE.get(code, ""))
 

@@ -19,6 +19,7 @@ from bitbucket_auth_async.errors import ConfigurationError, RecordError, StoreEr
 from bitbucket_auth_async.protocols import Codec, Versioned
 from bitbucket_auth_async.record import Record, new_version
 
+_WAY_OUT = "Restore a good copy, or move it away: then people sign in again, and a bot just gets a new token."
 _FORMAT = "bitbucket-auth-async"
 _SCHEMA = 1
 _JSON = JsonCodec()
@@ -208,7 +209,7 @@ def _json_object(content: bytes) -> dict[str, Any]:
     with suppress(RecordError):  # it speaks of a record, and here it is the file
         return json_object(content)
     problem = "holds no JSON object" if content.strip() else "is empty"
-    msg = f"The file {problem}; it is left as it is. Restore a good copy, or move it away and sign in again."
+    msg = f"The file {problem}; it is left as it is. {_WAY_OUT}"
     raise RecordError(msg)
 
 
@@ -218,6 +219,6 @@ def _ours(document: dict[str, Any]) -> dict[str, Any]:
         msg = f"The file has schema {schema}, newer than {_SCHEMA}: update bitbucket-auth-async here too."
         raise RecordError(msg)
     if schema != _SCHEMA or isinstance(schema, bool) or not isinstance(document.get("records"), dict):
-        msg = "The file is damaged; it is left as it is. Restore a good copy, or move it away and sign in again."
+        msg = f"The file is damaged; it is left as it is. {_WAY_OUT}"
         raise RecordError(msg)
     return document

@@ -28,6 +28,8 @@ class EventKind(StrEnum):
     """The same again."""
     OUTAGE_ENDED = "outage_ended"
     """It answers again."""
+    NOT_FORCED = "not_forced"
+    """The API refused a token that is too young for another one to be forced."""
     REFUSED = "refused"
     """The server refused a refresh token: it is dead."""
     LOGIN_REQUIRED = "login_required"
@@ -50,6 +52,7 @@ _LEVELS = {
     EventKind.KEPT_AS_SPARE: logging.WARNING,
     EventKind.OUTAGE_BEGAN: logging.WARNING,
     EventKind.OUTAGE_ENDED: logging.INFO,
+    EventKind.NOT_FORCED: logging.INFO,
     EventKind.REFUSED: logging.WARNING,
     EventKind.LOGIN_REQUIRED: logging.WARNING,
     EventKind.MISCONFIGURED: logging.ERROR,

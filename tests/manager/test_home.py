@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import trio
 
-from bitbucket_auth_async import ConfigurationError, Token, TokenManager
+from bitbucket_auth_async import ConfigurationError, LoginRequiredError, Token, TokenManager
 from bitbucket_auth_async.stores.file import FileStore
 from bitbucket_auth_async.telemetry.events import EventKind
 from bitbucket_auth_async.testing.fake import faults
@@ -246,6 +246,46 @@ async def _prefork(fake: FakeBitbucket, tmp_path: Path, *, before: str) -> list[
     return out.decode().splitlines()
 
 
+def test_closing_from_another_loop_is_refused_while_the_first_is_open(world: World) -> None:
+    manager = world.manager()
+    with asyncio.Runner() as first:
+        first.run(manager.adopt(world.fake.sign_in()))
+        with pytest.raises(ConfigurationError, match="close it there"):
+            asyncio.run(manager.aclose())
+        assert first.run(manager.get_token())
+        first.run(manager.aclose())
+        with pytest.raises(ConfigurationError, match="closed"):
+            first.run(manager.get_token())
+
+
+def test_closing_after_the_loop_is_over_is_fine(world: World) -> None:
+    manager = world.manager()
+    asyncio.run(manager.adopt(world.fake.sign_in()))
+    asyncio.run(manager.aclose())
+
+
+def test_what_is_no_client_is_refused_with_the_way_to_get_one() -> None:
+    with pytest.raises(ConfigurationError, match=r'client takes a Client\("key", "secret"\).*not str'):
+        TokenManager("key")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def test_r1_a_forked_child_goes_on_under_a_name_of_its_own(world: World) -> None:
+    manager = world.manager()
+
+    async def name() -> str:
+        with pytest.raises(LoginRequiredError):  # so that there is work to go on with
+            await manager.get_token()
+        assert manager._work is not None
+        await world.clock.advance(2)
+        return manager._work.renewer._owner.id
+
+    first = asyncio.run(name())
+    assert asyncio.run(name()) == first
+    assert manager._work is not None
+    manager._work.pid = 0  # as in a child
+    assert asyncio.run(name()) != first
+
+
 async def _put(manager: TokenManager, token: Token) -> None:
     """Write a token into the store without having it renewed."""
-    await manager._renewer.adopt(token)
+    await manager._errand(lambda renewer: renewer.adopt(token))

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from bitbucket_auth_async.errors import LoginRequiredError
+from bitbucket_auth_async.telemetry.events import EventKind
 from bitbucket_auth_async.testing.fake import faults
 from tests.world import World
 
@@ -44,8 +45,15 @@ async def test_r10_a_very_young_token_is_not_renewed_by_force(world: World) -> N
     await world.clock.advance(59)
     assert (await manager.get_token(rejected=token)) == token
     assert world.fake.token_requests == 0
+    assert [event.detail for event in world.events if event.kind is EventKind.NOT_FORCED] == [
+        (
+            "The API refused a token that is 59 s old, which no other one is forced for before 60 s: "
+            "perhaps the endpoint does not take this kind of token."
+        )
+    ]
     await world.clock.advance(1)
     assert (await manager.get_token(rejected=token)) != token
+    assert [event.kind for event in world.events].count(EventKind.NOT_FORCED) == 1
 
 
 async def test_r10_a_token_that_a_later_request_was_accepted_with_is_not_renewed_by_force(world: World) -> None:

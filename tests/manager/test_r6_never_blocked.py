@@ -66,3 +66,21 @@ async def test_r6_leaving_ends_the_background_task(world: World) -> None:
         await manager.adopt(world.fake.sign_in())
     await world.clock.settle()
     assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
+
+
+async def test_r6_a_process_that_has_just_started_hands_out_a_stale_token_at_once_and_renews_it(world: World) -> None:
+    old = await world.manager().adopt(world.fake.sign_in())
+    await world.clock.advance(3600 - 200)
+    manager = world.manager()
+    with world.fake.inject(faults.hold()) as held:
+        assert await manager.get_token() == old
+        await held.reached.wait()  # nobody asked again
+    await manager.idle()
+    assert (await manager.get_token()) != old
+    assert world.fake.token_requests == 1
+
+
+async def test_r6_a_token_that_was_refused_is_not_handed_out_because_it_is_in_the_store(world: World) -> None:
+    old = await world.manager().adopt(world.fake.sign_in())
+    await world.clock.advance(3600 - 200)
+    assert await world.manager().get_token(rejected=old) != old

@@ -237,8 +237,6 @@ class TestJudge:
             back(code="c") + f"&state={STATE}",
             back(code="c") + "&state=x",
             back_in_fragment(code="c"),
-            HERE,
-            "",
         ],
     )
     def test_a_state_is_there_exactly_once(self, url: str) -> None:
@@ -350,9 +348,14 @@ class TestJudge:
     def test_what_is_no_address_is_refused(self, url: str) -> None:
         with pytest.raises(CallbackError) as caught:
             request().judge(f"{url}code=s3cret")
-        assert str(caught.value) == "The callback is not an address."
+        assert str(caught.value) == "The callback is not an address: give the whole one that the browser went to."
         assert caught.value.__cause__ is None
         assert caught.value.__context__ is None
+
+    @pytest.mark.parametrize("url", [None, "", " ", "abc", "https://app.example/callback"])
+    def test_what_holds_no_answer_is_refused_with_the_way_to_get_one(self, url: Any) -> None:  # noqa: ANN401 - whatever
+        with pytest.raises(CallbackError, match="give the whole address that the browser went to"):
+            request().judge(url)
 
     def test_an_implicit_request_has_its_own_judge(self) -> None:
         with pytest.raises(ConfigurationError) as caught:

@@ -26,6 +26,7 @@ from bitbucket_auth_async import (
     Timing,
     Token,
     TokenManager,
+    TokenManagerPool,
     TransportError,
     UnavailableError,
     bitbucket_data_center,
@@ -77,6 +78,14 @@ async def a_person(store: TokenStore, callback_url: str) -> None:
         await manager.aclose()
         assert_type(manager.server, AuthorizationServer)
         assert_type(manager.key, str)
+
+
+async def many_persons(store: TokenStore) -> None:
+    async with TokenManagerPool(Client("id", "secret"), store=store, max_identities=100, max_requests=5) as pool:
+        assert_type(pool, TokenManagerPool)
+        assert_type(pool.manager("alice"), TokenManager)
+        assert_type(await pool.manager("alice").get_token(), Token)
+        assert_type(len(pool), int)
 
 
 def a_coroutine_that_tasks_take(manager: TokenManager) -> None:

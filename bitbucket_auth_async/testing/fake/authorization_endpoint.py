@@ -20,9 +20,9 @@ class SilentPageError(BitbucketAuthError):
         page: The page.
     """
 
-    def __init__(self, text: str) -> None:
-        """Keep the page."""
-        super().__init__(text)
+    def __init__(self, text: str, cause: str) -> None:
+        """Keep the page, and tell the tester what the page does not."""
+        super().__init__(f"{text} ({cause})")
         self.page = page("Bitbucket", text, status=400)
 
 
@@ -78,11 +78,13 @@ class AuthorizationEndpoint:
         client = self.clients.get(params.get("client_id", ""))
         if client is None:
             msg = "Invalid client_id. This integration is misconfigured. Contact the vendor for assistance."
-            raise SilentPageError(msg)
+            known = ", ".join(map(repr, self.clients))
+            raise SilentPageError(msg, f"The fake knows the clients {known}; register_client() adds one.")
         redirect_uri = params.get("redirect_uri")
         if client.callback is None or (redirect_uri is not None and not _extends(redirect_uri, client.callback)):
             msg = "Invalid redirect_uri. This integration is misconfigured. Contact the vendor for assistance."
-            raise SilentPageError(msg)
+            cause = f"The fake has {client.callback!r} for this client; register_client(callback=…) sets another."
+            raise SilentPageError(msg, cause)
         kind = params.get("response_type", "")
         draft = Question(client, frozenset(), kind, redirect_uri, params.get("state"), params.get("code_challenge"))
         if kind != "code" and not (kind == "token" and self.rules.legacy):

@@ -136,6 +136,11 @@ class Injection:
         self._released = False
         self._gates: list[asyncio.Future[None]] = []
 
+    def __repr__(self) -> str:
+        """Show the fault, and how often it has struck and will."""
+        left = "until removed" if self.left is None else f"{self.left} left"
+        return f"<Injection of {self.fault.name}: {self.hits} hits, {left}>"
+
     def strike(self, call: Call) -> bool:
         """Tell whether this request is struck, and count it."""
         if self.left == 0 or not self.when(call):

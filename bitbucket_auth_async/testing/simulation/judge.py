@@ -119,6 +119,7 @@ class Judge:
             token is None
             or self._signing[process] > 0
             or since < self.records.generation_since
+            or self.records.is_of_another_sign_in(token)
             or self.good_for(token.access_token) < 1
         )
         held = None if doubtful or token is None or token.access_token in self.rejected or self.stepped else token
@@ -200,7 +201,7 @@ class Judge:
             self.losses.login_required(self.now() - DEADLINE, outcome)
         elif isinstance(outcome, BitbucketAuthError):
             self.breaks(f"R7: with all mended, a caller gets {outcome!r}.")
-        elif outcome.refresh_token is None and not self.fleet.setting.app and self.good_for(outcome.access_token) > 0:
+        elif outcome.refresh_token is None and not self.fleet.setting.app:
             self.counts["caller: a refused token, which nothing can renew"] += 1
         elif not self.server.is_live(outcome.access_token):
             self.breaks("R5: with all mended, the token handed out is not good.")

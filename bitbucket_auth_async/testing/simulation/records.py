@@ -100,7 +100,6 @@ class Records:
         """Take note that the store lost its memory, all of it or the newest of it."""
         self.successors.clear()
         self.marks.clear()
-        self.claims.clear()
         self.hopeful_since = None
 
     @property
@@ -108,6 +107,12 @@ class Records:
         """Whether the record has something that the server would take."""
         record = self.current
         return record is not None and any(map(self._judge.server.is_spendable, (record.token, *record.spares)))
+
+    def is_of_another_sign_in(self, token: Token) -> bool:
+        """Tell whether a token was replaced by somebody who signed in anew."""
+        record = self.current
+        ours = None if record is None or record.token is None else self._judge.server.family(record.token)
+        return ours is not None and self._judge.server.family(token) is not ours
 
     def _noted(self, process: "Process", old: Record | None, record: Record) -> None:
         """Who heard that a token is dead, and writes under its own claim, says so to all."""

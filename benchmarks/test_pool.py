@@ -1,0 +1,171 @@
+"""What do a hundred thousand identities take in one pool, at rest and with all of them due?"""
+
+import asyncio
+import gc
+import time
+import tracemalloc
+
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from benchmarks.measuring import side_by_side, tell, timed
+from benchmarks.world import LIFETIME, SERVER, CountingServer, answer
+from bitbucket_auth_async import Client, Token, TokenManager, TokenManagerPool
+from bitbucket_auth_async.oauth2.messages import Request, Response
+from bitbucket_auth_async.protocols import Versioned
+from bitbucket_auth_async.record import Issuer, Record
+
+IDENTITIES = 100_000
+DUE = 10_000
+CLIENT = Client("id", "secret")
+SCOPE = frozenset({"account", "repository"})
+ISSUER = Issuer(token_endpoint=SERVER.token_endpoint, client_id="id", grant_type="authorization_code")
+
+
+class Made:
+    """A store that has a record for whoever is asked for, and keeps none, so that a pool's memory can be told."""
+
+    def __init__(self, age: float = 0.0) -> None:
+        self.issued_at = time.time() - age
+
+    async def load(self, key: str, /) -> Versioned:
+        """Return a record of this key, made anew."""
+        number = int(key)
+        token = Token(
+            access_token=f"{number:010}" * 260,
+            refresh_token=f"{number:010}" * 4,
+            issued_at=self.issued_at + number / 1e6,
+            expires_at=self.issued_at + number / 1e6 + LIFETIME,
+            scope=SCOPE,
+        )
+        return Versioned(Record(issuer=ISSUER, generation=1_800_000_000_000 + number, token=token), 2**62 + number)
+
+    async def swap(self, key: str, record: Record, /, *, expected: int) -> int:  # noqa: ARG002 - the port's words
+        """Take whatever comes."""
+        return expected + 1
+
+
+TEXT = 10 * 260 + 10 * 4
+"""Bytes of both tokens' text."""
+
+
+async def filled(pool: TokenManagerPool, keys: list[str]) -> None:
+    """Have all of them in memory, with a token."""
+    for key in keys:
+        await pool.manager(key).get_token()
+
+
+def test_memory_of_an_identity(benchmark: BenchmarkFixture) -> None:
+    """Bytes for each, less the text of both tokens; once as loaded, once after a renewal."""
+
+    async def measure() -> tuple[int, int, int]:
+        pool = TokenManagerPool(
+            CLIENT, server=SERVER, store=Made(), transport=CountingServer(), max_identities=IDENTITIES
+        )
+        async with pool:
+            tracemalloc.start()
+            before = tracemalloc.get_traced_memory()[0]
+            keys = [f"{number:06}" for number in range(IDENTITIES)]
+            named = tracemalloc.get_traced_memory()[0]
+            await filled(pool, keys)
+            await asyncio.sleep(0)
+            gc.collect()
+            loaded = tracemalloc.get_traced_memory()[0]
+            tasks = len(asyncio.all_tasks())
+            tracemalloc.stop()
+        return (loaded - before) // IDENTITIES - TEXT, (named - before) // IDENTITIES, tasks
+
+    each, key, tasks = timed(benchmark, lambda: asyncio.run(measure()), rounds=1)
+    tell(
+        benchmark, f"memory of {IDENTITIES:,} identities", bytes_each=each, of_them_the_key=key, tasks_in_all=tasks - 1
+    )
+
+
+def test_round_robin(benchmark: BenchmarkFixture) -> None:
+    """`pool.manager(key).get_token()` through all identities, against one manager's as often."""
+    with asyncio.Runner() as runner:
+        pool = TokenManagerPool(
+            CLIENT,
+            server=SERVER,
+            store=Made(),
+            transport=CountingServer(),
+            max_identities=IDENTITIES,
+        )
+        alone = TokenManager(CLIENT, server=SERVER, store=Made(), transport=CountingServer(), key="1")
+        keys = [f"{number:06}" for number in range(IDENTITIES)]
+        runner.run(filled(pool, keys))
+        runner.run(alone.get_token())
+
+        async def one() -> None:
+            for _ in keys:
+                await alone.get_token()
+
+        async def all_of_them() -> None:
+            manager = pool.manager
+            for key in keys:
+                await manager(key).get_token()
+
+        found = side_by_side(
+            benchmark, baseline=lambda: runner.run(one()), candidate=lambda: runner.run(all_of_them()), rounds=10
+        )
+        runner.run(pool.aclose())
+        runner.run(alone.aclose())
+    tell(
+        benchmark,
+        f"round robin through {IDENTITIES:,} identities",
+        ratio_to_one_manager=f"{found.ratio:.2f}",
+        per_second=f"{IDENTITIES / found.candidate.middle:,.0f}",
+    )
+
+
+class SlowServer(CountingServer):
+    """Takes its time, and counts who is there at once."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+        self.now = self.most = 0
+        self.served = asyncio.Event()
+        """Set once all who are due have been served."""
+
+    async def send(self, request: Request, /, *, timeout: float) -> Response:  # noqa: ARG002, ASYNC109 - the port's words
+        """Answer after a while."""
+        self.now += 1
+        self.most = max(self.most, self.now)
+        await asyncio.sleep(self.seconds)
+        self.now -= 1
+        self.requests += 1
+        if self.requests == DUE:
+            self.served.set()
+        return Response(status=200, headers={"content-type": "application/json"}, body=answer(self.requests))
+
+
+def test_many_that_are_due_at_once(benchmark: BenchmarkFixture) -> None:
+    """All of them are stale in the same moment: how long until the last is renewed, with 10 requests at a time?"""
+
+    async def measure() -> tuple[float, float, int, int]:
+        server = SlowServer(0.01)
+        store = Made(age=LIFETIME - 200)
+        pool = TokenManagerPool(
+            CLIENT, server=SERVER, store=store, transport=server, max_identities=DUE, max_requests=10
+        )
+        expired = 0
+        async with pool:
+            keys = [f"{number:06}" for number in range(DUE)]
+            begun = time.perf_counter()
+            for key in keys:
+                token = await pool.manager(key).get_token()
+                expired += (token.expires_at or 0) <= time.time()
+            asked = time.perf_counter() - begun
+            await server.served.wait()
+            return asked, time.perf_counter() - begun, server.most, expired
+
+    asked, lasted, most, expired = timed(benchmark, lambda: asyncio.run(measure()), rounds=1)
+    tell(
+        benchmark,
+        f"{DUE:,} identities due at once, 10 ms a request",
+        seconds=f"{lasted:.1f}",
+        least_possible=f"{DUE / 10 * 0.01:.1f}",
+        callers_served_in=f"{asked:.1f}",
+        most_requests_at_a_time=most,
+        handed_out_expired=expired,
+    )

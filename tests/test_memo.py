@@ -1,0 +1,75 @@
+"""What an identity at rest remembers: folded and unfolded, the record is the same."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from bitbucket_auth_async.memo import folded, unfolded
+from bitbucket_auth_async.oauth2.tokens import Token, fingerprint
+from bitbucket_auth_async.protocols import Versioned
+from bitbucket_auth_async.record import Claim, Issuer, Record, new_version
+from tests.records import RECORDS
+
+OURS = Issuer(token_endpoint="https://bitbucket.org/token", client_id="id", grant_type="")
+THEIRS = Issuer(token_endpoint="https://bitbucket.org/token", client_id="id", grant_type="authorization_code")
+TOKEN = Token(access_token="access", refresh_token="refresh", issued_at=1.0, expires_at=7201.0)
+PLAIN = Record(
+    issuer=THEIRS,
+    generation=1_790_000_000_000,
+    token=TOKEN,
+    spent=(fingerprint("one"), fingerprint("two")),
+    forced=3,
+)
+
+
+def test_a_healthy_sign_in_is_folded_into_few_bytes() -> None:
+    memo = folded(Versioned(PLAIN, 2**63 - 1), TOKEN, OURS)
+    assert isinstance(memo, bytes)
+    assert len(memo) == 18 + 2 * 16 + len("authorization_code")
+    assert unfolded(memo, TOKEN, OURS) == Versioned(PLAIN, 2**63 - 1)
+
+
+@given(RECORDS)
+def test_whatever_is_folded_comes_out_as_it_was(record: Record) -> None:
+    seen = Versioned(record, new_version())
+    assert unfolded(folded(seen, record.token, record.issuer), record.token, record.issuer) == seen
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"claim": Claim(owner="me", host=None, process=None, since=1.0, spends=None)},
+        {"spares": (TOKEN,)},
+        {"refused": "x"},
+        {"signed_out": True},
+        {"unknown": {"later": 1}},
+        {"issuer": Issuer(token_endpoint="https://other.example", client_id="id", grant_type="authorization_code")},
+        {"issuer": Issuer(token_endpoint="https://bitbucket.org/token", client_id="other", grant_type="password")},
+        {"spent": ("no fingerprint",)},
+        {"spent": (fingerprint("one").upper(),)},
+        {"spent": (fingerprint("one")[:-2],)},
+        {"generation": 2**64},
+        {"generation": -1},
+        {"forced": 256},
+        {"token": None},
+        {"token": Token(access_token="another", issued_at=1.0)},
+    ],
+    ids=str,
+)
+def test_what_is_out_of_the_ordinary_is_remembered_as_it_is(change: dict[str, Any]) -> None:
+    seen = Versioned(replace(PLAIN, **change), 7)
+    assert folded(seen, TOKEN, OURS) is seen
+    assert unfolded(seen, TOKEN, OURS) is seen
+
+
+@pytest.mark.parametrize("version", [0, -1, 2**64])
+def test_a_version_of_another_kind_is_remembered_as_it_is(version: int) -> None:
+    seen = Versioned(PLAIN, version)
+    assert folded(seen, TOKEN, OURS) is seen
+
+
+def test_nothing_is_remembered_of_nothing() -> None:
+    assert folded(None, None, OURS) is None
+    assert unfolded(None, None, OURS) is None

@@ -1,0 +1,398 @@
+"""TokenManagerPool: many identities, one scheduler, a ceiling, and what is shared between them and what is not."""
+
+import asyncio
+import gc
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bitbucket_auth_async import (
+    BitbucketAuthError,
+    Client,
+    ConfigurationError,
+    InvalidClientError,
+    LoginRequiredError,
+    OutageError,
+    StoreError,
+    Token,
+    TokenManager,
+    TokenManagerPool,
+    UnavailableError,
+)
+from bitbucket_auth_async.stores.memory import MemoryStore
+from bitbucket_auth_async.telemetry.events import Event, EventKind
+from bitbucket_auth_async.testing.clock import FakeClock
+from bitbucket_auth_async.testing.fake import faults
+from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
+from tests.world import FaultyStore
+
+if TYPE_CHECKING:
+    from bitbucket_auth_async.oauth2.messages import Request, Response
+
+
+class Line:
+    """The way to the server: slow, counted, and closed by nobody."""
+
+    def __init__(self, fake: FakeBitbucket, clock: FakeClock) -> None:
+        self.fake = fake
+        self.clock = clock
+        self.seconds = 0.0
+        self.now = self.most = 0
+        self.closed = False
+
+    async def send(self, request: "Request", /, *, timeout: float) -> "Response":  # noqa: ASYNC109 - the port's own word
+        self.now += 1
+        self.most = max(self.most, self.now)
+        try:
+            if self.seconds:
+                await self.clock.sleep(self.seconds)
+            return await self.fake.send(request, timeout=timeout)
+        finally:
+            self.now -= 1
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+class PoolWorld:
+    """One server, one store, one clock."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.fake = FakeBitbucket(self.clock, token_length=40)
+        self.line = Line(self.fake, self.clock)
+        self.store = FaultyStore(MemoryStore())
+        self.events: list[Event] = []
+
+    def pool(self, **options: Any) -> TokenManagerPool:  # noqa: ANN401 - whatever the pool takes
+        given: dict[str, Any] = {
+            "store": self.store,
+            "transport": self.line,
+            "clock": self.clock,
+            "on_event": self.events.append,
+            **options,
+        }
+        return TokenManagerPool(given.pop("client", self.fake.client), **given)
+
+    async def sign_in(self, pool: TokenManagerPool, *keys: str) -> list[Token]:
+        return [await pool.manager(key).adopt(self.fake.sign_in()) for key in keys]
+
+
+@pytest.fixture
+def world() -> PoolWorld:
+    return PoolWorld()
+
+
+async def test_all_who_hold_an_identity_share_its_manager(world: PoolWorld) -> None:
+    async with world.pool() as pool:
+        await world.sign_in(pool, "alice", "bob")
+        alice, bob = pool.manager("alice"), pool.manager("bob")
+        assert alice is pool.manager("alice")
+        assert alice is not bob
+        assert isinstance(alice, TokenManager)
+        assert (await alice.get_token()) != (await bob.get_token())
+        assert repr(pool) == "<TokenManagerPool of 2 identities>"
+        assert repr(alice) == "<TokenManager 'alice'>"
+
+
+async def test_an_identity_that_nobody_brought_needs_a_sign_in(world: PoolWorld) -> None:
+    async with world.pool() as pool:
+        with pytest.raises(LoginRequiredError, match="Nobody has signed in"):
+            await pool.manager("alice").get_token()
+
+
+# Memory.
+
+
+async def test_who_was_not_asked_for_the_longest_leaves_and_comes_back_from_the_store(world: PoolWorld) -> None:
+    async with world.pool(max_identities=3) as pool:
+        tokens = await world.sign_in(pool, "a", "b", "c")
+        await world.sign_in(pool, "d")
+        assert len(pool) == 3
+        pool.manager("b")
+        await world.sign_in(pool, "e")
+        world.store.log.clear()
+        assert await pool.manager("b").get_token() == tokens[1]
+        assert world.store.log == []
+        assert await pool.manager("a").get_token() == tokens[0]
+        assert world.store.log == ["load"]
+        assert world.fake.token_requests == 0
+
+
+async def test_there_is_no_second_manager_while_somebody_holds_the_first(world: PoolWorld) -> None:
+    async with world.pool(max_identities=2) as pool:
+        held = pool.manager("held")
+        for number in range(100):
+            pool.manager(f"{number}")
+        assert len(pool) == 2
+        assert pool.manager("held") is held
+
+
+async def test_whom_nobody_holds_is_forgotten(world: PoolWorld) -> None:
+    async with world.pool(max_identities=2) as pool:
+        await world.sign_in(pool, *(f"{number}" for number in range(20)))
+        await world.clock.settle()
+        gc.collect()
+        alive = [each for each in gc.get_objects() if isinstance(each, TokenManager) and each.server is not None]
+        assert len([manager for manager in alive if manager.key.isdecimal()]) == 2
+
+
+async def test_r2_an_unsaved_token_does_not_leave(world: PoolWorld) -> None:
+    async with world.pool(max_identities=2) as pool:
+        await world.sign_in(pool, "alice")
+        await world.clock.advance(3500)
+        with world.fake.inject(faults.hold()) as held:
+            asking = asyncio.create_task(pool.manager("alice").get_token())
+            await held.reached.wait()
+            world.store.down = True
+        await asking
+        await world.clock.settle()
+        assert EventKind.SAVE_FAILED in {event.kind for event in world.events}
+        for number in range(100):
+            pool.manager(f"{number}")
+        gc.collect()
+        world.store.down = False
+        await world.clock.advance(76)
+    found = await world.store.inner.load("alice")
+    assert found is not None
+    assert found.record.token is not None
+    assert world.fake.is_live(found.record.token.access_token)
+    assert world.fake.is_spendable(found.record.token.refresh_token or "")
+
+
+async def test_more_than_asked_for_stay_while_all_have_something_to_lose(world: PoolWorld) -> None:
+    async with world.pool(max_identities=2) as pool:
+        await world.sign_in(pool, "a", "b")
+        world.store.down = True
+        for key in "ab":
+            with pytest.raises(StoreError):
+                await pool.manager(key).logout()
+        for number in range(50):
+            pool.manager(f"{number}")
+        assert len(pool) <= 3
+        assert {"a", "b"} <= {
+            *pool._young,
+            *pool._old,
+        }  # the loop would not keep their tasks
+        world.store.down = False
+        await world.clock.advance(76)
+    for key in "ab":
+        found = await world.store.inner.load(key)
+        assert found is not None
+        assert found.record.signed_out
+
+
+@pytest.mark.parametrize("options", [{"max_identities": 0}, {"max_requests": 0}, {"max_requests": -1}])
+def test_a_pool_of_nothing_is_refused(world: PoolWorld, options: dict[str, int]) -> None:
+    with pytest.raises(ConfigurationError, match="1 or more"):
+        world.pool(**options)
+
+
+# Renewal in the background.
+
+
+async def test_r6_who_was_asked_for_lately_is_renewed_in_the_background_and_no_one_else(world: PoolWorld) -> None:
+    async with world.pool() as pool:
+        await world.sign_in(pool, "active", "idle")
+        for _ in range(40):  # every three minutes, for two hours
+            await world.clock.advance(180)
+            pool.manager("active")
+        assert world.fake.token_requests == 2
+        active = await world.store.inner.load("active")
+        assert active is not None
+        assert active.record.token is not None
+        assert world.fake.is_live(active.record.token.access_token)
+        before = world.fake.token_requests
+        assert world.fake.is_live((await pool.manager("active").get_token()).access_token)
+        assert world.fake.token_requests == before
+        assert world.fake.is_live((await pool.manager("idle").get_token()).access_token)
+        assert world.fake.token_requests == before + 1
+
+
+async def test_identities_at_rest_have_no_task(world: PoolWorld) -> None:
+    before = asyncio.all_tasks()
+    async with world.pool() as pool:
+        await world.sign_in(pool, *(f"{number}" for number in range(200)))
+        await world.clock.settle()
+        assert len(asyncio.all_tasks() - before) == 1
+    await world.clock.settle()
+    assert asyncio.all_tasks() == before
+
+
+async def test_r6_a_thousand_that_expire_together_are_renewed_in_time_by_no_more_requests_than_allowed(
+    world: PoolWorld,
+) -> None:
+    keys = [f"{number}" for number in range(1000)]
+    async with world.pool(max_requests=5) as pool:
+        await world.sign_in(pool, *keys)
+        world.line.seconds = 0.5
+        for _ in range(125):
+            await world.clock.advance(30)
+            tokens = [await pool.manager(key).get_token() for key in keys]
+            assert all(world.fake.is_live(token.access_token) for token in tokens)
+            assert all((token.expires_at or 0) > world.clock.wall() for token in tokens)
+        assert world.line.most == 5
+        assert world.fake.token_requests == 1000
+        assert world.fake.second_spends == []
+
+
+async def test_a_dead_identity_is_not_looked_at_until_somebody_asks(world: PoolWorld) -> None:
+    async with world.pool() as pool:
+        (token,) = await world.sign_in(pool, "alice")
+        world.fake.kill_refresh_token(token.refresh_token or "")
+        await world.clock.advance(3600)
+        with pytest.raises(LoginRequiredError):
+            await pool.manager("alice").get_token()
+        world.store.log.clear()
+        await world.clock.advance(3600)
+        assert world.store.log == []
+        assert world.fake.is_live((await pool.manager("alice").adopt(world.fake.sign_in())).access_token)
+
+
+async def test_r8_one_dead_identity_touches_no_other(world: PoolWorld) -> None:
+    async with world.pool() as pool:
+        dead, _ = await world.sign_in(pool, "dead", "well")
+        world.fake.kill_refresh_token(dead.refresh_token or "")
+        await world.clock.advance(3600)
+        with pytest.raises(LoginRequiredError):
+            await pool.manager("dead").get_token()
+        assert world.fake.is_live((await pool.manager("well").get_token()).access_token)
+
+
+# Outages.
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+async def test_r7_the_endpoints_outage_is_everybodys(world: PoolWorld, status: int) -> None:
+    keys = [f"{number}" for number in range(50)]
+    async with world.pool() as pool:
+        await world.sign_in(pool, *keys)
+        await world.clock.advance(3600)
+        with world.fake.inject(faults.status(status, retry_after=30), times=None) as outage:
+            with pytest.raises(UnavailableError):
+                await pool.manager("0").get_token()
+            for key in keys[1:]:
+                with pytest.raises(OutageError):
+                    await pool.manager(key).get_token()
+            assert outage.hits == 1
+        await world.clock.advance(31)
+        for key in keys:
+            assert world.fake.is_live((await pool.manager(key).get_token()).access_token)
+        assert [event.kind for event in world.events].count(EventKind.OUTAGE_BEGAN) == 1
+        assert [event.kind for event in world.events].count(EventKind.OUTAGE_ENDED) == 1
+        assert world.fake.second_spends == []
+
+
+async def test_r7_a_wrong_secret_is_met_once(world: PoolWorld) -> None:
+    wrong = Client(world.fake.client.client_id, "not the secret")
+    async with world.pool(client=wrong) as pool:
+        await world.sign_in(pool, "alice", "bob")
+        await world.clock.advance(3600)
+        for key in ("alice", "bob"):
+            with pytest.raises(InvalidClientError):
+                await pool.manager(key).get_token()
+        assert world.fake.token_requests == 1
+    assert world.fake.is_spendable((await _token(world, "bob")).refresh_token or "")
+
+
+async def test_r9_who_waits_for_a_turn_has_claimed_nothing(world: PoolWorld) -> None:
+    async with world.pool(max_requests=1) as pool:
+        await world.sign_in(pool, "alice", "bob")
+        await world.clock.advance(3600)
+        with world.fake.inject(faults.hold()) as held:
+            first = asyncio.create_task(pool.manager("alice").get_token())
+            await held.reached.wait()
+            second = asyncio.create_task(pool.manager("bob").get_token())
+            await world.clock.settle()
+            found = await world.store.inner.load("bob")
+            assert found is not None
+            assert found.record.claim is None
+        await asyncio.gather(first, second)
+
+
+async def test_a_sign_in_is_tried_during_an_outage(world: PoolWorld) -> None:
+    async with world.pool() as pool:
+        await world.sign_in(pool, "alice")
+        await world.clock.advance(3600)
+        with world.fake.inject(faults.status(503)), pytest.raises(UnavailableError):
+            await pool.manager("alice").get_token()
+        assert await world.sign_in(pool, "bob")
+
+
+# Home and end.
+
+
+async def test_closing_one_manager_closes_nothing_for_the_others(world: PoolWorld) -> None:
+    async with world.pool() as pool:
+        await world.sign_in(pool, "alice")
+        async with pool.manager("alice") as manager:
+            await manager.get_token()
+        assert await manager.get_token() == await pool.manager("alice").get_token()
+
+
+async def test_r4_closing_waits_for_what_is_under_way_and_ends_all_managers(world: PoolWorld) -> None:
+    async with world.pool() as pool:
+        await world.sign_in(pool, "alice")
+        await world.clock.advance(3500)
+        manager = pool.manager("alice")
+        with world.fake.inject(faults.hold()) as held:
+            await manager.get_token()
+            await held.reached.wait()
+            closing = asyncio.create_task(pool.aclose())
+            await world.clock.settle()
+            assert not closing.done()
+        await closing
+        await pool.aclose()
+    assert world.fake.is_spendable((await _token(world, "alice")).refresh_token or "")
+    assert not world.line.closed
+    with pytest.raises(ConfigurationError, match="closed"):
+        await manager.get_token()
+    with pytest.raises(ConfigurationError, match="closed"):
+        pool.manager("bob")
+    await manager.aclose()
+
+
+def test_a_pool_goes_on_in_the_next_loop(world: PoolWorld) -> None:
+    pool = world.pool()
+
+    async def sign_in() -> Token:
+        (token,) = await world.sign_in(pool, "alice")
+        await world.clock.advance(3500)
+        return token
+
+    async def go_on() -> Token:
+        assert world.fake.token_requests == 0
+        pool.manager("alice")
+        token = await pool.manager("alice").get_token()
+        await world.clock.advance(3000)
+        await pool.aclose()
+        return token
+
+    assert asyncio.run(sign_in()) == asyncio.run(go_on())
+    assert world.fake.token_requests == 1
+    assert world.fake.second_spends == []
+
+
+async def test_two_renewals_take_four_swaps_and_no_load(world: PoolWorld) -> None:
+    async with world.pool() as pool:
+        await world.sign_in(pool, "alice")
+        for _ in range(2):
+            await world.clock.advance(3600)
+            world.store.log.clear()
+            await pool.manager("alice").get_token()
+            assert world.store.log == ["swap", "swap"]
+
+
+async def test_errors_tell_what_to_do_and_are_ours(world: PoolWorld) -> None:
+    async with world.pool() as pool:
+        world.store.down = True
+        with pytest.raises(BitbucketAuthError) as caught:
+            await pool.manager("alice").get_token()
+        assert caught.value.retryable
+
+
+async def _token(world: PoolWorld, key: str) -> Token:
+    found = await world.store.inner.load(key)
+    assert found is not None
+    assert found.record.token is not None
+    return found.record.token

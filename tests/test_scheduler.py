@@ -1,0 +1,129 @@
+"""The scheduler: one task that calls back at the moments it was told, with a ceiling."""
+
+import asyncio
+import math
+from collections import Counter
+
+import pytest
+
+from bitbucket_auth_async.scheduler import Scheduler
+from bitbucket_auth_async.testing.clock import FakeClock
+
+
+class Renewals:
+    """Tasks that end when they are told, and the most that there were at a time."""
+
+    def __init__(self, clock: FakeClock, *, at_once: int = 2, lasting: float = 0.0) -> None:
+        self.clock = clock
+        self.begun: list[tuple[float, str]] = []
+        self.lasting = lasting
+        self.now = self.most = 0
+        self.idle: set[str] = set()
+        self.scheduler = Scheduler(clock, self.begin, at_once=at_once)
+        self.start = clock.boot()
+
+    def begin(self, key: str) -> "asyncio.Task[None] | None":
+        if key in self.idle:
+            return None
+        self.begun.append((self.clock.boot() - self.start, key))
+        return asyncio.get_running_loop().create_task(self._last())
+
+    async def _last(self) -> None:
+        self.now += 1
+        self.most = max(self.most, self.now)
+        if self.lasting:
+            await self.clock.sleep(self.lasting)
+        self.now -= 1
+
+    def at(self, seconds: float, key: str) -> None:
+        self.scheduler.at(self.start + seconds, key)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+async def test_each_is_begun_when_it_is_due(clock: FakeClock) -> None:
+    renewals = Renewals(clock)
+    renewals.at(20, "b")
+    renewals.at(10.25, "a")
+    renewals.scheduler.start()
+    await clock.advance(10)
+    assert renewals.begun == []
+    renewals.at(10.5, "c")  # earlier than what it sleeps for
+    await clock.advance(20)
+    assert renewals.begun == [(10.25, "a"), (10.5, "c"), (20.0, "b")]
+    renewals.scheduler.stop()
+
+
+async def test_what_is_due_later_shares_a_second_and_is_never_early(clock: FakeClock) -> None:
+    renewals = Renewals(clock)
+    renewals.scheduler.start()
+    for number in range(100):
+        renewals.at(3600 + number / 100, f"{number}")
+    await clock.advance(4000)
+    delays = {moment - 3600 - int(key) / 100 for moment, key in renewals.begun}
+    assert len(renewals.begun) == 100
+    assert min(delays) >= 0
+    assert max(delays) < 1
+    assert len({moment for moment, _ in renewals.begun}) == 2
+    renewals.scheduler.stop()
+
+
+async def test_what_is_long_past_is_begun_at_once_and_what_is_never_due_never(clock: FakeClock) -> None:
+    renewals = Renewals(clock)
+    renewals.scheduler.start()
+    renewals.at(-math.inf, "past")
+    renewals.at(math.inf, "never")
+    await clock.settle()
+    assert renewals.begun == [(0.0, "past")]
+    await clock.advance(10**6)
+    assert renewals.begun == [(0.0, "past")]
+    renewals.scheduler.stop()
+
+
+async def test_no_more_are_under_way_than_the_ceiling_allows(clock: FakeClock) -> None:
+    renewals = Renewals(clock, at_once=3, lasting=10)
+    renewals.scheduler.start()
+    for number in range(10):
+        renewals.at(5, f"{number}")
+    await clock.advance(60)
+    assert renewals.most == 3
+    assert Counter(moment for moment, _ in renewals.begun) == {5: 3, 15: 3, 25: 3, 35: 1}
+    renewals.scheduler.stop()
+
+
+async def test_who_has_nothing_to_do_takes_no_place(clock: FakeClock) -> None:
+    renewals = Renewals(clock, at_once=1, lasting=1000)
+    renewals.idle = {"a", "b"}
+    renewals.scheduler.start()
+    for key in "abc":
+        renewals.at(5, key)
+    await clock.advance(5)
+    assert renewals.begun == [(5.0, "c")]
+    renewals.scheduler.stop()
+
+
+async def test_a_suspended_machine_is_noticed_within_a_minute(clock: FakeClock) -> None:
+    renewals = Renewals(clock)
+    renewals.scheduler.start()
+    renewals.at(3600, "a")
+    await clock.settle()
+    clock.suspend(4000)  # timers stood still
+    await clock.advance(60)
+    assert [key for _, key in renewals.begun] == ["a"]
+    renewals.scheduler.stop()
+
+
+async def test_stopped_it_begins_nothing_more_and_leaves_what_is_under_way(clock: FakeClock) -> None:
+    renewals = Renewals(clock, lasting=10)
+    renewals.scheduler.start()
+    renewals.at(1, "a")
+    renewals.at(2, "b")
+    await clock.advance(1)
+    renewals.scheduler.stop()
+    await clock.advance(20)
+    assert renewals.begun == [(1.0, "a")]
+    assert renewals.now == 0
+    assert {task for task in asyncio.all_tasks() if task is not asyncio.current_task()} == set()

@@ -1,0 +1,186 @@
+"""Turns: a ceiling on token requests, and an outage that is everybody's."""
+
+import asyncio
+
+import pytest
+
+from bitbucket_auth_async.errors import (
+    BitbucketAuthError,
+    InvalidClientError,
+    InvalidGrantError,
+    OAuthError,
+    OutageError,
+    TransportError,
+    UnavailableError,
+)
+from bitbucket_auth_async.testing.clock import FakeClock
+from bitbucket_auth_async.turns import Turns
+
+DOWN = UnavailableError("The token endpoint answered 503.", status=503)
+WRONG_SECRET = InvalidClientError("invalid_client", status=401)
+SILENCE = TransportError("Nothing came.", sent=True)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def turns(clock: FakeClock) -> Turns:
+    return Turns(clock, 2)
+
+
+def fail(turns: Turns, clock: FakeClock, error: BitbucketAuthError) -> None:
+    turns.failed(error, asked=clock.boot())
+
+
+async def test_so_many_have_a_turn_at_a_time(turns: Turns, clock: FakeClock) -> None:
+    now = most = 0
+
+    async def ask() -> None:
+        nonlocal now, most
+        async with turns.take():
+            now += 1
+            most = max(most, now)
+            await clock.sleep(1)
+            now -= 1
+
+    asked = [asyncio.create_task(ask()) for _ in range(7)]
+    await clock.advance(3)
+    assert [task.done() for task in asked].count(True) == 6
+    await clock.advance(1)
+    await asyncio.gather(*asked)
+    assert most == 2
+
+
+async def test_r7_an_outage_that_one_meets_is_known_to_all_until_it_is_time_to_look_again(
+    turns: Turns, clock: FakeClock
+) -> None:
+    fail(turns, clock, DOWN)
+    with pytest.raises(OutageError, match=r"answered 503\. The next attempt is due in") as caught:
+        async with turns.take():
+            pass
+    assert caught.value.retry_after is not None
+    assert 0 < caught.value.retry_after <= 1.25
+    await clock.advance(1.25)
+    async with turns.take():
+        turns.answered()
+    async with turns.take():
+        pass
+
+
+async def test_r7_what_the_server_asked_for_is_kept(turns: Turns, clock: FakeClock) -> None:
+    fail(turns, clock, UnavailableError("Too many.", status=429, retry_after=120))
+    await clock.advance(119)
+    with pytest.raises(OutageError):
+        async with turns.take():
+            pass
+    await clock.advance(1)
+    async with turns.take():
+        pass
+
+
+async def test_r7_a_wrong_secret_is_everybodys_and_stays_what_it_is(turns: Turns, clock: FakeClock) -> None:
+    fail(turns, clock, WRONG_SECRET)
+    with pytest.raises(InvalidClientError) as caught:
+        async with turns.take():
+            pass
+    assert caught.value is not WRONG_SECRET
+
+
+@pytest.mark.parametrize(
+    "error", [InvalidGrantError("invalid_grant", status=400), OAuthError("invalid_scope", status=400)], ids=str
+)
+async def test_r8_what_concerns_one_identity_touches_no_other(
+    turns: Turns, clock: FakeClock, error: BitbucketAuthError
+) -> None:
+    fail(turns, clock, error)
+    async with turns.take():
+        pass
+
+
+async def test_a_lost_connection_is_ones_own_and_three_in_a_row_are_everybodys(turns: Turns, clock: FakeClock) -> None:
+    fail(turns, clock, SILENCE)
+    fail(turns, clock, SILENCE)
+    turns.answered()
+    fail(turns, clock, SILENCE)
+    fail(turns, clock, SILENCE)
+    async with turns.take():
+        pass
+    fail(turns, clock, SILENCE)
+    with pytest.raises(OutageError):
+        async with turns.take():
+            pass
+
+
+async def test_after_an_outage_one_looks_and_the_others_wait_for_what_it_finds(turns: Turns, clock: FakeClock) -> None:
+    fail(turns, clock, DOWN)
+    await clock.advance(2)
+    asked: list[str] = []
+
+    async def ask(name: str, *, well: bool) -> None:
+        async with turns.take():
+            began = clock.boot()
+            asked.append(name)
+            await clock.sleep(5)
+            if well:
+                turns.answered()
+            else:
+                turns.failed(DOWN, asked=began)
+
+    first = asyncio.create_task(ask("first", well=False))
+    second = asyncio.create_task(ask("second", well=False))
+    await clock.advance(4)
+    assert asked == ["first"]
+    await clock.advance(1)
+    await first
+    with pytest.raises(OutageError):
+        await second
+    await clock.advance(3)
+    third = asyncio.create_task(ask("third", well=True))
+    fourth = asyncio.create_task(ask("fourth", well=True))
+    await clock.advance(5)
+    await third
+    await clock.advance(5)
+    await fourth
+    assert asked == ["first", "third", "fourth"]
+
+
+async def test_those_that_went_out_together_count_as_one_attempt(turns: Turns, clock: FakeClock) -> None:
+    asked = clock.boot()
+    await clock.advance(1)
+    for _ in range(10):
+        turns.failed(DOWN, asked=asked)
+    await clock.advance(1.25)
+    async with turns.take():
+        pass
+
+
+async def test_a_sign_in_is_tried_although_the_endpoint_is_down_and_stands_in_line(
+    turns: Turns, clock: FakeClock
+) -> None:
+    fail(turns, clock, DOWN)
+    async with turns.slot(), turns.slot():
+        third = asyncio.create_task(_pass(turns))
+        await clock.settle()
+        assert not third.done()
+    await third
+
+
+async def test_whoever_leaves_gives_the_turn_back(turns: Turns, clock: FakeClock) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with turns.take():
+            raise ZeroDivisionError
+    async with turns.take(), turns.take():
+        waiting = asyncio.create_task(_pass(turns))
+        await clock.settle()
+        waiting.cancel()
+        await asyncio.wait({waiting})
+    async with turns.take(), turns.take():
+        pass
+
+
+async def _pass(turns: Turns) -> None:
+    async with turns.slot():
+        pass
