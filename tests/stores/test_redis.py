@@ -16,11 +16,10 @@ from bitbucket_auth_async.telemetry.events import Event, EventKind
 from bitbucket_auth_async.testing.contracts import TokenStoreContract, a_record
 from tests.leaks import chain, everything
 from tests.proxies import line_to
-from tests.servers import REDIS_KINDS, RedisServer, redis_server
+from tests.servers import DURABLE, REDIS_KINDS, RedisServer, redis_server
 
 Admin = Any
 """A client of redis-py, which leaves half of its types unknown."""
-DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
 
 
 def administered(server: RedisServer) -> Admin:
