@@ -185,12 +185,17 @@ class PostgresServer:
         """SIGKILL to all its processes; the next start recovers from the log."""
         assert self._process is not None
         pid = self._process.pid
+        self._process.send_signal(signal.SIGSTOP)  # so that it starts no further one
         # Each has a session of its own, so to name the group would not do.
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
-        self.stop(signal.SIGKILL)
         for child in children:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(child), signal.SIGKILL)
+        self.stop(signal.SIGKILL)
+        end = time.monotonic() + _PATIENCE
+        while any(_runs(child) for child in children):  # the next one wants their shared memory gone
+            assert time.monotonic() < end
+            time.sleep(0.002)
 
     def stop(self, how: int = signal.SIGINT) -> None:
         if self._process is not None:
@@ -210,6 +215,14 @@ def postgres_server() -> Generator[PostgresServer]:
             yield server
         finally:
             server.stop()
+
+
+def _runs(pid: str) -> bool:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rpartition(")")[2].split()[0] not in {"Z", "X"}
 
 
 def _unprivileged() -> pwd.struct_passwd | None:
