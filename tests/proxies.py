@@ -1,6 +1,7 @@
 """What may stand between a store and its server: a line that fails when told, and a pooler that never stays."""
 
 import asyncio
+import ssl
 from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
@@ -24,8 +25,8 @@ class Service:
         """Serve one connection to its end."""
 
     @asynccontextmanager
-    async def running(self) -> AsyncGenerator[None]:
-        server = await asyncio.start_server(self.accept, "127.0.0.1", 0)
+    async def running(self, tls: ssl.SSLContext | None = None) -> AsyncGenerator[None]:
+        server = await asyncio.start_server(self.accept, "127.0.0.1", 0, ssl=tls)
         self.port = server.sockets[0].getsockname()[1]
         try:
             yield
@@ -99,10 +100,10 @@ class Line(Service):
 
 
 @asynccontextmanager
-async def line_to(port: int) -> AsyncGenerator[Line]:
-    """Lay a line to a local port."""
+async def line_to(port: int, *, tls: ssl.SSLContext | None = None) -> AsyncGenerator[Line]:
+    """Lay a line to a local port; with *tls* it is TLS up to there, as by stunnel."""
     line = Line(port)
-    async with line.running():
+    async with line.running(tls):
         yield line
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from subprocess import DEVNULL, STDOUT, Popen
+from subprocess import DEVNULL, STDOUT, Popen, check_output
 from typing import BinaryIO
 
 _PATIENCE = 30.0
@@ -173,6 +173,10 @@ class PostgresServer:
             group=group,
             extra_groups=groups,
         )
+
+    def dump(self) -> bytes:
+        """Return what pg_dump writes."""
+        return check_output([self._bin / "pg_dump", "--inserts", self.url])
 
     def answers(self) -> bool:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1) as asked:

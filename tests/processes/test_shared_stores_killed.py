@@ -7,6 +7,7 @@ time. `SOAK=1` makes the fleet larger: 16 processes with 100 callers each, over 
 import asyncio
 import os
 import random
+from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, nullcontext
 
@@ -98,4 +99,4 @@ async def test_r9_processes_killed_at_random_cost_nobody_a_sign_in_and_each_seco
     assert len(fleet.fake.second_spends) == accounted > 0
     told = reaper.repeats_told + sum(worker.events["repeated"] for worker in workers)
     assert accounted <= told <= accounted + EXPIRIES  # who repeats says so, also where nothing had been spent
-    print("killed at:", sorted(reaper.killed))
+    print("killed:", dict(Counter(reaper.killed)), "second spends:", accounted)

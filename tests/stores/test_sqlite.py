@@ -260,12 +260,3 @@ def test_one_store_serves_two_loops_one_after_the_other(store: SQLiteStore) -> N
 
     assert sum(map(bool, asyncio.run(crowd("alice")))) == 1
     assert sum(map(bool, asyncio.run(crowd("bob")))) == 1
-
-
-async def test_r11_an_encrypted_database_holds_no_token(path: Path) -> None:
-    store = SQLiteStore(path, codec=EncryptedCodec([EncryptionKey.new()]))
-    version = await store.swap("alice", a_record(size=2_600), expected=0)
-    await store.swap("alice", a_record(2, size=2_600), expected=version)
-    content = path.read_bytes()
-    assert len(content) > 10_000
-    assert not any(word in content for word in (b"access-1-", b"access-2-", b"refresh-1-", b"refresh-2-"))
