@@ -106,9 +106,10 @@ def _redis_binary(kind: str) -> Path:
 class PostgresServer:
     """A PostgreSQL with its data in a folder of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, fsync: bool = False) -> None:
         self.folder = folder
         self.port = _free_port()
+        self._fsync = "on" if fsync else "off"
         self.url = self.dsn = f"postgresql://postgres:s3cret@127.0.0.1:{self.port}/postgres"
         self._user = _unprivileged()
         self._bin = _postgres_binaries(folder, copied=self._user is not None)
@@ -153,7 +154,7 @@ class PostgresServer:
             "-h",
             "127.0.0.1",
         ]
-        words += ["-c", "fsync=off", "-c", "max_connections=200", "-c", "log_statement=none"]
+        words += ["-c", f"fsync={self._fsync}", "-c", "max_connections=200", "-c", "log_statement=none"]
         with log.open("ab") as file:
             process = self._popen(words, file)
         self._process = process
@@ -209,10 +210,10 @@ class PostgresServer:
 
 
 @contextmanager
-def postgres_server() -> Generator[PostgresServer]:
-    """Run a server until the block ends."""
+def postgres_server(*, fsync: bool = False) -> Generator[PostgresServer]:
+    """Run a server until the block ends; with *fsync* what it confirms survives a power cut too."""
     with _folder() as folder:
-        server = PostgresServer(folder)
+        server = PostgresServer(folder, fsync=fsync)
         server.initialise()
         server.start()
         try:
