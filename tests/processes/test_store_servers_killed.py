@@ -10,7 +10,7 @@ from bitbucket_auth_async.stores.postgres import PostgresStore
 from bitbucket_auth_async.testing.fake import faults
 from bitbucket_auth_async.testing.server import serve
 from tests.crew import Crew, Worker
-from tests.servers import DURABLE, REDIS_KINDS, PostgresServer, RedisServer, postgres_server, redis_server
+from tests.servers import DURABLE, PostgresServer, RedisServer, postgres_server, redis_server
 
 Server = RedisServer | PostgresServer
 CALLERS = 25
@@ -18,10 +18,10 @@ STORE, DEADLINE = 1.0, 5.0
 PAST_THE_SHARED_FAILURE = 2.0
 
 
-@pytest.fixture(params=[*REDIS_KINDS, "postgres"])
+@pytest.fixture(params=["valkey", "postgres"])
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     """Run a server of our own: one that is killed is nothing for others."""
-    running = postgres_server() if request.param == "postgres" else redis_server(request.param, *DURABLE)
+    running = postgres_server() if request.param == "postgres" else redis_server("valkey", *DURABLE)
     with running as server:
         yield server
 
