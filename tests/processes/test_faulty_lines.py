@@ -1,9 +1,11 @@
 """A fleet whose way to the store fails again and again: delayed, cut in mid-answer, refused, a black hole.
 
 All processes reach the store through one TCP proxy. Which fault strikes at which moment is drawn from a seed.
+`SOAK=1` makes the fleet larger: 16 processes with 100 callers each, over 20 expiries.
 """
 
 import asyncio
+import os
 import random
 from collections.abc import AsyncGenerator
 from urllib.parse import urlsplit
@@ -15,8 +17,9 @@ from bitbucket_auth_async.testing.fake import faults
 from tests.crew import Crew, Worker
 from tests.proxies import Line, line_to
 
-PROCESSES, CALLERS = 4, 25
-STORE, DEADLINE = 0.8, 4.0
+SOAK = bool(os.environ.get("SOAK"))
+PROCESSES, CALLERS, TIMES = (16, 100, 2) if SOAK else (4, 25, 1)
+STORE, DEADLINE = (5.0, 20.0) if SOAK else (0.8, 4.0)
 PAST_THE_SHARED_FAILURE = 2.0
 HARMLESS, HARMFUL = ("delayed", "cut once"), ("always cut", "refused", "black hole")
 
@@ -53,6 +56,7 @@ async def asked(workers: list[Worker]) -> list[str]:
     return sorted({token for one in said for token in one["tokens"]})
 
 
+@pytest.mark.timeout(900 if SOAK else 120)
 @pytest.mark.parametrize("shared", ["valkey", "postgres"], indirect=True)
 @pytest.mark.parametrize("fleet", [True], indirect=True, ids=["strict"])
 async def test_r2_a_line_that_fails_again_and_again_costs_no_token_and_no_caller_much_time(
@@ -63,7 +67,7 @@ async def test_r2_a_line_that_fails_again_and_again_costs_no_token_and_no_caller
     workers = list(await asyncio.gather(*(fleet.start(store=STORE, deadline=DEADLINE) for _ in range(PROCESSES))))
     for worker in workers:
         await worker.call()
-    rounds = [(fault, claimed) for fault in (*HARMLESS, *HARMFUL) for claimed in (False, True)]
+    rounds = [(fault, claimed) for fault in (*HARMLESS, *HARMFUL) for claimed in (False, True)] * TIMES
     for number, (fault, claimed) in enumerate(chance.sample(rounds, len(rounds)), 1):
         ahead = fleet.expire()
         with fleet.fake.inject(faults.hold()) as held:
