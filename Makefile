@@ -109,8 +109,8 @@ guards: $(READY) ## Prove that the tests guard: take each guard out, see its tes
 	$(PY) tests/guards/run.py
 
 .PHONY: soak
-soak: $(READY) ## 16 processes with 100 callers each over 20 expiries, on each shared store
-	SOAK=1 $(PY) -m pytest tests/processes/test_shared_stores.py -k test_r1 $(ARGS)
+soak: $(READY) ## 16 processes with 100 callers each over 20 expiries, on each shared store, and again with kills and faulty lines
+	SOAK=1 $(PY) -m pytest tests/processes -k "test_r1_a_fleet or killed_at_random or again_and_again" --durations=0 -rP $(ARGS)
 
 .PHONY: mutants
 mutants: $(READY) ## Mutation testing of the pure rooms

@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+import os
+import signal
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +20,12 @@ from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 if TYPE_CHECKING:
     from bitbucket_auth_async.testing.server import Site
 
-WORKER = Path(__file__).parent / "processes" / "worker.py"
+ROOT = Path(__file__).parents[1]
+WORKER = ROOT / "tests" / "processes" / "worker.py"
+
+
+class EndedError(AssertionError):
+    """A worker ended before it said what it was asked for."""
 
 
 class Worker:
@@ -25,6 +33,8 @@ class Worker:
 
     def __init__(self, process: Process) -> None:
         self.process = process
+        self.events: Counter[str] = Counter()
+        """What it told of so far, by kind."""
 
     def order(self, **what: object) -> None:
         """Tell it what to do."""
@@ -37,9 +47,11 @@ class Worker:
         async with asyncio.timeout(60):
             while line := await self.process.stdout.readline():
                 said = json.loads(line)
+                if "event" in said:
+                    self.events[said["event"]] += 1
                 if name in said and value in {None, str(said[name])}:
                     return said[name] if name != "problems" else said
-        raise AssertionError(f"the worker ended before it said {name}")  # noqa: EM102, TRY003 - a test's own word
+        raise EndedError(name)
 
     async def call(self, callers: int = 1, **order: object) -> list[str]:
         """Let callers use the token; return the fingerprints of what they got, there being no problem."""
@@ -48,6 +60,20 @@ class Worker:
         assert said["problems"] == []
         tokens: list[str] = said["tokens"]
         return tokens
+
+    async def calls_or_dies(self) -> Any:  # noqa: ANN401 - as `hears`
+        """Return what it says of the calls that it was told to make; None: it was killed instead."""
+        try:
+            return await self.hears("problems")
+        except EndedError:
+            await self.process.wait()
+            assert self.process.returncode == -signal.SIGKILL
+            return None
+
+    async def goes_ahead(self, ahead: float) -> None:
+        """Let its clocks go ahead, and wait until they have."""
+        self.order(ahead=ahead)
+        await self.hears("ahead", str(ahead))
 
     async def is_stopped(self) -> None:
         """Return once the kernel says that it is stopped."""
@@ -67,6 +93,8 @@ class Crew:
 
     def __init__(self, url: str, *, strict: bool) -> None:
         self.url = url
+        self.through: str | None = None
+        """Another address under which workers are to find the same store."""
         self.ahead = 0.0
         self.fake = FakeBitbucket(lambda: time.time() + self.ahead, strict=strict)
         self.store = open_store(url)
@@ -78,8 +106,17 @@ class Crew:
         async with TokenManager(self.fake.client, store=self.store, key="alice", server=self.site.server) as manager:
             return await manager.adopt(self.fake.sign_in())
 
-    async def start(self, *, bot: bool = False, lease: float = 60.0) -> Worker:
-        """Start a worker, and wait until it is ready."""
+    async def start(
+        self,
+        *,
+        bot: bool = False,
+        lease: float = 60.0,
+        store: float = 10.0,
+        deadline: float = 90.0,
+        refresh_ahead: float | None = None,
+    ) -> Worker:
+        """Start a worker, and wait until it is ready; the numbers are those of Timing."""
+        timing = {"lease": lease, "request": lease / 2, "store": store, "deadline": deadline}
         settings = {
             "authorization_endpoint": self.site.server.authorization_endpoint,
             "token_endpoint": self.site.server.token_endpoint,
@@ -87,12 +124,13 @@ class Crew:
             "reuse_grace": self.fake.rules.reuse_grace,
             "client_id": self.fake.client.client_id,
             "client_secret": self.fake.client.client_secret,
-            "store": self.url,
+            "store": self.url if self.through is None else self.through,
             "bot": bot,
-            "lease": lease,
+            "timing": {**timing, "refresh_ahead": refresh_ahead},
         }
         words = [sys.executable, str(WORKER), json.dumps(settings)]
-        worker = Worker(await asyncio.create_subprocess_exec(*words, stdin=PIPE, stdout=PIPE))
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}  # for what tests share
+        worker = Worker(await asyncio.create_subprocess_exec(*words, stdin=PIPE, stdout=PIPE, env=environment))
         self.workers.append(worker)
         await worker.hears("ready")
         worker.order(ahead=self.ahead)
@@ -100,7 +138,11 @@ class Crew:
 
     def expire(self) -> float:
         """Let the present access token run out, for the server at once and for workers with their next order."""
-        self.ahead += 3600.0
+        return self.hurry(3600.0)
+
+    def hurry(self, seconds: float) -> float:
+        """Let so much time have passed, for the server at once and for workers with their next order."""
+        self.ahead += seconds
         return self.ahead
 
     async def record(self) -> Record:
@@ -108,6 +150,25 @@ class Crew:
         found = await self.store.load("alice")
         assert found is not None
         return found.record
+
+    async def claimant(self) -> Worker:
+        """Return the worker whose claim is in the store."""
+        claim = (await self.record()).claim
+        assert claim is not None
+        pid = (claim.process or "").partition("@")[0]
+        [worker] = [worker for worker in self.workers if str(worker.process.pid) == pid]
+        return worker
+
+    async def assert_whole(self) -> Token:
+        """See that no sign-in is lost: what is stored has a token that is good, and a refresh token that is unspent."""
+        record = await self.record()
+        assert record.claim is None
+        assert record.token is not None
+        assert record.token.refresh_token is not None
+        assert self.fake.is_live(record.token.access_token)
+        assert self.fake.is_spendable(record.token.refresh_token)
+        assert self.fake.spends(record.token.refresh_token) == 0
+        return record.token
 
     async def stop(self) -> None:
         """End all workers, whatever they do, and close the store."""

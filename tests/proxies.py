@@ -1,6 +1,7 @@
 """What may stand between a store and its server: a line that fails when told, and a pooler that never stays."""
 
 import asyncio
+import ssl
 from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
@@ -24,8 +25,8 @@ class Service:
         """Serve one connection to its end."""
 
     @asynccontextmanager
-    async def running(self) -> AsyncGenerator[None]:
-        server = await asyncio.start_server(self.accept, "127.0.0.1", 0)
+    async def running(self, tls: ssl.SSLContext | None = None) -> AsyncGenerator[None]:
+        server = await asyncio.start_server(self.accept, "127.0.0.1", 0, ssl=tls)
         self.port = server.sockets[0].getsockname()[1]
         try:
             yield
@@ -43,6 +44,10 @@ class Line(Service):
         super().__init__()
         self.answers_to_lose = 0
         """So many answers are cut off: the server gets what was asked, and whoever asked gets a reset."""
+        self.answers_to_halve = 0
+        """So many are cut in the middle: whoever asked gets half of what the server said, and then a reset."""
+        self.delay = 0.0
+        """Seconds that everything takes in either direction."""
         self.silent = False
         """Nothing gets through in either direction, and nobody is told."""
         self.refuses = False
@@ -54,6 +59,12 @@ class Line(Service):
         """Reset every connection."""
         for writer in self._writers:
             writer.transport.abort()
+
+    def mend(self) -> None:
+        """Let everything through again."""
+        self.silent = self.refuses = False
+        self.answers_to_lose = self.answers_to_halve = 0
+        self.delay = 0.0
 
     async def serve(self, reader: StreamReader, writer: StreamWriter) -> None:
         if self.refuses:
@@ -72,10 +83,16 @@ class Line(Service):
     async def _pass(self, reader: StreamReader, writer: StreamWriter, *, answers: bool = False) -> None:
         with suppress(OSError):
             while data := await reader.read(65_536):
+                await asyncio.sleep(self.delay)
                 if self.silent:
                     continue
                 if answers and self.answers_to_lose:
                     self.answers_to_lose -= 1
+                    break
+                if answers and self.answers_to_halve:
+                    self.answers_to_halve -= 1
+                    writer.write(data[: len(data) // 2])
+                    await writer.drain()
                     break
                 writer.write(data)
                 await writer.drain()
@@ -83,10 +100,10 @@ class Line(Service):
 
 
 @asynccontextmanager
-async def line_to(port: int) -> AsyncGenerator[Line]:
-    """Lay a line to a local port."""
+async def line_to(port: int, *, tls: ssl.SSLContext | None = None) -> AsyncGenerator[Line]:
+    """Lay a line to a local port; with *tls* it is TLS up to there, as by stunnel."""
     line = Line(port)
-    async with line.running():
+    async with line.running(tls):
         yield line
 
 

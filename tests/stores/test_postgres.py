@@ -321,24 +321,3 @@ async def test_an_address_that_only_asyncpg_can_refuse_is_not_shown_either() -> 
         with pytest.raises(ConfigurationError, match="none that asyncpg takes") as caught:
             await store.load("alice")
     assert "hunter2" not in everything(caught.value)
-
-
-async def test_r11_a_dump_of_encrypted_records_holds_no_token(
-    server: PostgresServer, table: str, admin: "asyncpg.Connection[Any]"
-) -> None:
-    async with PostgresStore(server.dsn, table=table, codec=EncryptedCodec([EncryptionKey.new()])) as store:
-        await store.create_schema()
-        version = await store.swap("alice", a_record(size=2_600), expected=0)
-        await store.swap("alice", a_record(2, size=2_600), expected=version)
-    await admin.execute("CHECKPOINT")
-    dump: list[bytes] = []
-
-    async def keep(row: bytes) -> None:
-        dump.append(row)
-
-    await admin.copy_from_table(table, output=keep)
-    text = b"".join(dump)
-    assert len(text) > 10_000
-    for word in (b"access-1-", b"access-2-", b"refresh-1-", b"refresh-2-"):
-        assert word not in text
-        assert word.hex().encode() not in text

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 import redis as blocking
-from redis.asyncio import Redis, RedisCluster
+from redis.asyncio import Redis
 from redis.asyncio.sentinel import Sentinel
 
 from bitbucket_auth_async.encryption import EncryptedCodec, EncryptionKey
@@ -16,11 +16,10 @@ from bitbucket_auth_async.telemetry.events import Event, EventKind
 from bitbucket_auth_async.testing.contracts import TokenStoreContract, a_record
 from tests.leaks import chain, everything
 from tests.proxies import line_to
-from tests.servers import REDIS_KINDS, RedisServer, redis_server
+from tests.servers import DURABLE, REDIS_KINDS, RedisServer, redis_server
 
 Admin = Any
 """A client of redis-py, which leaves half of its types unknown."""
-DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
 
 
 def administered(server: RedisServer) -> Admin:
@@ -64,35 +63,6 @@ class TestEncryptedRedisStore(TokenStoreContract):
     async def store(self, server: RedisServer, admin: Admin) -> AsyncGenerator[RedisStore]:
         async with Redis(port=server.port, decode_responses=True) as client:
             yield RedisStore(client, codec=EncryptedCodec([EncryptionKey.new()]))
-
-
-@pytest.fixture(scope="module")
-def cluster_port() -> Iterator[int]:
-    with (
-        redis_server("valkey", "--save", "", "--cluster-enabled", "yes") as server,
-        administered(server) as admin,
-    ):
-        admin.execute_command("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
-        while b"cluster_state:ok" not in admin.execute_command("CLUSTER", "INFO"):
-            time.sleep(0.01)
-        yield server.port
-
-
-class TestRedisStoreOnACluster(TokenStoreContract):
-    @pytest.fixture
-    async def store(self, cluster_port: int) -> AsyncGenerator[RedisStore]:
-        async with RedisCluster(host="127.0.0.1", port=cluster_port) as client:
-            await cast("Any", client).flushall()
-            yield RedisStore(client)
-
-
-async def test_it_lists_what_lies_in_all_slots_of_a_cluster(cluster_port: int) -> None:
-    async with RedisCluster(host="127.0.0.1", port=cluster_port) as client:
-        await cast("Any", client).flushall()
-        store = RedisStore(client)
-        for number in range(20):
-            await store.swap(f"key {number}", a_record(number), expected=0)
-        assert await store.keys() == sorted(f"key {number}" for number in range(20))
 
 
 async def test_a_client_that_sentinel_gives_will_do(server: RedisServer, admin: Admin) -> None:
@@ -293,17 +263,3 @@ def test_an_address_that_is_none_is_refused_and_not_shown(url: str) -> None:
     with pytest.raises(ConfigurationError, match="none that redis-py takes") as caught:
         RedisStore(url)
     assert "hunter2" not in everything(caught.value)
-
-
-async def test_r11_a_dump_of_encrypted_records_holds_no_token() -> None:
-    with redis_server("valkey") as server, administered(server) as admin:
-        async with RedisStore(server.url, codec=EncryptedCodec([EncryptionKey.new()])) as store:
-            version = await store.swap("alice", a_record(size=2_600), expected=0)
-            await store.swap("alice", a_record(2, size=2_600), expected=version)
-        async with RedisStore(server.url, prefix="plain:") as store:
-            await store.swap("bob", a_record(7), expected=0)
-        admin.config_set("rdbcompression", "no")
-        admin.save()
-        dump = (server.folder / "dump.rdb").read_bytes()
-    assert b"refresh-7-" in dump  # so that is where a token would be seen
-    assert not any(word in dump for word in (b"access-1-", b"access-2-", b"refresh-1-", b"refresh-2-"))

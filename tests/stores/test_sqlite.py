@@ -87,13 +87,15 @@ async def test_r9_killed_at_any_moment_it_leaves_a_whole_record_and_blocks_nobod
             found = await SQLiteStore(path).load("alice")
             assert found.record == a_record(found.record.generation, size=3_000)
             return found.version
+        longest = 0.03  # or as much as it takes, on a busy machine, for about half of them to get something in
         for _ in range(40):
             if not (child := os.fork()):
                 asyncio.run(write(version))
-            time.sleep(random.uniform(0.005, 0.03))
+            time.sleep(random.uniform(0.005, longest))
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
-            version = asyncio.run(look())
+            before, version = version, asyncio.run(look())
+            longest = longest * 1.1 if before == version else max(0.03, longest / 1.1)
         print(version)
         """,
         path,
@@ -260,12 +262,3 @@ def test_one_store_serves_two_loops_one_after_the_other(store: SQLiteStore) -> N
 
     assert sum(map(bool, asyncio.run(crowd("alice")))) == 1
     assert sum(map(bool, asyncio.run(crowd("bob")))) == 1
-
-
-async def test_r11_an_encrypted_database_holds_no_token(path: Path) -> None:
-    store = SQLiteStore(path, codec=EncryptedCodec([EncryptionKey.new()]))
-    version = await store.swap("alice", a_record(size=2_600), expected=0)
-    await store.swap("alice", a_record(2, size=2_600), expected=version)
-    content = path.read_bytes()
-    assert len(content) > 10_000
-    assert not any(word in content for word in (b"access-1-", b"access-2-", b"refresh-1-", b"refresh-2-"))

@@ -1,0 +1,100 @@
+"""What a thief of a store's medium learns and can do, if its records are encrypted; the same on each store."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bitbucket_auth_async.codecs import JsonCodec
+from bitbucket_auth_async.encryption import EncryptedCodec, EncryptionKey
+from bitbucket_auth_async.errors import RecordError
+from bitbucket_auth_async.manager import TokenManager
+from bitbucket_auth_async.moving import reencrypt
+from bitbucket_auth_async.testing.clock import FakeClock
+from bitbucket_auth_async.testing.contracts import a_record
+from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
+from tests.places import FilePlace, KeyringPlace, Place, PostgresPlace, RedisPlace, SQLitePlace, readings
+from tests.servers import DURABLE, PostgresServer, RedisServer, postgres_server, redis_server
+
+OLD, NEW = EncryptionKey.new(), EncryptionKey.new()
+
+
+@pytest.fixture(scope="module")
+def redis() -> Iterator[RedisServer]:
+    with redis_server("valkey", *DURABLE) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[PostgresServer]:
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(params=["file", "sqlite", "keyring", "redis", "postgres"])
+async def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    if request.param == "postgres":
+        postgres = PostgresPlace(request.getfixturevalue("postgres"))
+        await postgres.clear()
+        return postgres
+    if request.param == "redis":
+        return RedisPlace(request.getfixturevalue("redis"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))  # where the keyring's lock lies
+    lies_here: dict[str, Callable[[Path], Place]] = {"file": FilePlace, "sqlite": SQLitePlace, "keyring": KeyringPlace}
+    return lies_here[request.param](tmp_path / "data")
+
+
+async def test_r11_a_dump_of_encrypted_records_holds_no_token(place: Place) -> None:
+    async with place.store(EncryptedCodec([NEW])) as store:
+        version = await store.swap("alice", a_record(size=2_600), expected=0)
+        await store.swap("alice", a_record(2, size=2_600), expected=version)
+    async with place.store(JsonCodec()) as store:
+        await store.swap("bob", a_record(7), expected=0)
+    seen = list(readings(await place.dump()))
+    for plain in (b"access-7-", b"refresh-7-"):  # so this is where a token would be seen
+        assert any(plain in reading for reading in seen)
+    for number in (1, 2, 1_001, 1_002, 2_001, 2_002):
+        for kind in ("access", "refresh"):
+            assert not any(f"{kind}-{number}-".encode() in reading for reading in seen)
+
+
+async def test_r11_two_records_that_change_places_are_noticed_and_left_as_they_are(place: Place) -> None:
+    async with place.store(EncryptedCodec([NEW])) as store:
+        for number, name in enumerate(("alice", "carol")):
+            await store.swap(name, a_record(number), expected=0)
+        await place.exchange("alice", "carol")
+        for name in ("alice", "carol"):
+            with pytest.raises(RecordError, match="another name"):
+                await store.load(name)
+        await place.exchange("alice", "carol")
+        for number, name in enumerate(("alice", "carol")):
+            found = await store.load(name)
+            assert found is not None
+            assert found.record == a_record(number)
+
+
+async def test_r11_a_key_is_rotated_without_a_stop_and_without_a_sign_in(place: Place) -> None:
+    """Each step is a deploy: programs of two neighbouring steps share the store, and renew in turn."""
+    clock = FakeClock()
+    fake = FakeBitbucket(clock, strict=True)
+    steps = [[OLD], [OLD, NEW], [NEW, OLD], [NEW]]
+    stores = [place.store(EncryptedCodec(keys)) for keys in steps]
+    managers = [TokenManager(fake.client, store=store, key="alice", transport=fake, clock=clock) for store in stores]
+    await managers[0].adopt(fake.sign_in())
+    await stores[0].swap("idle", a_record(), expected=0)
+    for before, after in ((0, 1), (1, 2), (2, 3)):
+        if after == 3:  # the old key goes, so what nobody has renewed is written again
+            with pytest.raises(RecordError):
+                await stores[3].load("idle")
+            assert await reencrypt(stores[2], ["alice", "idle"]) == 2
+        for first, second in ((before, after), (after, before)):
+            await clock.advance(3600)
+            token = await managers[first].get_token()
+            assert await managers[second].get_token() == token
+    assert fake.token_requests == 6
+    assert fake.second_spends == []
+    assert await stores[3].load("idle")
+    for manager in managers:
+        await manager.aclose()
+    for store in stores:
+        await store.aclose()
