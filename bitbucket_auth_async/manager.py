@@ -29,6 +29,7 @@ from bitbucket_auth_async.renewal import Timing
 from bitbucket_auth_async.renewer import Need, Renewer
 from bitbucket_auth_async.resources import Resources
 from bitbucket_auth_async.settlement import pause
+from bitbucket_auth_async.snapshots import Snapshot, snapshot
 from bitbucket_auth_async.telemetry.events import EventKind, Listener
 
 _LONG_AGO = float("-inf")
@@ -190,6 +191,15 @@ class TokenManager:
         """
         await self._in_own_task(self._renewer.logout)
 
+    def snapshot(self) -> Snapshot:
+        """Return how this identity stands, JSON-able and without secrets, for a health endpoint; costs no await."""
+        clock, failure = self._shared.clock, self._failure
+        return snapshot(self.key, self._token, clock=clock, expires_at=self._expires_at, failure=failure)
+
+    def tell(self, kind: EventKind, detail: str) -> None:
+        """Tell the log and the listener what a bearer saw, since it alone sees what an API answers."""
+        self._shared.tell(kind, self.key, detail)
+
     async def idle(self) -> None:
         """Return once no renewal, sign-in or sign-out is under way; for programs that end right after."""
         while tasks := self._under_way():
@@ -249,10 +259,17 @@ class TokenManager:
             if failure is not None and now < failure[1]:
                 raise failure[0].again()
             renewal = self._renewal or self._start(Need(bad, still_accepted))
-            await join(self._shared.clock, renewal.task, give_up_at - now)
+            await self._wait_for(renewal.task, give_up_at - now)
             answered = renewal.need in (Need(bad), Need(bad, still_accepted))
             if answered and self._token is not None and self._boot() < self._expires_at:
                 return self._token
+
+    async def _wait_for(self, task: "asyncio.Task[None]", seconds: float) -> None:
+        began = self._boot()
+        try:
+            await join(self._shared.clock, task, seconds)
+        finally:
+            self._shared.tell_wait(self.key, self._boot() - began)
 
     def _start(self, need: Need) -> "_Renewal":
         """Return the renewal that runs, having started it if there was none."""

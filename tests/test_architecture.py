@@ -29,6 +29,7 @@ AT_HOME = {
     "httpx2": ("transports.httpx2", "bearer.httpx2"),
     "jwt": ("bitbucket.connect",),
     "keyring": ("encryption_keys", "stores.keyring"),
+    "opentelemetry": ("telemetry.otel",),
     "platformdirs": ("stores.file", "stores.keyring"),
     "pytest": ("testing.contracts", "testing.*_contract", "testing.plugin"),
     "pytest_asyncio": ("testing.plugin",),

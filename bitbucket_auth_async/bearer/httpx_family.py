@@ -4,10 +4,20 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Mapping
 from typing import Any, ClassVar
 
-from bitbucket_auth_async.bearer.policy import BODY_LIMIT, UNAUTHORIZED, Sent, allowed_origins, authorization
+from bitbucket_auth_async.bearer.policy import (
+    BODY_LIMIT,
+    REFUSED,
+    REPEATED,
+    UNAUTHORIZED,
+    Sent,
+    allowed_origins,
+    authorization,
+    teller,
+)
 from bitbucket_auth_async.errors import ConfigurationError
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.protocols import TokenSource
+from bitbucket_auth_async.telemetry.events import EventKind
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +48,7 @@ class BearerFlow:
         """Keep the source and who may get its token."""
         self._source = source
         self._allowed = allowed_origins(source, origins)
+        self._tell = teller(source)
         self._sent = Sent()
 
     async def async_auth_flow(self, request: Sendable) -> AsyncGenerator[Sendable, Answered]:
@@ -57,6 +68,7 @@ class BearerFlow:
             other = await self._other(token, number, response)
             if other is None:
                 return
+            self._tell(EventKind.API_REPEATED, REPEATED)
             again = response.request  # the hop that was refused, and not what had led there
             chain.put_on(again, authorization(other))
             number = self._sent.number(other)
@@ -101,6 +113,7 @@ class BearerFlow:
 
     async def _other(self, token: Token, number: int, response: Answered) -> Token | None:
         """Return the token with which to repeat; None: the 401 is the answer, and can be read as if untouched."""
+        self._tell(EventKind.API_REFUSED, REFUSED)
         kept, error = await self._let_go(response)
         if self._sent.still_accepted(token, number):
             other = await self._source.get_token(rejected=token, still_accepted=True)

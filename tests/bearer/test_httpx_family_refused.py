@@ -10,6 +10,7 @@ import pytest
 
 from bitbucket_auth_async.bearer.policy import BODY_LIMIT
 from bitbucket_auth_async.oauth2.tokens import Token
+from bitbucket_auth_async.telemetry.events import EventKind
 from bitbucket_auth_async.testing.counting_source import CountingSource
 from bitbucket_auth_async.testing.wire import Received, Script, answer, refuses, wire
 from tests.httpx_family import ADAPTERS, ENOUGH, Adapter
@@ -216,3 +217,24 @@ async def test_r10_a_stream_that_could_be_read_again_is_not_known_to_be(on: Adap
     async with wire(refuses("token-1")) as api, on.client(CountingSource(), api.origin) as client:
         assert (await client.post(api.origin, content=Twice())).status_code == 401
     assert len(api.received) == 1
+
+
+class Telling(CountingSource):
+    """A source to which bearers can tell what they see, as a manager is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[EventKind] = []
+
+    def tell(self, kind: EventKind, detail: str) -> None:
+        assert detail
+        self.told.append(kind)
+
+
+@pytest.mark.parametrize("no_other", [False, True])
+async def test_a_refusal_and_a_repetition_are_told(on: Adapter, *, no_other: bool) -> None:
+    source = Telling()
+    source.stuck = no_other
+    async with wire(refuses("token-1")) as api, on.client(source, api.origin) as client:
+        assert (await client.get(api.origin)).status_code == (401 if no_other else 200)
+    assert source.told == [EventKind.API_REFUSED, *([] if no_other else [EventKind.API_REPEATED])]
