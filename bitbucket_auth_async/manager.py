@@ -22,7 +22,8 @@ from bitbucket_auth_async.renewal import Deadlines, Timing
 from bitbucket_auth_async.renewer import Need, Renewer
 from bitbucket_auth_async.resources import Resources
 from bitbucket_auth_async.scheduler import Scheduler
-from bitbucket_auth_async.telemetry.events import Listener
+from bitbucket_auth_async.snapshots import Snapshot, snapshot
+from bitbucket_auth_async.telemetry.events import EventKind, Listener
 from bitbucket_auth_async.work import Desk, Failure, Work
 
 _LONG_AGO = float("-inf")
@@ -172,6 +173,15 @@ class TokenManager:
         """
         await self._errand(Renewer.logout)
 
+    def snapshot(self) -> Snapshot:
+        """Return how this identity stands, JSON-able and without secrets, for a health endpoint; costs no await."""
+        clock, failure = self._shared.clock, None if self._work is None else self._work.failure
+        return snapshot(self.key, self._token, clock=clock, expires_at=self._expires_at, failure=failure)
+
+    def tell(self, kind: EventKind, detail: str) -> None:
+        """Tell the log and the listener what a bearer saw, since it alone sees what an API answers."""
+        self._shared.tell(kind, self.key, detail)
+
     async def idle(self) -> None:
         """Return once no renewal, sign-in or sign-out is under way; for programs that end right after."""
         while self._work is not None and (tasks := self._work.under_way()):
@@ -236,10 +246,17 @@ class TokenManager:
             if failure is not None and now < failure.until:
                 raise failure.error.again()
             renewal = work.renewal or work.start(Need(bad, still_accepted))
-            await join(self._shared.clock, renewal.task, give_up_at - now)
+            await self._wait_for(renewal.task, give_up_at - now)
             answered = renewal.need in (Need(bad), Need(bad, still_accepted))
             if answered and self._token is not None and self._boot() < self._expires_at:
                 return self._token
+
+    async def _wait_for(self, task: "asyncio.Task[None]", seconds: float) -> None:
+        began = self._boot()
+        try:
+            await join(self._shared.clock, task, seconds)
+        finally:
+            self._shared.tell_wait(self.key, self._boot() - began)
 
     async def _errand(self, what: Callable[[Renewer], Awaitable[Held | None]]) -> Token | None:
         """Do *what* in a task that outlives a cancelled caller, in order with renewals."""

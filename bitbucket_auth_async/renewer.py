@@ -123,10 +123,11 @@ class Renewer:
             StoreError: The store does not answer, so no refresh token may be spent.
             BitbucketAuthError: The token endpoint gave no token; see `retryable`.
         """
-        try:
-            return await self._renew(need)
-        except StoreError as error:
-            return await self._replay_without_store(error)
+        with self._shared.told("renew", self._key):
+            try:
+                return await self._renew(need)
+            except StoreError as error:
+                return await self._replay_without_store(error)
 
     async def _renew(self, need: Need) -> Held:
         await self.flush()
@@ -143,6 +144,8 @@ class Renewer:
             if isinstance(decision, Fail):
                 raise decision.error
             if isinstance(decision, Wait):
+                if poll == _FIRST_POLL:
+                    self._tell(EventKind.CLAIM_WAITED, "Somebody else is renewing; we wait for what comes of it.")
                 await sleep(self._shared.clock, poll * (0.5 + jitter()))
                 poll = min(poll * 1.6, _LONGEST_POLL)
                 decision = self._decide(await self._ledger.load(), need)
@@ -160,6 +163,10 @@ class Renewer:
             StoreError: The store can't be read, and nothing was spent.
             BitbucketAuthError: The token endpoint gave no token.
         """
+        with self._shared.told("exchange", self._key):
+            return await self._exchange(grant)
+
+    async def _exchange(self, grant: Grant) -> Held | None:
         await self.flush()
         await self._ledger.load()
         async with self._shared.turn(sign_in=True):
@@ -228,9 +235,13 @@ class Renewer:
     async def _claim_and_spend(self, spend: Spend) -> Held | None:
         """Return the token that a decision to spend leads to; None: decide again."""
         claimed_at = self._shared.clock.boot()
+        before = self._ledger.record
         if not await self._ledger.swap(spend.record):
             await self._ledger.load()
             return None
+        theirs = None if before is None else before.claim
+        if theirs is not None and theirs.owner != self._owner.id and not theirs.lost:
+            self._tell(EventKind.CLAIM_LAPSED, "Whoever was renewing did not end it in time; we take over.")
         timing = self._shared.timing
         if self._shared.clock.boot() - claimed_at > timing.lease - timing.request:
             return None  # we were held up, and the answer might come after the lease: claim anew

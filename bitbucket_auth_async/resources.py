@@ -1,6 +1,8 @@
 """What the managers of many identities can share: client, server, store, transport, clock, numbers, listener."""
 
-from contextlib import AbstractAsyncContextManager, nullcontext
+import logging
+from collections.abc import Generator
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 from bitbucket_auth_async.clocks import within
@@ -15,7 +17,7 @@ from bitbucket_auth_async.protocols import Clock, TokenStore, Transport
 from bitbucket_auth_async.record import Issuer
 from bitbucket_auth_async.renewal import Timing
 from bitbucket_auth_async.scheduler import Scheduler
-from bitbucket_auth_async.telemetry.events import Event, EventKind, Listener, tell
+from bitbucket_auth_async.telemetry.events import Event, EventKind, Listener, logger, tell
 from bitbucket_auth_async.turns import Turns
 
 
@@ -105,6 +107,25 @@ class Resources:
             raise TransportError(msg, sent=True) from None
         return token_from(response, requested_at=now, scope=grant.scope)
 
-    def tell(self, kind: EventKind, key: str, detail: str) -> None:
+    def tell(self, kind: EventKind, key: str, detail: str, *, seconds: float | None = None, error: str = "") -> None:
         """Tell what happened to the identity *key*."""
-        tell(Event(kind=kind, key=key, detail=detail), self.listener)
+        tell(Event(kind=kind, key=key, detail=detail, seconds=seconds, error=error), self.listener)
+
+    def tell_wait(self, key: str, seconds: float) -> None:
+        """Tell how long a caller waited, if there is anybody to tell: ten thousand may wait for one renewal."""
+        if self.listener is not None or logger.isEnabledFor(logging.DEBUG):
+            detail = f"A caller waited {seconds:.3f} s."
+            self.tell(EventKind.CALLER_WAITED, key, detail, seconds=seconds)
+
+    @contextmanager
+    def told(self, work: str, key: str) -> Generator[None]:
+        """Tell that *work* begins, and how it ended."""
+        begun, failed = self.clock.boot(), ""
+        self.tell(EventKind.BEGAN, key, work)
+        try:
+            yield
+        except BaseException as error:
+            failed = type(error).__name__
+            raise
+        finally:
+            self.tell(EventKind.ENDED, key, work, seconds=self.clock.boot() - begun, error=failed)

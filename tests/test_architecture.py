@@ -25,8 +25,11 @@ AT_HOME = {
     "asyncpg": ("stores.postgres",),
     "cryptography": ("encryption", "testing.certificates"),
     "filelock": ("private_file",),
+    "httpx": ("transports.httpx", "bearer.httpx"),
+    "httpx2": ("transports.httpx2", "bearer.httpx2"),
     "jwt": ("bitbucket.connect",),
     "keyring": ("encryption_keys", "stores.keyring"),
+    "opentelemetry": ("telemetry.otel",),
     "platformdirs": ("stores.file", "stores.keyring"),
     "pytest": ("testing.contracts", "testing.*_contract", "testing.plugin"),
     "pytest_asyncio": ("testing.plugin",),
@@ -105,7 +108,9 @@ def test_the_demo_does_not_load_pytest() -> None:
     assert libraries(loaded_by(f"import {PACKAGE}.cli.demo")) & {"pytest", "_pytest", "aioresponses"} == set()
 
 
-@pytest.mark.parametrize("name", ["transports.aiohttp", "bearer.aiohttp"])
+@pytest.mark.parametrize(
+    "name", [f"{room}.{name}" for room in ("transports", "bearer") for name in ("aiohttp", "httpx", "httpx2")]
+)
 def test_an_adapter_loads_the_library_that_it_is_named_after(name: str) -> None:
     assert name.rpartition(".")[2] in libraries(loaded_by(f"import {PACKAGE}.{name}"))
 

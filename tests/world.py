@@ -10,7 +10,7 @@ from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.protocols import Versioned
 from bitbucket_auth_async.record import Record
 from bitbucket_auth_async.stores.memory import MemoryStore
-from bitbucket_auth_async.telemetry.events import Event, EventKind
+from bitbucket_auth_async.telemetry.events import ROUTINE, Event, EventKind
 from bitbucket_auth_async.testing.clock import FakeClock
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 
@@ -143,8 +143,8 @@ class World:
         return token
 
     def kinds(self) -> list[EventKind]:
-        """Return what happened, without the requests themselves."""
-        return [event.kind for event in self.events if event.kind is not EventKind.REQUESTED]
+        """Return what happened, without what happens when all is well."""
+        return [event.kind for event in self.events if event.kind not in ROUTINE]
 
     async def expire(self) -> None:
         """Let the present access token run out."""

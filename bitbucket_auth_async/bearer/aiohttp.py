@@ -10,9 +10,19 @@ import aiohttp
 from aiohttp import hdrs
 from aiohttp.base_protocol import BaseProtocol
 
-from bitbucket_auth_async.bearer.policy import BODY_LIMIT, UNAUTHORIZED, Sent, allowed_origins, authorization
+from bitbucket_auth_async.bearer.policy import (
+    BODY_LIMIT,
+    REFUSED,
+    REPEATED,
+    UNAUTHORIZED,
+    Sent,
+    allowed_origins,
+    authorization,
+    teller,
+)
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.protocols import TokenSource
+from bitbucket_auth_async.telemetry.events import EventKind
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +70,7 @@ class BearerMiddleware:
         """Keep the source and who may get its token."""
         self._source = source
         self._allowed = allowed_origins(source, origins)
+        self._tell = teller(source)
         self._sent = Sent()
         # aiohttp does not say where a hop of a redirect came from. But all hops of one request share its timer, and
         # the redirects that it followed are kept alive, with that timer, until it ends. So an entry lasts exactly as
@@ -121,6 +132,7 @@ class BearerMiddleware:
         handler: aiohttp.ClientHandlerType,
     ) -> aiohttp.ClientResponse:
         uploaded = response._writer is None  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - nothing public tells
+        self._tell(EventKind.API_REFUSED, REFUSED)
         await _let_go(response, uploaded=uploaded)
         if self._sent.still_accepted(token, number):
             other = await self._source.get_token(rejected=token, still_accepted=True)
@@ -128,6 +140,7 @@ class BearerMiddleware:
             other = await self._source.get_token(rejected=token)
         if other.access_token == token.access_token or not _can_be_sent_again(request.body, uploaded=uploaded):
             return response
+        self._tell(EventKind.API_REPEATED, REPEATED)
         # The first attempt used up what waits for "100 Continue"; aiohttp makes it anew where the header is there.
         request.update_expect_continue()
         return await self._with(other, self._sent.number(other), request, handler)

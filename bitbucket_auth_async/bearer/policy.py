@@ -1,13 +1,16 @@
 """What every bearer adapter decides in the same way: who may get the token, and what a 401 says about it."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
 from bitbucket_auth_async.bitbucket.cloud import BITBUCKET_CLOUD
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer, origin_of
 from bitbucket_auth_async.oauth2.tokens import Token
+from bitbucket_auth_async.telemetry.events import Event, EventKind, tell
 
 UNAUTHORIZED = 401
+REFUSED = "The API answered 401 to a request with the token."
+REPEATED = "That request is sent again with another token."
 BODY_LIMIT = 2**20
 """How much of a refused answer's body is kept in memory while a renewal is waited for, in bytes."""
 
@@ -42,6 +45,14 @@ def allowed_origins(source: object, origins: Iterable[str] | None) -> frozenset[
 def authorization(token: Token) -> str:
     """Return the value of the Authorization header for a token (RFC 6750 section 2.1)."""
     return f"Bearer {token.access_token}"
+
+
+def teller(source: object) -> Callable[[EventKind, str], object]:
+    """Return how a bearer tells what an API answered: through a manager, who knows who listens, else to the log."""
+    own: Callable[[EventKind, str], object] | None = getattr(source, "tell", None)
+    if own is not None:
+        return own
+    return lambda kind, detail: tell(Event(kind=kind, key=type(source).__name__, detail=detail), None)
 
 
 class Sent:

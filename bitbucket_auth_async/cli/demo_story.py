@@ -1,6 +1,7 @@
 """What the demo's events mean, in words for whoever watches it."""
 
 from bitbucket_auth_async.cli.demo_crew import News
+from bitbucket_auth_async.telemetry.events import ROUTINE
 
 _WORDS = {
     "renewed": "renewed the token, and saved it for all",
@@ -11,7 +12,6 @@ _WORDS = {
     "refused": "was told that its refresh token is dead",
     "login_required": "has nothing left to renew with: the sign-in is lost",
 }
-_QUIET = frozenset({"requested"})
 
 
 class Story:
@@ -35,7 +35,7 @@ class Story:
     def tell(self, news: News) -> list[str]:
         """Return what there is to say about it."""
         victim = self._killed
-        if news.kind in _QUIET:
+        if news.kind in ROUTINE:
             return []
         if news.kind == "adopted":
             first = news.who not in self._greeted

@@ -12,6 +12,16 @@ logger = logging.getLogger("bitbucket_auth_async")
 class EventKind(StrEnum):
     """What can happen."""
 
+    BEGAN = "began"
+    """Work on the token begins, by a renewal or an exchange; what is told until it ended belongs to it."""
+    ENDED = "ended"
+    """That work ended, after *seconds*; *error* names what it ended with, if it failed."""
+    CALLER_WAITED = "caller_waited"
+    """A caller had no good token and waited *seconds* for one, in vain or not."""
+    CLAIM_WAITED = "claim_waited"
+    """Somebody else is renewing, so we wait; told once in a renewal."""
+    CLAIM_LAPSED = "claim_lapsed"
+    """Somebody else's claim to renew had lapsed, or its process is gone, so we took over."""
     REQUESTED = "requested"
     """A token request goes out."""
     RENEWED = "renewed"
@@ -30,6 +40,10 @@ class EventKind(StrEnum):
     """It answers again."""
     NOT_FORCED = "not_forced"
     """The API refused a token that is too young for another one to be forced."""
+    API_REFUSED = "api_refused"
+    """An API answered a request that bore the token with 401."""
+    API_REPEATED = "api_repeated"
+    """That request was sent again with another token."""
     REFUSED = "refused"
     """The server refused a refresh token: it is dead."""
     LOGIN_REQUIRED = "login_required"
@@ -46,13 +60,26 @@ class EventKind(StrEnum):
     """A refresh token is kept where a restart may lose it: in memory by default, or in a server that forgets."""
 
 
+ROUTINE = frozenset(
+    {
+        EventKind.BEGAN,
+        EventKind.ENDED,
+        EventKind.CALLER_WAITED,
+        EventKind.CLAIM_WAITED,
+        EventKind.REQUESTED,
+    }
+)
+"""What happens when all is well: there to be measured."""
+
 _LEVELS = {
+    EventKind.CLAIM_LAPSED: logging.WARNING,
     EventKind.RENEWED: logging.INFO,
     EventKind.REPEATED: logging.WARNING,
     EventKind.KEPT_AS_SPARE: logging.WARNING,
     EventKind.OUTAGE_BEGAN: logging.WARNING,
     EventKind.OUTAGE_ENDED: logging.INFO,
     EventKind.NOT_FORCED: logging.INFO,
+    EventKind.API_REFUSED: logging.INFO,
     EventKind.REFUSED: logging.WARNING,
     EventKind.LOGIN_REQUIRED: logging.WARNING,
     EventKind.MISCONFIGURED: logging.ERROR,
@@ -71,6 +98,10 @@ class Event:
     key: str
     detail: str = ""
     """A sentence for people."""
+    seconds: float | None = None
+    """How long it took, where that is measured."""
+    error: str = ""
+    """The name of the error's class, where there was one."""
 
 
 Listener = Callable[[Event], object]

@@ -7,7 +7,6 @@ from importlib import metadata
 from ssl import SSLContext
 from types import MappingProxyType
 from urllib.parse import urlsplit
-from urllib.request import getproxies_environment, proxy_bypass
 
 import aiohttp
 from aiohttp import hdrs
@@ -18,6 +17,7 @@ from bitbucket_auth_async.clocks import SYSTEM_CLOCK, within
 from bitbucket_auth_async.errors import BitbucketAuthError, ConfigurationError, TransportError
 from bitbucket_auth_async.oauth2.messages import Request, Response
 from bitbucket_auth_async.transports.decoding import UndecodableError, decoded
+from bitbucket_auth_async.transports.proxies import environment_proxy
 
 _NOT_OURS = (hdrs.AUTHORIZATION, hdrs.COOKIE)
 
@@ -129,7 +129,7 @@ class AiohttpTransport:
             auto_decompress=False,
             timeout=self._phases,
             ssl=self._ssl,
-            proxy=self._proxy or (_environment_proxy(request.url) if self._trust_env else None),
+            proxy=self._proxy or (environment_proxy(request.url) if self._trust_env else None),
         ) as response:
             raw = await self._read(response)
             coding = response.headers.get(hdrs.CONTENT_ENCODING, "")
@@ -198,15 +198,6 @@ def _reason(error: Exception, seconds: float) -> str:
             return f"the proxy answered {error.status}"
         case _:
             return type(error).__name__
-
-
-def _environment_proxy(url: str) -> str | None:
-    parts = urlsplit(url)
-    proxy = getproxies_environment().get(parts.scheme)
-    # Without user information, which is no part of what NO_PROXY lists.
-    if not proxy or proxy_bypass(parts.netloc.rpartition("@")[2]):
-        return None
-    return proxy if "://" in proxy else f"http://{proxy}"
 
 
 def _plain_headers(response: aiohttp.ClientResponse) -> Mapping[str, str]:

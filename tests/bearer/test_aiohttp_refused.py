@@ -1,6 +1,7 @@
 """A 401 lets its connection go, and the caller can still read it."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -10,8 +11,9 @@ import pytest
 from bitbucket_auth_async.bearer.aiohttp import authenticated_session
 from bitbucket_auth_async.bearer.policy import BODY_LIMIT
 from bitbucket_auth_async.oauth2.tokens import Token
+from bitbucket_auth_async.telemetry.events import EventKind
 from bitbucket_auth_async.testing.counting_source import CountingSource
-from bitbucket_auth_async.testing.wire import Received, answer, wire
+from bitbucket_auth_async.testing.wire import Received, answer, refuses, wire
 
 ENOUGH = 20.0
 
@@ -177,3 +179,40 @@ async def test_a_cancelled_caller_leaves_no_connection_behind() -> None:
         request.cancel()
         with pytest.raises(asyncio.CancelledError):
             await request
+
+
+class Telling(CountingSource):
+    """A source to which bearers can tell what they see, as a manager is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[EventKind] = []
+
+    def tell(self, kind: EventKind, detail: str) -> None:
+        assert detail
+        self.told.append(kind)
+
+
+@pytest.mark.parametrize("no_other", [False, True])
+async def test_a_refusal_and_a_repetition_are_told(*, no_other: bool) -> None:
+    source = Telling()
+    source.stuck = no_other
+    async with (
+        wire(refuses("token-1")) as api,
+        authenticated_session(source, origins=[api.origin]) as http,
+        http.get(api.origin) as response,
+    ):
+        assert response.status == (401 if no_other else 200)
+    assert source.told == [EventKind.API_REFUSED, *([] if no_other else [EventKind.API_REPEATED])]
+
+
+async def test_who_has_no_listener_is_told_of_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "bitbucket_auth_async")
+    async with (
+        wire(refuses("token-1")) as api,
+        authenticated_session(CountingSource(), origins=[api.origin]) as http,
+        http.get(api.origin),
+    ):
+        pass
+    said = [record.getMessage() for record in caplog.records if record.name == "bitbucket_auth_async"]
+    assert [text.split(".")[0] for text in said] == ["CountingSource: api_refused", "CountingSource: api_repeated"]

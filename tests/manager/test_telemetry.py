@@ -1,5 +1,6 @@
 """What a manager tells, to logging and to a listener: each thing once, at its level, and nothing secret."""
 
+import asyncio
 import json
 import logging
 import traceback
@@ -92,6 +93,82 @@ async def test_a_listener_that_raises_is_told_of_and_the_renewal_goes_on(
     assert world.fake.is_live((await manager.get_token()).access_token)
     assert any("listener" in record.getMessage() and record.exc_info for record in caplog.records)
     assert "renewed" in caplog.text
+
+
+def of_kind(world: World, kind: EventKind) -> list[Event]:
+    return [event for event in world.events if event.kind is kind]
+
+
+async def test_a_renewal_is_framed_by_its_beginning_and_its_end(world: World) -> None:
+    manager = world.manager()
+    await manager.adopt(world.fake.sign_in())
+    await world.expire()
+    world.events.clear()
+    with world.fake.inject(faults.latency(2.0)):
+        asking = asyncio.create_task(manager.get_token())
+        await world.clock.advance(2)
+    await asking
+    kinds = [event.kind for event in world.events]
+    assert kinds == [
+        EventKind.BEGAN,
+        EventKind.REQUESTED,
+        EventKind.RENEWED,
+        EventKind.ENDED,
+        EventKind.CALLER_WAITED,
+    ]
+    [ended], [waited] = of_kind(world, EventKind.ENDED), of_kind(world, EventKind.CALLER_WAITED)
+    assert (ended.detail, ended.seconds, ended.error) == ("renew", 2.0, "")
+    assert waited.seconds == 2.0
+
+
+async def test_the_end_of_a_renewal_that_failed_names_the_error(world: World) -> None:
+    with pytest.raises(BitbucketAuthError):
+        await world.manager().get_token()
+    [ended] = of_kind(world, EventKind.ENDED)
+    assert ended.error == "LoginRequiredError"
+
+
+async def test_each_caller_who_waited_is_told_of_and_nobody_else(world: World) -> None:
+    manager = world.manager()
+    await manager.adopt(world.fake.sign_in())
+    await manager.get_token()
+    await world.clock.advance(3500)
+    await manager.get_token()  # renewed beside it
+    await manager.idle()
+    assert of_kind(world, EventKind.CALLER_WAITED) == []
+    await world.expire()
+    await asyncio.gather(*(manager.get_token() for _ in range(5)))
+    assert len(of_kind(world, EventKind.CALLER_WAITED)) == 5
+
+
+async def test_who_waits_for_somebody_elses_renewal_says_so_once(world: World) -> None:
+    one, other = world.manager(), world.manager()
+    await one.adopt(world.fake.sign_in())
+    await world.expire()
+    with world.fake.inject(faults.latency(5.0)):
+        asking = asyncio.create_task(one.get_token())
+        await world.clock.settle()
+        waiting = asyncio.create_task(other.get_token())
+        await world.clock.advance(10)
+    assert await asking == await waiting
+    assert len(of_kind(world, EventKind.CLAIM_WAITED)) == 1
+
+
+async def test_who_takes_over_a_claim_that_lapsed_says_so(world: World) -> None:
+    one, other = world.manager(), world.manager()
+    await one.adopt(world.fake.sign_in())
+    await world.expire()
+    with world.fake.inject(faults.hold()):
+        asking = asyncio.create_task(one.get_token())
+        await world.clock.settle()
+        await world.crash(one)
+        with pytest.raises(BitbucketAuthError):
+            await asking
+        assert of_kind(world, EventKind.CLAIM_LAPSED) == []
+    waiting = asyncio.create_task(other.get_token())
+    await world.clock.advance(61)
+    await waiting
+    assert len(of_kind(world, EventKind.CLAIM_LAPSED)) == 1
 
 
 class Wiretap:
@@ -212,3 +289,9 @@ def test_a_token_and_a_client_hide_what_they_hold() -> None:
     token = Token(access_token="at-secret", refresh_token="rt-secret", issued_at=0.0)
     assert "secret" not in repr(token)
     assert "s3cret" not in repr(Client("id", "s3cret"))
+
+
+async def test_a_manager_passes_on_what_a_bearer_saw(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.manager().tell(EventKind.API_REFUSED, "The API answered 401.")
+    assert world.events == [Event(kind=EventKind.API_REFUSED, key="alice", detail="The API answered 401.")]
+    assert told(caplog) == [(INFO, "api_refused")]

@@ -5,6 +5,8 @@ from ssl import SSLContext
 from typing import TYPE_CHECKING, Any, ClassVar, assert_type
 
 import aiohttp
+import httpx
+import httpx2
 
 from bitbucket_auth_async import (
     BITBUCKET_CLOUD,
@@ -34,6 +36,9 @@ from bitbucket_auth_async import (
     open_store,
 )
 from bitbucket_auth_async.bearer.aiohttp import BearerMiddleware, authenticated_session
+from bitbucket_auth_async.bearer.httpx import BearerAuth, authenticated_client
+from bitbucket_auth_async.bearer.httpx2 import BearerAuth as BearerAuth2
+from bitbucket_auth_async.bearer.httpx2 import authenticated_client as authenticated_client2
 from bitbucket_auth_async.oauth2.messages import Request, Response
 from bitbucket_auth_async.opening import OpenStore
 from bitbucket_auth_async.protocols import Clock, Codec, TokenSource, TokenStore, Transport, Versioned
@@ -42,6 +47,8 @@ from bitbucket_auth_async.stores.callbacks import CallbackStore
 from bitbucket_auth_async.stores.file import FileStore
 from bitbucket_auth_async.stores.memory import MemoryStore
 from bitbucket_auth_async.transports.aiohttp import AiohttpTransport
+from bitbucket_auth_async.transports.httpx import HttpxTransport
+from bitbucket_auth_async.transports.httpx2 import Httpx2Transport
 
 if TYPE_CHECKING:
     from bitbucket_auth_async.oauth2.clients import ClientAuthentication
@@ -58,6 +65,13 @@ async def a_bot() -> None:
             assert_type(http, aiohttp.ClientSession)
             async with http.get("https://api.bitbucket.org/2.0/user") as response:
                 assert_type(response, aiohttp.ClientResponse)
+
+
+async def on_httpx(manager: TokenManager) -> None:
+    async with authenticated_client(manager) as client, httpx.AsyncClient(auth=BearerAuth(manager)):
+        assert_type(client, httpx.AsyncClient)
+    async with authenticated_client2(manager) as client2, httpx2.AsyncClient(auth=BearerAuth2(manager)):
+        assert_type(client2, httpx2.AsyncClient)
 
 
 async def a_person(store: TokenStore, callback_url: str) -> None:
@@ -195,6 +209,7 @@ def ports(manager: TokenManager, clock: Clock, context: SSLContext, session: aio
     stores: list[TokenStore] = [MemoryStore(), FileStore("tokens.json", codec=OwnCodec()), OwnStore()]
     stores.append(CallbackStore(dict, print))
     transports: list[Transport] = [OwnTransport(), AiohttpTransport(session), AiohttpTransport(ssl=context)]
+    transports += [HttpxTransport(httpx.AsyncHTTPTransport()), Httpx2Transport(ssl=context)]
     grants: list[Grant] = [ClientCredentials({"account"}), Password("alice", "..."), RefreshToken("..."), OwnGrant()]
     clients: list[ClientAuthentication] = [Client("id"), OwnClient()]
     sources: list[TokenSource] = [manager, OwnSource()]

@@ -10,7 +10,7 @@ from bitbucket_auth_async.bitbucket.cloud import BITBUCKET_CLOUD
 from bitbucket_auth_async.errors import BitbucketAuthError
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.stores.memory import MemoryStore
-from bitbucket_auth_async.telemetry.events import Event, EventKind
+from bitbucket_auth_async.telemetry.events import ROUTINE, Event, EventKind
 from bitbucket_auth_async.testing.clock import FakeClock
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 from bitbucket_auth_async.testing.simulation.history import LENGTH, PROCESSES, Setting, Step
@@ -25,7 +25,7 @@ _LONG = 200
 """Seconds that one caller is given, which is more than it may take."""
 _OFTEN, _SECONDS = 80, 25
 """A token that died young is not renewed by force at once, but it does expire."""
-_SILENT = frozenset({EventKind.ADOPTED, EventKind.REQUESTED})
+_SILENT = ROUTINE | {EventKind.ADOPTED}
 
 
 class Fleet:

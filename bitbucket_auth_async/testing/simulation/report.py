@@ -23,8 +23,8 @@ POINTS = (
     "a timer",
 )
 """Where a process waits, and may die."""
-_ELSEWHERE = frozenset({EventKind.NOT_DURABLE})
-"""Events that no fleet can meet, since each of its processes has a store."""
+_ELSEWHERE = frozenset({EventKind.NOT_DURABLE, EventKind.API_REFUSED, EventKind.API_REPEATED})
+"""Events that no fleet can meet: each of its processes has a store, and none has a bearer."""
 
 EXPECTED = (
     *(f"step: {kind.what}" for kind in KINDS),

@@ -1,0 +1,57 @@
+"""authenticated_client and BearerAuth: the token on requests made with httpx."""
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+import httpx
+
+from bitbucket_auth_async.bearer.httpx_family import BearerFlow, Kept, with_hop_hook
+from bitbucket_auth_async.protocols import TokenSource
+
+
+def authenticated_client(
+    source: TokenSource,
+    *,
+    origins: Iterable[str] | None = None,
+    **client: Any,  # noqa: ANN401  - httpx's own, of each release
+) -> httpx.AsyncClient:
+    """Return an httpx.AsyncClient whose requests carry the source's token; close it as any other.
+
+    Args:
+        source: A TokenManager, or anything else that has a token to give.
+        origins: Who may get the token, as in BearerAuth.
+        client: Whatever `httpx.AsyncClient` takes, but for `auth`.
+    """
+    bearer = BearerAuth(source, origins=origins)
+    hooks = with_hop_hook(bearer, client.pop("event_hooks", None))
+    return httpx.AsyncClient(auth=bearer, event_hooks=hooks, **client)
+
+
+class _Kept(Kept, httpx.AsyncByteStream):
+    """What httpx takes for a stream."""
+
+
+class BearerAuth(BearerFlow, httpx.Auth):
+    """Puts the token on each request to an allowed origin, and repeats once what a dead token had refused.
+
+    Give it as `auth=` to an `httpx.AsyncClient`, or to a single request; `auth=None` leaves the bearer out of one. The
+    token goes to no other origin, nor along a redirect that left the allowed ones, even if it comes back. Between two
+    origins that are both allowed a redirect keeps it in a client of `authenticated_client`; elsewhere httpx takes it
+    off. Once the answer is here it is off every request. A request that has an Authorization header is left as it is.
+
+    A 401 is given to the caller only if there is no other token to be had, if the other one was refused too, or if the
+    body can't be sent again: generators, and files that can't be rewound. After a redirect the refused hop alone is
+    repeated. Errors of the source are raised as they are.
+
+    Args:
+        source: A TokenManager, or anything else that has a token to give.
+        origins: Who may get the token, such as `https://api.bitbucket.org`; plain http on loopback addresses alone.
+            Left out, it is what the source's server names as `api_origins`, or Bitbucket Cloud's.
+
+    Raises:
+        ConfigurationError: An origin is neither https nor loopback; or, as a request is sent, a blocking Client.
+    """
+
+    _bytes: ClassVar = httpx.ByteStream
+    _kept: ClassVar = _Kept
+    _too_long: ClassVar = httpx.ReadError

@@ -1,0 +1,88 @@
+"""RedactingFilter: takes secrets out of log records, whoever wrote them."""
+
+import logging
+import re
+import traceback
+
+HIDDEN = "[redacted]"
+
+_NAMES = (
+    "access_token|refresh_token|id_token|client_secret|client_assertion|assertion|code_verifier|password|passwd|"
+    "secret|consumer_secret|jwt|private_token|api_token|bitbucket_client_secret"
+)
+_QUOTE = r"\\*[\"']"
+# Quoted, quoted within a quoted text, or bare; what closes it may have been cut off.
+_QUOTED = r"{q}(?:[^{q}\\]|\\.)*{q}?|\\+{q}(?:(?!\\+{q}).)*(?:\\+{q})?"
+_VALUE = rf"(?:{_QUOTED.format(q=chr(34))}|{_QUOTED.format(q=chr(39))}|[^\s\"'&,;)\]}}>]+)"
+
+_RULES = (
+    # Authorization: Bearer …, ('authorization', 'Bearer …'), b'Proxy-Authorization', b'Basic …'
+    rf"((?:proxy-)?authorization(?:{_QUOTE})?\s*[:=,]\s*b?(?:{_QUOTE})?(?:[a-z]+\s+)?)[^\s\"',)\]}}>]+",
+    # Bearer … anywhere, unless it is a word like any other.
+    r"\b((?:bearer|basic|jwt)\s+)(?=\S*[\d+/=._-]|\S{24})[\w.~+/=-]{8,}",
+    # access_token=…, "refresh_token": "…", 'client_secret': b'…', Token(access_token='…')
+    rf"((?<![a-z])(?:{_NAMES})(?:{_QUOTE})?\s*[:=]\s*b?)(?!None\b|null\b){_VALUE}",
+    # ?code=…&state=…, and a form that begins with it; not "code: 200"
+    r"((?:[?&]|(?<=[\"']))(?:code|state)=)[^\s\"'&#]+",
+    r"()\beyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?",
+    r"(://)[^\s/@\"']*:[^\s/@\"']*(?=@)",
+)
+_SECRETS = tuple(re.compile(rule, re.IGNORECASE) for rule in _RULES)
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+def redacted(text: str) -> str:
+    """Return *text* without what looks like a secret: credentials in headers, forms, JSON, addresses, and JWTs."""
+    for secret in _SECRETS:
+        text = secret.sub(rf"\g<1>{HIDDEN}", text)
+    return text
+
+
+class RedactingFilter(logging.Filter):
+    """Takes secrets out of every record that passes: message, traceback, stack and extra fields.
+
+    What this package logs holds none. What other libraries log may: aiohttp's and httpx's debug logs, asyncio's debug
+    mode, an access log with `?code=` in it, or a traceback of your own program. Put it on the *handlers*: a filter of
+    a logger does not see what its children pass up.
+
+    It knows secrets by where they stand (a header, a form, JSON, an address, a JWT), not by heart: it is a net below
+    the rope, and no reason to log what is secret.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Redact the record where it stands, and let it pass."""
+        message = _message(record)
+        clean = redacted(message)
+        if clean != message:
+            record.msg, record.args = clean, None
+        _redact_traceback(record)
+        if record.stack_info:
+            record.stack_info = redacted(record.stack_info)
+        for name, value in vars(record).items():
+            if name not in _STANDARD:
+                shown = value if isinstance(value, str) else repr(value)
+                hidden = redacted(shown)
+                if hidden != shown:
+                    setattr(record, name, hidden)
+        return True
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except Exception:  # noqa: BLE001 - logging itself would print the arguments, and they may be secret
+        record.msg = f"A log record that can't be formatted: {record.msg!r} with {record.args!r}"
+        record.args = None
+        return str(record.msg)
+
+
+def _redact_traceback(record: logging.LogRecord) -> None:
+    """Replace a traceback that shows a secret by its text: handlers that look at the exception would find it there."""
+    if record.exc_info and record.exc_info[0] is not None:
+        said = "".join(traceback.format_exception(*record.exc_info, limit=0))  # without the lines of code
+        if redacted(said) != said:
+            record.exc_text = redacted("".join(traceback.format_exception(*record.exc_info)).rstrip("\n"))
+            record.exc_info = None
+    elif record.exc_text:
+        record.exc_text = redacted(record.exc_text)

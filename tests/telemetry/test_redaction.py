@@ -1,0 +1,189 @@
+"""The filter takes secrets out of whatever record passes, and leaves the rest of it alone."""
+
+import asyncio
+import io
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from urllib.parse import quote
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bitbucket_auth_async.telemetry.redaction import HIDDEN, RedactingFilter, redacted
+from bitbucket_auth_async.testing.wire import cut_off, wire
+
+SECRET = "abcdefghijKLMNOP0123456789-_"
+
+
+@pytest.fixture
+def output() -> Iterator[io.StringIO]:
+    """What a handler of the root logger writes, with the filter on it."""
+    text = io.StringIO()
+    handler = logging.StreamHandler(text)
+    handler.setFormatter(logging.Formatter("%(name)s %(message)s"))
+    handler.addFilter(RedactingFilter())
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    yield text
+    root.removeHandler(handler)
+    root.setLevel(level)
+
+
+FORMS = [
+    "Authorization: Bearer {}",
+    "{{'Authorization': 'Bearer {}'}}",
+    "<CIMultiDictProxy('Host': \"h\", 'Authorization': \"Basic {}\")>",
+    "Adding (b'authorization', b'Bearer {}') to the header table, sensitive:False",
+    "headers=[(b'Proxy-Authorization', b'Basic {}'), (b'Host', b'h')]",
+    '{{"access_token": "{}", "expires_in": 3600}}',
+    'b\'{{"refresh_token":"{}"}}\'',
+    '{{\\"access_token\\": \\"{}\\"}}',
+    'received b\'{{"access_token": "{}',
+    "b'grant_type=refresh_token&refresh_token={}&scope=account'",
+    "b'code={}&grant_type=authorization_code'",
+    '127.0.0.1 "GET /callback?code={}&state=x HTTP/1.1" 302',
+    "GET /callback?error=no&state={}",
+    "Client(client_id='id', client_secret='{}')",
+    "CLIENT_SECRET={} python bot.py",
+    "code_verifier: {}",
+    "https://x-token-auth:{}@bitbucket.org/workspace/repository.git",
+    "sent Bearer {}",
+    "Authorization: JWT {}",
+]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@given(st.text("abcXYZ019-_.~+/=", min_size=16, max_size=64).filter(lambda text: text[0] not in "=/+"))
+def test_r11_a_secret_is_taken_out_of_every_form_that_it_comes_in(form: str, secret: str) -> None:
+    inside = quote(secret, safe="") if "://" in form or "&" in form or "?" in form else secret
+    assert inside + "@" in form.format(inside) or inside in form.format(inside)
+    assert inside not in redacted(form.format(inside))
+
+
+def test_r11_a_jwt_is_known_by_its_look() -> None:
+    assert redacted(f"found eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbGljZSJ9.{SECRET} there") == f"found {HIDDEN} there"
+
+
+def test_r11_a_quoted_secret_may_hold_anything() -> None:
+    assert redacted(r'{"password": "with \"quotes\", commas and spaces", "user": "alice"}') == (
+        f'{{"password": {HIDDEN}, "user": "alice"}}'
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "exit code: 1, status code=200, basic authentication is off",
+        "alice: renewed. The token was renewed.",
+        "Bearer authentication is required",
+        "access_token: None, refresh_token: null",
+        "grant_type=refresh_token&scope=account",
+        "https://example.org:443/a@b?page=2",
+        "commit 0123456789abcdef0123456789abcdef01234567",
+        "Authorization header is missing",
+    ],
+)
+def test_what_is_no_secret_stays(text: str) -> None:
+    assert redacted(text) == text
+
+
+def test_r11_arguments_are_redacted_as_they_are_formatted(output: io.StringIO) -> None:
+    logging.getLogger("some.library").debug("sending %s with %r", "POST", {"Authorization": f"Bearer {SECRET}"})
+    assert output.getvalue() == f"some.library sending POST with {{'Authorization': 'Bearer {HIDDEN}'}}\n"
+
+
+def test_r11_an_exception_that_shows_a_secret_is_only_its_text(output: io.StringIO) -> None:
+    """With its cause, and for every handler."""
+    try:
+        try:
+            raise KeyError(f"access_token={SECRET}")  # noqa: EM102, TRY301 - a made-up secret
+        except KeyError as cause:
+            msg = "it broke"
+            raise ValueError(msg) from cause
+    except ValueError:
+        logging.getLogger("program").exception("Failed")
+    assert f"KeyError: 'access_token={HIDDEN}'" in output.getvalue()
+    assert "ValueError: it broke" in output.getvalue()
+    assert "test_redaction.py" in output.getvalue()
+    assert SECRET not in output.getvalue()
+
+
+def test_an_exception_without_a_secret_stays_an_exception() -> None:
+    """For handlers that look at it; that a line of code names one does not matter."""
+    record = logging.makeLogRecord({"msg": "Failed"})
+    try:
+        dict(access_token=SECRET)["nothing"]  # noqa: C408 - a line that looks like a secret in a traceback
+    except KeyError:
+        record.exc_info = sys.exc_info()
+    RedactingFilter().filter(record)
+    assert record.exc_info is not None
+
+
+def test_r11_a_stack_and_extra_fields_are_redacted(output: io.StringIO) -> None:
+    stack = f"Stack: token=Bearer {SECRET}"
+    record = logging.LogRecord("program", logging.INFO, "", 0, "hello", None, None, sinfo=stack)
+    record.headers = {"Authorization": f"Basic {SECRET}"}
+    record.url = f"https://user:{SECRET}@example.org/"
+    record.number = 7
+    record.exc_text = f"ValueError: client_secret={SECRET}"
+    assert RedactingFilter().filter(record)
+    assert SECRET not in repr(vars(record))
+    assert vars(record)["number"] == 7
+
+
+def test_r11_a_record_that_can_not_be_formatted_does_not_spill_its_arguments(
+    output: io.StringIO, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Logging itself would print them to stderr."""
+    arguments = (f"access_token={SECRET}",)
+    logging.getLogger("program").info("%s and %s", *arguments)
+    assert "can't be formatted" in output.getvalue()
+    assert SECRET not in output.getvalue() + capsys.readouterr().err
+
+
+async def test_r11_aiohttps_access_log_does_not_show_the_code(output: io.StringIO) -> None:
+    """A program's own callback is a page like any other to its access log."""
+    server = TestServer(web.Application())
+    await server.start_server(access_log=logging.getLogger("aiohttp.access"))
+    url = server.make_url(f"/callback?code={SECRET}&state=s")
+    async with server, aiohttp.ClientSession() as http, http.get(url):
+        pass
+    assert f"/callback?code={HIDDEN}&state={HIDDEN}" in output.getvalue()
+    assert SECRET not in output.getvalue()
+
+
+async def test_r11_what_aiohttp_says_of_a_broken_answer_is_redacted(output: io.StringIO) -> None:
+    """Its error quotes the line that it could not read."""
+    broken = f"HTTP/1.1 200 OK\r\nno header, but access_token={SECRET}\r\n\r\n".encode()
+    async with wire(cut_off(broken)) as server, aiohttp.ClientSession() as http:
+        try:
+            await http.get(server.origin)
+        except aiohttp.ClientError:
+            logging.getLogger("program").exception("Failed")
+    assert f"access_token={HIDDEN}" in output.getvalue()
+    assert SECRET not in output.getvalue()
+
+
+async def test_r11_asyncios_debug_mode_shows_no_argument_that_is_secret(output: io.StringIO) -> None:
+    """It prints the arguments of callbacks that took long."""
+    loop = asyncio.get_running_loop()
+    loop.set_debug(True)
+    loop.slow_callback_duration = 0.01
+
+    def slow(_: str) -> None:
+        time.sleep(0.02)
+
+    loop.call_soon(slow, f"token={SECRET[:8]}")
+    loop.call_soon(slow, "secret=s3cr3t")
+    await asyncio.sleep(0.01)
+    loop.set_debug(False)
+    assert f"secret={HIDDEN}" in output.getvalue()
+    assert "s3cr3t" not in output.getvalue()
