@@ -33,7 +33,16 @@ def values(workspace: str, pagelen: int) -> str:
     """Return the items of a page as JSON, made once, so that the server is quick."""
     return json.dumps(
         [
-            {"type": "repository", "full_name": f"{workspace}/repository-{number}", "scm": "git", "is_private": True}
+            {
+                "type": "repository",
+                "uuid": f"{{00000000-0000-0000-0000-{number:012}}}",
+                "full_name": f"{workspace}/repository-{number}",
+                "name": f"repository-{number}",
+                "slug": f"repository-{number}",
+                "scm": "git",
+                "is_private": True,
+                "workspace": {"type": "workspace", "uuid": "{0}", "slug": workspace, "name": workspace.title()},
+            }
             for number in range(pagelen)
         ]
     )

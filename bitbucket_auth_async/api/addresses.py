@@ -54,6 +54,9 @@ def address(base_url: str, path: str, names: Mapping[str, PathValue]) -> str:
 
 def is_under(base_url: str, url: str) -> bool:
     """Tell whether *url*, as a server sent it, is on the API's own origin and below its base."""
+    if url.startswith(f"{base_url}/"):  # spelled as ours: what precedes a path's first slash can't be read otherwise
+        path = url[len(base_url) :].partition("?")[0]
+        return path.isprintable() and "\\" not in path and not _leads_up(path)
     try:
         origin = origin_of(url)
     except ConfigurationError:
@@ -96,4 +99,6 @@ def _straight(path: str) -> str:
 
 
 def _leads_up(path: str) -> bool:
+    if "." not in path and "%" not in path:
+        return False
     return any(unquote(part) in _UP_AND_DOWN for part in path.split("/"))

@@ -1,4 +1,4 @@
-"""From an answer that is no success to the error that a caller can act on."""
+"""From the bytes of an answer to JSON, or to the error that a caller can act on."""
 
 import json
 from collections.abc import Mapping
@@ -6,7 +6,15 @@ from http import HTTPStatus
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from bitbucket_auth_async.api.errors import ApiError, GoneError, MissingScopeError, NotFoundError, RateLimitedError
+from bitbucket_auth_async.api.errors import (
+    ApiError,
+    GoneError,
+    MissingScopeError,
+    NoAnswerError,
+    NotFoundError,
+    RateLimitedError,
+)
+from bitbucket_auth_async.api.persistence import Call
 from bitbucket_auth_async.bitbucket.scopes import covers
 from bitbucket_auth_async.oauth2.plain import is_list, is_mapping
 from bitbucket_auth_async.oauth2.retry_after import seconds_to_wait
@@ -23,6 +31,21 @@ class Answered(NamedTuple):
     headers: Mapping[str, str]
     """Names of any case, if the mapping knows none; else in lower case."""
     body: bytes
+
+
+def parsed(call: Call, body: bytes) -> Any:  # noqa: ANN401 - JSON
+    """Return the JSON of an answer; None, if it is empty.
+
+    Raises:
+        NoAnswerError: It is broken, as if half of it were missing.
+    """
+    try:
+        return json.loads(body) if body else None
+    except (ValueError, RecursionError):
+        pass
+    # Raised out here: a JSONDecodeError keeps the whole text that it was given.
+    reason = "the answer is broken JSON"
+    raise NoAnswerError(reason, method=call.method, path=call.path, sent=True)
 
 
 def error_of(answer: Answered, *, now: float) -> ApiError:

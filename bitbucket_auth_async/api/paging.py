@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import suppress
 from typing import Any, NotRequired, TypedDict, cast
 
 from bitbucket_auth_async.api.addresses import is_under
-from bitbucket_auth_async.api.errors import ApiError
+from bitbucket_auth_async.api.envelope import parsed
+from bitbucket_auth_async.api.errors import ApiError, NoAnswerError
 from bitbucket_auth_async.api.persistence import Call
 from bitbucket_auth_async.errors import ConfigurationError
 from bitbucket_auth_async.oauth2.plain import is_list, is_mapping
@@ -26,29 +28,41 @@ class Page(TypedDict):
 
 
 class Pages:
-    """Fetches pages, and knows the prefetches that are under way."""
+    """Fetches pages, and knows the prefetches that are under way.
 
-    def __init__(self, base_url: str, fetch: Callable[[Call], Awaitable[Any]]) -> None:
-        """Take the address below which all pages must be, and what fetches one."""
+    A page that is fetched ahead waits as bytes: that takes a fraction of the memory, and many pages parsed at once,
+    long before they are used, would set off the garbage collector again and again.
+
+    Args:
+        base_url: The address below which all pages must be.
+        fetch: Fetches the JSON that a call asks for.
+        fetch_bytes: The same before it is parsed.
+    """
+
+    def __init__(
+        self, base_url: str, fetch: Callable[[Call], Awaitable[Any]], fetch_bytes: Callable[[Call], Awaitable[bytes]]
+    ) -> None:
+        """Fetch nothing yet."""
         self._base_url = base_url
         self._fetch = fetch
-        self._under_way: set[asyncio.Task[Page]] = set()
+        self._fetch_bytes = fetch_bytes
+        self._under_way: set[asyncio.Task[bytes]] = set()
 
     async def items(self, call: Call, *, prefetch: bool) -> AsyncGenerator[Any, None]:
         """Yield the items of all pages, from the one that *call* asks for."""
-        page = await self._page(call)
-        while True:
-            following = None if (link := page.get("next")) is None else Call("GET", link)
-            under_way = self._begin(following) if prefetch and following is not None else None
-            try:
+        following: Call | None = call
+        under_way: asyncio.Task[bytes] | None = None
+        try:
+            while following is not None:
+                page = self._judged(following, await self._answer(following, under_way))
+                following = None if (link := page.get("next")) is None else Call("GET", link)
+                under_way = self._begin(following) if prefetch and following is not None else None
                 for item in page["values"]:
                     yield item
-                if following is None:
-                    return
-                page = await (self._page(following) if under_way is None else _joined(under_way))
-            finally:
-                if under_way is not None:
-                    under_way.cancel()  # of no effect once it is done
+                del page
+        finally:
+            if under_way is not None:
+                under_way.cancel()  # of no effect once it is done
 
     async def aclose(self) -> None:
         """End the prefetches that are under way."""
@@ -57,24 +71,33 @@ class Pages:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _begin(self, call: Call) -> "asyncio.Task[Page]":
-        task = asyncio.create_task(self._page(call), name="prefetch of the next page")
+    def _begin(self, call: Call) -> "asyncio.Task[bytes]":
+        task = asyncio.create_task(self._bytes(call), name="prefetch of the next page")
         self._under_way.add(task)
         task.add_done_callback(self._ended)
         return task
 
-    def _ended(self, task: "asyncio.Task[Page]") -> None:
+    async def _bytes(self, call: Call) -> bytes:
+        return await self._fetch_bytes(call)
+
+    def _ended(self, task: "asyncio.Task[bytes]") -> None:
         self._under_way.discard(task)
         if not task.cancelled():
             task.exception()  # looked at, since whoever iterates may have stopped before this page
 
-    async def _page(self, call: Call) -> Page:
+    async def _answer(self, call: Call, under_way: "asyncio.Task[bytes] | None") -> Any:  # noqa: ANN401 - JSON
+        if under_way is not None:
+            body = await _joined(under_way)
+            with suppress(NoAnswerError):  # broken: it is asked for again, with the patience that is due
+                return parsed(call, body)
+        return await self._fetch(call)
+
+    def _judged(self, call: Call, page: object) -> Page:
         """Return the page.
 
         Raises:
             ApiError: It is none, or its `next` leads elsewhere.
         """
-        page = await self._fetch(call)
         if not is_mapping(page) or not is_list(page.get("values")):
             raise _wrong(call, "the answer is no page of a list: it has no values", "get() reads what is not a list.")
         link = page.get("next")
@@ -83,7 +106,7 @@ class Pages:
         return cast("Page", page)
 
 
-async def _joined(task: "asyncio.Task[Page]") -> Page:
+async def _joined(task: "asyncio.Task[bytes]") -> bytes:
     """Return what was fetched beside us; who is cancelled here cancels that too.
 
     Raises:

@@ -1,15 +1,15 @@
 """BitbucketAPI: a thin session for Bitbucket's REST API, whose token renews itself."""
 
-import json as jsons
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import aiohttp
 
 from bitbucket_auth_async.api.addresses import PathValue, address, base_url_of
-from bitbucket_auth_async.api.envelope import Answered, error_of
+from bitbucket_auth_async.api.envelope import Answered, error_of, parsed
 from bitbucket_auth_async.api.errors import ApiError, NoAnswerError, RateLimitedError
 from bitbucket_auth_async.api.pace import Pace
 from bitbucket_auth_async.api.paging import Pages
@@ -76,7 +76,7 @@ class BitbucketAPI:
         self._session = session
         self._http: aiohttp.ClientSession | None = None
         self._closed = False
-        self._pages = Pages(self.base_url, self._send)
+        self._pages = Pages(self.base_url, self._send, partial(self._persist, attempt=self._body))
 
     @property
     def http(self) -> aiohttp.ClientSession:
@@ -200,7 +200,7 @@ class BitbucketAPI:
         aiohttp's own.
         """
         call = Call("GET", self._at(path, names), params)
-        response = await self._persist(call, self._open)
+        response = await self._persist(call, attempt=self._open)
         async with response:
             yield response
 
@@ -229,9 +229,9 @@ class BitbucketAPI:
         return address(self.base_url, path, names)
 
     async def _send(self, call: Call) -> Any:  # noqa: ANN401 - JSON
-        return await self._persist(call.checked(), self._json)
+        return await self._persist(call.checked(), attempt=self._json)
 
-    async def _persist(self, call: Call, attempt: Callable[[Call], Awaitable[_T]]) -> _T:
+    async def _persist(self, call: Call, *, attempt: Callable[[Call], Awaitable[_T]]) -> _T:
         """Attempt the call until it succeeds, or may not be repeated, or the patience is at its end."""
         attempts = 0
         until = self._clock.boot() + self._patience
@@ -251,22 +251,20 @@ class BitbucketAPI:
             await sleep(self._clock, rest)
 
     async def _json(self, call: Call) -> Any:  # noqa: ANN401 - JSON
+        return parsed(call, await self._body(call))
+
+    async def _body(self, call: Call) -> bytes:
+        """Return the JSON that is answered, as bytes."""
         async with await self._open(call) as response:
             body = await self._read(call, response, _LONGEST_ANSWER)
-        if not body:
-            return None
-        reason, broken = "the answer is no JSON", False
         if len(body) > _LONGEST_ANSWER:
             reason = f"the answer is longer than {_LONGEST_ANSWER // 2**20} MiB"
-        elif "json" in response.content_type:
-            try:
-                return jsons.loads(body)
-            except (ValueError, RecursionError):
-                reason, broken = "the answer is broken JSON", True
-        advice = "" if broken else "stream() reads what is not JSON, or long."
-        error = ApiError(reason, method=call.method, path=call.path, status=response.status, advice=advice)
-        error.retryable = broken
-        raise error
+        elif body and "json" not in response.content_type:
+            reason = "the answer is no JSON"
+        else:
+            return body
+        advice = "stream() reads what is not JSON, or long."
+        raise ApiError(reason, method=call.method, path=call.path, status=response.status, advice=advice)
 
     async def _open(self, call: Call) -> aiohttp.ClientResponse:
         """Send the call, and return the response if it is a success."""
