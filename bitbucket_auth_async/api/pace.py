@@ -22,12 +22,21 @@ class Pace:
         self._refusal: RateLimitedError | None = None
         self._quiet_until = float("-inf")
 
-    async def turn(self, until: float) -> None:
-        """Return when a request may be sent.
+    async def turn(self, patience: float) -> None:
+        """Return when a request may be sent; a turn within the rate limit is waited for as long as it takes.
 
         Raises:
-            RateLimitedError: The API asked for quiet beyond the moment *until* on the boot clock.
+            RateLimitedError: The API asked for quiet for longer than *patience* seconds.
         """
+        if self._refusal is not None:
+            await self._end_of_quiet(patience)
+        if self._limit is not None:
+            await self._limit.turn()
+            if self._refusal is not None:  # it came while we waited for our turn
+                await self._end_of_quiet(patience)
+
+    async def _end_of_quiet(self, patience: float) -> None:
+        until = self._clock.boot() + patience
         while self._refusal is not None:
             left = self._quiet_until - self._clock.boot()
             if left <= 0:
@@ -38,8 +47,6 @@ class Pace:
                 raise error
             else:
                 await sleep(self._clock, left + jitter() * min(left, _SPREAD))
-        if self._limit is not None:
-            await self._limit.turn()
 
     def refused(self, error: RateLimitedError, rest: float) -> None:
         """Keep quiet for *rest* seconds, since the API said that there were too many requests."""

@@ -233,10 +233,9 @@ class BitbucketAPI:
 
     async def _persist(self, call: Call, *, attempt: Callable[[Call], Awaitable[_T]]) -> _T:
         """Attempt the call until it succeeds, or may not be repeated, or the patience is at its end."""
-        attempts = 0
-        until = self._clock.boot() + self._patience
+        attempts, patience, until = 0, self._patience, 0.0
         while True:
-            await self._pace.turn(until)
+            await self._pace.turn(patience)
             try:
                 return await attempt(call)
             except BitbucketAuthError as error:
@@ -249,6 +248,7 @@ class BitbucketAPI:
                 if not call.may_follow(error) or now + rest > until:
                     raise
             await sleep(self._clock, rest)
+            patience = until - self._clock.boot()
 
     async def _json(self, call: Call) -> Any:  # noqa: ANN401 - JSON
         return parsed(call, await self._body(call))

@@ -108,6 +108,34 @@ async def test_who_stops_early_leaves_no_task_and_no_complaint(missing: set[int]
     assert complaints == []
 
 
+async def test_a_broken_page_that_was_fetched_ahead_is_asked_for_again() -> None:
+    whole = Shelf(2)
+
+    async def script(request: Received, writer: asyncio.StreamWriter) -> None:
+        if len(here.wire.received) == 2:
+            writer.write(answer(200, b'{"values": [2', {"Content-Type": "application/json"}))
+        else:
+            await whole(request, writer)
+
+    async with opened(script) as here:
+        assert [item async for item in here.api.paginate("/list")] == [10, 11, 20, 21]
+    assert len(here.wire.received) == 3
+
+
+async def test_an_outage_while_fetching_ahead_is_waited_for() -> None:
+    whole = Shelf(2)
+
+    async def script(request: Received, writer: asyncio.StreamWriter) -> None:
+        if len(here.wire.received) in {2, 3}:
+            writer.write(reply({}, 503))
+        else:
+            await whole(request, writer)
+
+    async with opened(script) as here:
+        assert [item async for item in here.api.paginate("/list")] == [10, 11, 20, 21]
+    assert len(here.wire.received) == 4
+
+
 async def test_who_is_cancelled_takes_the_prefetch_along() -> None:
     shelf = Shelf(2)
     shelf.gates[2] = asyncio.Event()

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from bitbucket_auth_async.api import ApiError, NoAnswerError, RateLimitedError
+from bitbucket_auth_async.api import ApiError, NoAnswerError, RateLimit, RateLimitedError
 from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError, OutageError
+from bitbucket_auth_async.testing.clock import FakeClock
 from bitbucket_auth_async.testing.wire import Received, always, answer
 from tests.apis import in_turn, opened, reply
 
@@ -154,6 +155,20 @@ async def test_a_wall_that_is_too_far_is_told_without_a_request() -> None:
                 await here.api.get("/x")
             assert 2990 < (caught.value.retry_after or 0) <= 3000
     assert len(here.wire.received) == 1
+
+
+async def test_a_wall_that_is_met_while_others_wait_for_their_turn_holds_them_up_too() -> None:
+    clock = FakeClock()
+    limit = RateLimit(20, per=36, clock=clock)  # two at once, then one every two seconds
+    async with opened(in_turn(reply({}, 429, Retry_After="50"), OK), limit=limit) as here:
+        waiting = [asyncio.create_task(limit.turn()) for _ in range(3)]
+        second = asyncio.create_task(here.api.get("/second"))
+        await clock.settle()
+        here.api._pace.refused(RateLimitedError("no", method="GET", path="/first", status=429), 50)
+        await clock.advance(10)
+        await second
+        await asyncio.gather(*waiting)
+    assert 45 <= here.clock.waits[0] <= 51
 
 
 async def test_an_outage_of_the_token_endpoint_is_waited_for_by_a_post_too() -> None:
