@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bitbucket_auth_async.bitbucket.cloud import BITBUCKET_CLOUD
     from bitbucket_auth_async.bitbucket.data_center import bitbucket_data_center
+    from bitbucket_auth_async.credentials import AccessToken, ApiToken
     from bitbucket_auth_async.environment import client_from_env
     from bitbucket_auth_async.errors import (
         AccessDeniedError,
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 __all__ = [
     "BITBUCKET_CLOUD",
     "AccessDeniedError",
+    "AccessToken",
+    "ApiToken",
     "AuthorizationCode",
     "AuthorizationError",
     "AuthorizationRequest",
@@ -72,6 +75,8 @@ __all__ = [
 
 _HOMES = {
     "BITBUCKET_CLOUD": "bitbucket.cloud",
+    "AccessToken": "credentials",
+    "ApiToken": "credentials",
     "AuthorizationCode": "oauth2.grants",
     "AuthorizationRequest": "oauth2.authorization_endpoint",
     "AuthorizationServer": "oauth2.servers",

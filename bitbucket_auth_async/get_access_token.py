@@ -94,7 +94,7 @@ async def get_access_token(  # noqa: PLR0913 - the options of the npm package, e
         client = await credentials.client(consumer_key, consumer_secret)
         store = _store(app_name, config_path, load_config, save_config, storage)
         if refresh_token is None and storage is None and load_config is None and config_path is None:
-            refresh_token = await _left_by_the_npm_package(app_name)
+            refresh_token = await left_by_the_npm_package(app_name)
         line = _Line(hooks)
         lines = logger or (_to_stderr if logging else None)
         manager = TokenManager(
@@ -248,7 +248,7 @@ def _store(
     return FileStore(config_path) if config_path is not None else FileStore(app_name=app_name)
 
 
-async def _left_by_the_npm_package(app_name: str) -> str | None:
+async def left_by_the_npm_package(app_name: str) -> str | None:
     """Return the refresh token that the npm package kept in `~/.{app_name}`; what we have stored ourselves wins."""
     path = Path.home() / f".{app_name}"
     if not await to_thread.run_sync(path.is_file):

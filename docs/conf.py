@@ -30,7 +30,12 @@ nitpick_ignore_regex = [(r"py:.*", rf"(?!{PACKAGE}\b).*|.*\._\w+")]
 myst_heading_anchors = 3
 myst_enable_extensions = ["colon_fence"]
 
-autodoc_default_options = {"members": True, "member-order": "bysource", "show-inheritance": True}
+autodoc_default_options = {
+    "members": True,
+    "member-order": "bysource",
+    "show-inheritance": True,
+    "ignore-module-all": True,  # what a package re-exports is described where it is made, and only there
+}
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
 python_maximum_signature_line_length = 100

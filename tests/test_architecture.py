@@ -18,7 +18,7 @@ PURE = ("errors", "oauth2.*", "record", "renewal", "settlement")
 
 AT_HOME = {
     "aiofiles": ("cli.demo_worker",),
-    "aiohttp": ("transports.aiohttp", "bearer.aiohttp", "testing.*", "cli.*"),
+    "aiohttp": ("transports.aiohttp", "bearer.aiohttp", "api.session", "testing.*", "cli.*"),
     "aioresponses": ("testing.aioresponses",),
     "aiosqlite": ("stores.sqlite",),
     "anyio": ("get_access_token", "encryption_keys", "stores.*"),

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
 from bitbucket_auth_async.bitbucket.cloud import BITBUCKET_CLOUD
+from bitbucket_auth_async.credentials import BasicToken
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer, origin_of
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.telemetry.events import Event, EventKind, tell
@@ -43,8 +44,8 @@ def allowed_origins(source: object, origins: Iterable[str] | None) -> frozenset[
 
 
 def authorization(token: Token) -> str:
-    """Return the value of the Authorization header for a token (RFC 6750 section 2.1)."""
-    return f"Bearer {token.access_token}"
+    """Return the value of the Authorization header for a token: RFC 6750 section 2.1, or Basic for an API token."""
+    return token.authorization if isinstance(token, BasicToken) else f"Bearer {token.access_token}"
 
 
 def teller(source: object) -> Callable[[EventKind, str], object]:

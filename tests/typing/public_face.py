@@ -1,6 +1,7 @@
 """What type checkers must see of the public face; mypy and pyright check it, nothing runs it."""
 
 from collections.abc import Callable, Coroutine, Mapping
+from pathlib import PurePosixPath
 from ssl import SSLContext
 from typing import TYPE_CHECKING, Any, ClassVar, assert_type
 
@@ -11,6 +12,8 @@ import httpx2
 from bitbucket_auth_async import (
     BITBUCKET_CLOUD,
     AccessDeniedError,
+    AccessToken,
+    ApiToken,
     AuthorizationCode,
     AuthorizationRequest,
     AuthorizationServer,
@@ -34,6 +37,16 @@ from bitbucket_auth_async import (
     bitbucket_data_center,
     client_from_env,
     open_store,
+)
+from bitbucket_auth_async.api import (
+    ApiError,
+    BitbucketAPI,
+    GoneError,
+    MissingScopeError,
+    NoAnswerError,
+    RateLimit,
+    RateLimitedError,
+    create_authenticated_api,
 )
 from bitbucket_auth_async.bearer.aiohttp import BearerMiddleware, authenticated_session
 from bitbucket_auth_async.bearer.httpx import BearerAuth, authenticated_client
@@ -140,6 +153,38 @@ def errors(error: BitbucketAuthError) -> None:
         case AccessDeniedError():
             assert_type(error.error, str)
         case LoginRequiredError():
+            assert_type(error.retryable, bool)
+        case _:
+            pass
+
+
+async def an_api(manager: TokenManager, token: Token, store: TokenStore) -> None:
+    limit = RateLimit(1000, store=store, key="budget")
+    async with BitbucketAPI(manager, limit=limit, patience=10) as api, create_authenticated_api("my-app") as other:
+        assert_type(api, BitbucketAPI)
+        assert_type(other, BitbucketAPI)
+        assert_type(await api.get("/repositories/{workspace}", workspace="acme", params={"page": 2}), Any)
+        assert_type(await api.post("/x/{id}", id=7, json={}, repeat=True), Any)
+        async for item in api.paginate("/x/{path}", path=PurePosixPath("a/b")):
+            assert_type(item, Any)
+        async with api.stream("/x") as response:
+            assert_type(response, aiohttp.ClientResponse)
+    BitbucketAPI(token)
+    sources: list[TokenSource] = [AccessToken("a", expires_at=1.0), ApiToken("ada@example.com", "a")]
+    BitbucketAPI(sources[0])
+
+
+def api_errors(error: ApiError) -> None:
+    assert_type(error.status, int | None)
+    assert_type(error.retry_after, float | None)
+    match error:
+        case MissingScopeError():
+            assert_type(error.missing, frozenset[str])
+        case GoneError():
+            assert_type(error.announcement_url, str | None)
+        case NoAnswerError():
+            assert_type(error.sent, bool)
+        case RateLimitedError():
             assert_type(error.retryable, bool)
         case _:
             pass

@@ -1,0 +1,126 @@
+"""Lists by the page: following `next`, with the page after this one under way while this one is used."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import suppress
+from typing import Any, NotRequired, TypedDict, cast
+
+from bitbucket_auth_async.api.addresses import is_under
+from bitbucket_auth_async.api.envelope import parsed
+from bitbucket_auth_async.api.errors import ApiError, NoAnswerError
+from bitbucket_auth_async.api.persistence import Call
+from bitbucket_auth_async.errors import ConfigurationError
+from bitbucket_auth_async.oauth2.plain import is_list, is_mapping
+
+
+class Page(TypedDict):
+    """One page of a list; only `values` is always there, and no `next` means the end.
+
+    https://developer.atlassian.com/cloud/bitbucket/rest/intro/#pagination
+    """
+
+    values: list[Any]
+    next: NotRequired[str]
+    previous: NotRequired[str]
+    pagelen: NotRequired[int]
+    page: NotRequired[int]
+    size: NotRequired[int]
+
+
+class Pages:
+    """Fetches pages, and knows the prefetches that are under way.
+
+    A page that is fetched ahead waits as bytes: that takes a fraction of the memory, and many pages parsed at once,
+    long before they are used, would set off the garbage collector again and again.
+
+    Args:
+        base_url: The address below which all pages must be.
+        fetch: Fetches the JSON that a call asks for.
+        fetch_bytes: The same before it is parsed.
+    """
+
+    def __init__(
+        self, base_url: str, fetch: Callable[[Call], Awaitable[Any]], fetch_bytes: Callable[[Call], Awaitable[bytes]]
+    ) -> None:
+        """Fetch nothing yet."""
+        self._base_url = base_url
+        self._fetch = fetch
+        self._fetch_bytes = fetch_bytes
+        self._under_way: set[asyncio.Task[bytes]] = set()
+
+    async def items(self, call: Call, *, prefetch: bool) -> AsyncGenerator[Any, None]:
+        """Yield the items of all pages, from the one that *call* asks for."""
+        following: Call | None = call
+        under_way: asyncio.Task[bytes] | None = None
+        try:
+            while following is not None:
+                page = self._judged(following, await self._answer(following, under_way))
+                following = None if (link := page.get("next")) is None else Call("GET", link)
+                under_way = self._begin(following) if prefetch and following is not None else None
+                for item in page["values"]:
+                    yield item
+                del page
+        finally:
+            if under_way is not None:
+                under_way.cancel()  # of no effect once it is done
+
+    async def aclose(self) -> None:
+        """End the prefetches that are under way."""
+        tasks = tuple(self._under_way)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _begin(self, call: Call) -> "asyncio.Task[bytes]":
+        task = asyncio.create_task(self._bytes(call), name="prefetch of the next page")
+        self._under_way.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    async def _bytes(self, call: Call) -> bytes:
+        return await self._fetch_bytes(call)
+
+    def _ended(self, task: "asyncio.Task[bytes]") -> None:
+        self._under_way.discard(task)
+        if not task.cancelled():
+            task.exception()  # looked at, since whoever iterates may have stopped before this page
+
+    async def _answer(self, call: Call, under_way: "asyncio.Task[bytes] | None") -> Any:  # noqa: ANN401 - JSON
+        if under_way is not None:
+            body = await _joined(under_way)
+            with suppress(NoAnswerError):  # broken: it is asked for again, with the patience that is due
+                return parsed(call, body)
+        return await self._fetch(call)
+
+    def _judged(self, call: Call, page: object) -> Page:
+        """Return the page.
+
+        Raises:
+            ApiError: It is none, or its `next` leads elsewhere.
+        """
+        if not is_mapping(page) or not is_list(page.get("values")):
+            raise _wrong(call, "the answer is no page of a list: it has no values", "get() reads what is not a list.")
+        link = page.get("next")
+        if link is not None and (not isinstance(link, str) or link == call.url or not is_under(self._base_url, link)):
+            raise _wrong(call, f"the next page is not below {self._base_url}, or is this one", "It was not asked for.")
+        return cast("Page", page)
+
+
+async def _joined(task: "asyncio.Task[bytes]") -> bytes:
+    """Return what was fetched beside us; who is cancelled here cancels that too.
+
+    Raises:
+        ConfigurationError: The session was closed meanwhile.
+    """
+    try:
+        return await task
+    except asyncio.CancelledError:
+        us = asyncio.current_task()
+        if us is not None and us.cancelling():
+            raise
+    msg = "The BitbucketAPI was closed before the next page was there."
+    raise ConfigurationError(msg)
+
+
+def _wrong(call: Call, message: str, advice: str) -> ApiError:
+    return ApiError(message, method=call.method, path=call.path, status=200, advice=advice)

@@ -1,0 +1,243 @@
+"""create_authenticated_api: one line, and whose token it then is."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bitbucket_auth_async import LoginRequiredError, Token, TokenManager
+from bitbucket_auth_async.api import ApiError, create_authenticated_api
+from bitbucket_auth_async.api.asking import AskedSource
+from bitbucket_auth_async.errors import ConfigurationError
+from bitbucket_auth_async.get_access_token import get_access_token
+from bitbucket_auth_async.stores.file import FileStore
+from bitbucket_auth_async.testing.clock import FakeClock
+from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
+from bitbucket_auth_async.testing.mock import mock_bitbucket
+from bitbucket_auth_async.testing.options import set_env_vars
+
+
+@pytest.fixture
+async def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FakeBitbucket]:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    async with mock_bitbucket() as fake:
+        with set_env_vars():
+            yield fake
+
+
+def grants(fake: FakeBitbucket) -> list[str | None]:
+    return [entry.grant_type for entry in fake.log]
+
+
+async def who(**options: Any) -> str:  # noqa: ANN401 - what create_authenticated_api takes
+    async with create_authenticated_api("my-app", **options) as api:
+        user = await api.get("/user")
+        return f"{user['type']} {user['display_name']}"
+
+
+async def test_without_a_sign_in_the_client_speaks_for_itself_and_keeps_its_token(fake: FakeBitbucket) -> None:
+    assert await who() == f"app_user {fake.client.client_id}"
+    assert await who() == f"app_user {fake.client.client_id}"
+    assert grants(fake) == ["client_credentials"]
+
+
+async def test_a_stored_sign_in_is_used(fake: FakeBitbucket) -> None:
+    async with TokenManager(fake.client, store=FileStore(app_name="my-app")) as manager:
+        await manager.adopt(fake.sign_in())
+    assert await who() == "user Ada"
+    assert grants(fake) == []
+
+
+async def test_after_a_sign_out_the_client_speaks_for_itself(fake: FakeBitbucket) -> None:
+    async with TokenManager(fake.client, store=FileStore(app_name="my-app")) as manager:
+        await manager.adopt(fake.sign_in())
+        await manager.logout()
+    assert (await who()).startswith("app_user")
+
+
+async def test_a_dead_sign_in_does_not_become_the_clients(fake: FakeBitbucket) -> None:
+    fake.rules.lifetime = 0.05
+    async with TokenManager(fake.client, store=FileStore(app_name="my-app")) as manager:
+        token = await manager.adopt(fake.sign_in())
+    fake.revoke()
+    while time.time() < (token.expires_at or 0):
+        pass
+    with pytest.raises(LoginRequiredError):
+        await who()
+    assert "client_credentials" not in grants(fake)
+
+
+async def test_what_get_access_token_kept_for_the_client_is_no_persons(fake: FakeBitbucket) -> None:
+    await get_access_token("my-app")
+    assert (await who()).startswith("app_user")
+
+
+async def test_what_the_npm_package_left_behind_is_used(fake: FakeBitbucket) -> None:
+    refresh_token = fake.sign_in().refresh_token
+    await asyncio.to_thread((Path.home() / ".my-app").write_text, json.dumps({"refreshToken": refresh_token}))
+    assert await who() == "user Ada"
+    assert await who() == "user Ada"
+    assert grants(fake) == ["refresh_token"]
+
+
+async def test_the_programs_own_functions_keep_the_token(fake: FakeBitbucket) -> None:
+    config: dict[str, Any] = {"refreshToken": fake.sign_in().refresh_token, "mine": 1}
+
+    async def save_config(new: Mapping[str, Any]) -> None:
+        config.update(new)
+
+    assert await who(load_config=lambda: config, save_config=save_config) == "user Ada"
+    assert await who(load_config=lambda: config, save_config=save_config) == "user Ada"
+    assert grants(fake) == ["refresh_token"]
+    assert config["mine"] == 1
+    assert fake.is_spendable(config["refreshToken"])
+
+
+async def test_options_of_the_session_are_handed_on(fake: FakeBitbucket) -> None:
+    async with create_authenticated_api("my-app", base_url="https://api.bitbucket.org/2.0/user") as api:
+        assert (await api.get("/workspaces"))["values"]
+
+
+async def test_the_token_renews_itself(fake: FakeBitbucket) -> None:
+    fake.rules.lifetime = 0.05
+    async with create_authenticated_api("my-app") as api:
+        while fake.token_requests < 3:
+            assert (await api.get("/user"))["type"] == "app_user"
+    assert set(grants(fake)) == {"client_credentials"}
+
+
+@pytest.mark.parametrize("options", [{"load_config": dict}, {"save_config": print}])
+async def test_half_of_a_pair_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match="_config is missing: both are needed"):
+        async with create_authenticated_api("my-app", **options):
+            pytest.fail("there is none")
+
+
+@pytest.mark.parametrize("name", ["", None, 7])
+async def test_an_application_needs_a_name(name: Any) -> None:  # noqa: ANN401 - a wrong one
+    with pytest.raises(ConfigurationError, match="app_name"):
+        async with create_authenticated_api(name):
+            pytest.fail("there is none")
+
+
+async def test_without_a_client_the_environment_is_named(fake: FakeBitbucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BITBUCKET_CLIENT_ID")
+    monkeypatch.delenv("BITBUCKET_CLIENT_SECRET")
+    with pytest.raises(ConfigurationError, match="BITBUCKET_CLIENT_ID"):
+        async with create_authenticated_api("my-app"):
+            pytest.fail("there is none")
+
+
+async def test_a_function_gets_the_token_and_is_told_what_there_is(fake: FakeBitbucket) -> None:
+    asked: list[dict[str, Any]] = []
+
+    async def get(**options: Any) -> Token:  # noqa: ANN401 - whatever comes
+        asked.append(options)
+        return fake.sign_in()
+
+    assert await who(get_access_token=get) == "user Ada"
+    assert await who(get_access_token=get, load_config=dict, save_config=print) == "user Ada"
+    assert asked == [{"app_name": "my-app"}, {"app_name": "my-app", "load_config": dict, "save_config": print}]
+
+
+async def test_the_npm_packages_call_fits_as_it_is(fake: FakeBitbucket) -> None:
+    assert (await who(get_access_token=get_access_token)).startswith("app_user")
+    assert grants(fake) == ["client_credentials"]
+
+
+async def test_a_function_that_has_no_other_token_leaves_the_401_to_the_caller(fake: FakeBitbucket) -> None:
+    token = fake.sign_in()
+
+    def get(**_: object) -> Token:
+        return token
+
+    async with create_authenticated_api("my-app", get_access_token=get) as api:
+        await api.get("/user")
+        fake.expire_access_tokens()
+        with pytest.raises(ApiError, match="401"):
+            await api.get("/user")
+
+
+class Desk:
+    """Gives a new token each time it is asked, after a moment."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
+        self.asked = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def __call__(self, **_: object) -> dict[str, Any]:
+        self.asked += 1
+        await self.gate.wait()
+        return {"access_token": f"token-{self.asked}", "expires_in": 3600, "token_type": "bearer"}
+
+
+async def test_a_function_is_asked_once_for_all_and_again_when_that_is_due() -> None:
+    clock = FakeClock()
+    desk = Desk(clock)
+    source = AskedSource(desk, {}, clock=clock)
+    first = await asyncio.gather(*(source.get_token() for _ in range(50)))
+    assert ({token.access_token for token in first}, desk.asked) == ({"token-1"}, 1)
+    await clock.advance(3569)
+    assert (await source.get_token()).access_token == "token-1"
+    await clock.advance(2)
+    assert ((await source.get_token()).access_token, desk.asked) == ("token-2", 2)
+
+
+async def test_r10_a_refused_token_is_replaced_once() -> None:
+    clock = FakeClock()
+    desk = Desk(clock)
+    source = AskedSource(desk, {}, clock=clock)
+    first = await source.get_token()
+    others = await asyncio.gather(*(source.get_token(rejected=first) for _ in range(50)))
+    assert ({token.access_token for token in others}, desk.asked) == ({"token-2"}, 2)
+    assert (await source.get_token(rejected=first)).access_token == "token-2"
+    assert (await source.get_token(rejected=others[0], still_accepted=True)).access_token == "token-2"
+    assert desk.asked == 2
+
+
+async def test_r4_a_cancelled_caller_does_not_interrupt_the_function() -> None:
+    clock = FakeClock()
+    desk = Desk(clock)
+    desk.gate.clear()
+    source = AskedSource(desk, {}, clock=clock)
+    task = asyncio.create_task(source.get_token())
+    await clock.settle()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    desk.gate.set()
+    assert ((await source.get_token()).access_token, desk.asked) == ("token-1", 1)
+
+
+@pytest.mark.parametrize("answer", [None, "token", 7, {"access_token": ""}, {"token_type": "mac", "access_token": "a"}])
+async def test_what_is_no_token_is_refused(answer: object) -> None:
+    with pytest.raises(ConfigurationError):
+        await AskedSource(lambda: answer, {}).get_token()
+
+
+async def test_r5_an_expired_token_is_not_handed_out() -> None:
+    clock = FakeClock()
+    token = Token(access_token="a", issued_at=clock.wall() - 3600, expires_at=clock.wall() - 1)
+    with pytest.raises(LoginRequiredError, match="has expired"):
+        await AskedSource(lambda: token, {}, clock=clock).get_token()
+
+
+async def test_an_error_of_the_function_is_raised_as_it_is_and_the_next_call_asks_again() -> None:
+    answers: list[Any] = [KeyError("mine"), {"access_token": "a"}]
+
+    def get() -> Any:  # noqa: ANN401 - one or the other
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    source = AskedSource(get, {})
+    with pytest.raises(KeyError, match="mine"):
+        await source.get_token()
+    assert (await source.get_token()).access_token == "a"

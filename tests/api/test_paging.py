@@ -1,0 +1,219 @@
+"""Lists by the page: all of it, in order, from nowhere else, with the next page under way."""
+
+import asyncio
+from contextlib import aclosing
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from bitbucket_auth_async import TokenManager
+from bitbucket_auth_async.api import ApiError, BitbucketAPI, NotFoundError
+from bitbucket_auth_async.errors import ConfigurationError
+from bitbucket_auth_async.testing.mock import mock_bitbucket
+from bitbucket_auth_async.testing.wire import Received, always, answer, wire
+from tests.apis import opened, reply
+
+
+class Shelf:
+    """So many pages of two items, each with a link to the next; some may be held back or missing."""
+
+    def __init__(self, pages: int) -> None:
+        self.pages = pages
+        self.asked: list[int] = []
+        self.gates: dict[int, asyncio.Event] = {}
+        self.missing: set[int] = set()
+
+    async def __call__(self, request: Received, writer: asyncio.StreamWriter) -> None:
+        number = int(parse_qs(urlsplit(request.target).query).get("page", ["1"])[0])
+        self.asked.append(number)
+        if number in self.gates:
+            await self.gates[number].wait()
+        if number in self.missing:
+            writer.write(answer(404))
+            return
+        page: dict[str, Any] = {"values": [number * 10, number * 10 + 1]}
+        if number < self.pages:
+            page["next"] = f"http://{request.headers['host']}/2.0/list?page={number + 1}"
+        writer.write(reply(page))
+
+    async def until_asked(self, number: int) -> None:
+        async with asyncio.timeout(5):
+            while number not in self.asked:  # noqa: ASYNC110 - it is a list, with nobody to set an event
+                await asyncio.sleep(0.001)
+
+
+@pytest.mark.parametrize("prefetch", [True, False])
+async def test_all_items_come_in_order(*, prefetch: bool) -> None:
+    shelf = Shelf(4)
+    async with opened(shelf) as here:
+        items = [item async for item in here.api.paginate("/list", prefetch=prefetch)]
+    assert items == [10, 11, 20, 21, 30, 31, 40, 41]
+    assert shelf.asked == [1, 2, 3, 4]
+
+
+async def test_the_first_page_is_asked_for_as_the_caller_says_and_the_rest_as_the_server_does() -> None:
+    async with opened(Shelf(2)) as here:
+        _ = [item async for item in here.api.paginate("/list/{x}", x="a b", pagelen=50, params={"q": "name"})]
+        _ = [item async for item in here.api.paginate("/list", params={"pagelen": 7})]
+    targets = [request.target for request in here.wire.received]
+    assert targets[:2] == ["/2.0/list/a%20b?pagelen=50&q=name", "/2.0/list?page=2"]
+    assert targets[2] == "/2.0/list?pagelen=7"
+
+
+async def test_the_next_page_is_under_way_while_this_one_is_used() -> None:
+    shelf = Shelf(3)
+    async with opened(shelf) as here, aclosing(here.api.paginate("/list")) as items:
+        assert await anext(items) == 10
+        await shelf.until_asked(2)
+        assert await anext(items) == 11
+        await asyncio.sleep(0.01)
+        assert shelf.asked == [1, 2], "one page ahead, no more"
+
+
+async def test_without_prefetch_a_page_is_asked_for_when_it_is_due() -> None:
+    shelf = Shelf(3)
+    async with opened(shelf) as here, aclosing(here.api.paginate("/list", prefetch=False)) as items:
+        assert [await anext(items), await anext(items)] == [10, 11]
+        await asyncio.sleep(0.01)
+        assert shelf.asked == [1]
+
+
+async def test_a_failed_page_is_told_after_the_items_before_it() -> None:
+    shelf = Shelf(3)
+    shelf.missing = {2}
+    got: list[int] = []
+    async with opened(shelf) as here:
+        with pytest.raises(NotFoundError):  # noqa: PT012 - the error comes on the way
+            async for item in here.api.paginate("/list"):
+                got.append(item)  # noqa: PERF401 - an error comes on the way
+    assert got == [10, 11]
+
+
+@pytest.mark.parametrize("missing", [set[int](), {2}])
+async def test_who_stops_early_leaves_no_task_and_no_complaint(missing: set[int]) -> None:
+    complaints: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    shelf = Shelf(3)
+    shelf.missing = missing
+    async with opened(shelf) as here:
+        async with aclosing(here.api.paginate("/list")) as items:
+            async for item in items:
+                await shelf.until_asked(2)
+                await asyncio.sleep(0.01)
+                assert item == 10
+                break
+        await asyncio.sleep(0)
+        assert not [task for task in asyncio.all_tasks() if "prefetch" in task.get_name()]
+    assert complaints == []
+
+
+async def test_a_broken_page_that_was_fetched_ahead_is_asked_for_again() -> None:
+    whole = Shelf(2)
+
+    async def script(request: Received, writer: asyncio.StreamWriter) -> None:
+        if len(here.wire.received) == 2:
+            writer.write(answer(200, b'{"values": [2', {"Content-Type": "application/json"}))
+        else:
+            await whole(request, writer)
+
+    async with opened(script) as here:
+        assert [item async for item in here.api.paginate("/list")] == [10, 11, 20, 21]
+    assert len(here.wire.received) == 3
+
+
+async def test_an_outage_while_fetching_ahead_is_waited_for() -> None:
+    whole = Shelf(2)
+
+    async def script(request: Received, writer: asyncio.StreamWriter) -> None:
+        if len(here.wire.received) in {2, 3}:
+            writer.write(reply({}, 503))
+        else:
+            await whole(request, writer)
+
+    async with opened(script) as here:
+        assert [item async for item in here.api.paginate("/list")] == [10, 11, 20, 21]
+    assert len(here.wire.received) == 4
+
+
+async def test_who_is_cancelled_takes_the_prefetch_along() -> None:
+    shelf = Shelf(2)
+    shelf.gates[2] = asyncio.Event()
+
+    async def all_items() -> list[int]:
+        return [item async for item in here.api.paginate("/list")]
+
+    async with opened(shelf) as here:
+        task = asyncio.create_task(all_items())
+        await shelf.until_asked(2)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.sleep(0)
+        assert not [task for task in asyncio.all_tasks() if "prefetch" in task.get_name()]
+
+
+async def test_closing_the_session_ends_the_prefetch_and_says_so() -> None:
+    shelf = Shelf(2)
+    shelf.gates[2] = asyncio.Event()
+    async with opened(shelf) as here:
+        items = here.api.paginate("/list")
+        assert await anext(items) == 10
+        await shelf.until_asked(2)
+        await here.api.aclose()
+        assert await anext(items) == 11
+        with pytest.raises(ConfigurationError, match="closed"):
+            await anext(items)
+
+
+async def test_r12_a_next_page_elsewhere_is_not_asked_for() -> None:
+    async with wire(always(reply({"values": []}))) as foreign:
+        page = {"values": [1, 2], "next": f"{foreign.origin}/2.0/list?page=2"}
+        async with opened(always(reply(page))) as here:
+            with pytest.raises(ApiError, match="next page is not below"):
+                await anext(here.api.paginate("/list"))
+    assert foreign.received == []
+    assert len(here.wire.received) == 1
+
+
+@pytest.mark.parametrize("link", [7, "", "/2.0/list?page=2", ["x"], "https://[::1"])
+async def test_a_next_that_is_no_address_is_an_error(link: object) -> None:
+    async with opened(always(reply({"values": [], "next": link}))) as here:
+        with pytest.raises(ApiError, match="next page"):
+            await anext(here.api.paginate("/list"))
+
+
+async def test_a_page_that_leads_to_itself_is_an_error() -> None:
+    async def circle(request: Received, writer: asyncio.StreamWriter) -> None:
+        writer.write(reply({"values": [1], "next": f"http://{request.headers['host']}/2.0/list?page=2"}))
+
+    async with opened(circle) as here:
+        with pytest.raises(ApiError, match="or is this one"):
+            _ = [item async for item in here.api.paginate("/list")]
+    assert len(here.wire.received) == 2
+
+
+@pytest.mark.parametrize("value", [{}, [], None, {"values": {}}, {"values": None}, "text"])
+async def test_what_is_no_list_is_an_error(value: object) -> None:
+    async with opened(always(reply(value))) as here:
+        with pytest.raises(ApiError, match=r"no page of a list.*get\(\)"):
+            await anext(here.api.paginate("/list"))
+
+
+async def test_a_null_next_is_the_end() -> None:
+    async with opened(always(reply({"values": [1], "next": None}))) as here:
+        assert [item async for item in here.api.paginate("/list")] == [1]
+
+
+async def test_a_bad_path_is_told_before_the_iteration() -> None:
+    async with opened(Shelf(1)) as here:
+        with pytest.raises(ConfigurationError):
+            here.api.paginate("/repositories/{workspace}")
+
+
+async def test_all_repositories_of_the_fake_come_once() -> None:
+    async with mock_bitbucket() as fake, TokenManager(fake.client) as manager, BitbucketAPI(manager) as api:
+        fake.rest.repositories = 1_234
+        await manager.adopt(fake.sign_in())
+        slugs = [item["slug"] async for item in api.paginate("/repositories/{workspace}", workspace="acme")]
+    assert slugs == [f"acme-{number}" for number in range(1, 1_235)]

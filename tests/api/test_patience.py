@@ -1,0 +1,216 @@
+"""What is sent again, after how long, and what is not."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from bitbucket_auth_async.api import ApiError, NoAnswerError, RateLimit, RateLimitedError
+from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError, OutageError
+from bitbucket_auth_async.testing.clock import FakeClock
+from bitbucket_auth_async.testing.wire import Received, always, answer
+from tests.apis import in_turn, opened, reply
+
+OK = reply("done")
+LIMITED = reply({"error": {"message": "Rate limit for this resource has been exceeded."}}, 429)
+CUT = answer(200, b"x" * 100, {"Content-Type": "application/json"})[:-50]
+
+
+def total(waits: list[float]) -> float:
+    return sum(wait for wait in waits if wait < 3600)
+
+
+@pytest.mark.parametrize("trouble", [LIMITED, reply({}, 500), reply({}, 502), answer(503, b"<html>")])
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+async def test_what_is_idempotent_is_sent_again(method: str, trouble: bytes) -> None:
+    async with opened(in_turn(trouble, trouble, OK)) as here:
+        assert await here.api.request(method, "/x") == "done"
+    assert len(here.wire.received) == 3
+    first, second = here.clock.waits[:2]
+    assert 0.75 <= first <= 2.3, "a second, jittered"
+    assert 1.5 <= second <= 3.5, "twice as long"
+
+
+@pytest.mark.parametrize("trouble", [LIMITED, reply({}, 500), answer(503), b""])
+async def test_a_post_is_sent_once(trouble: bytes) -> None:
+    async with opened(in_turn(trouble, OK)) as here:
+        with pytest.raises(ApiError) as caught:
+            await here.api.post("/x", json={})
+    assert caught.value.retryable
+    assert len(here.wire.received) == 1
+
+
+@pytest.mark.parametrize("body", [{"json": {"a": 1}}, {"data": b"bytes"}, {"data": "text"}, {"data": {"a": "b"}}, {}])
+async def test_a_post_is_sent_again_if_that_is_asked_for(body: dict[str, Any]) -> None:
+    async with opened(in_turn(reply({}, 500), OK)) as here:
+        assert await here.api.post("/x", repeat=True, **body) == "done"
+    assert len({request.body for request in here.wire.received}) == 1
+    assert len(here.wire.received) == 2
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+async def test_what_is_idempotent_survives_lost_connections(method: str) -> None:
+    """aiohttp itself sends it a second time at once, so that two losses are one failure here."""
+    async with opened(in_turn(b"", b"", b"", OK)) as here:
+        assert await here.api.request(method, "/x") == "done"
+    assert len(here.wire.received) == 4
+    assert len([wait for wait in here.clock.waits if wait > 0.7]) == 1
+
+
+async def chunks() -> AsyncIterator[bytes]:
+    yield b"chunk"
+
+
+async def test_a_body_that_is_good_once_is_sent_once() -> None:
+    async with opened(in_turn(reply({}, 500), OK)) as here:
+        with pytest.raises(ApiError):
+            await here.api.put("/x", data=chunks())
+        with pytest.raises(ConfigurationError, match="repeat=True needs a body"):
+            await here.api.post("/x", data=chunks(), repeat=True)
+    assert len(here.wire.received) == 1
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 409, 410, 412, 422])
+async def test_what_is_the_callers_to_mend_is_sent_once(status: int) -> None:
+    async with opened(always(reply({}, status))) as here:
+        with pytest.raises(ApiError):
+            await here.api.get("/x")
+    assert len(here.wire.received) == 1
+
+
+async def test_an_answer_that_was_cut_off_is_asked_for_again() -> None:
+    cut = in_turn(CUT, OK)
+
+    async def script(request: Received, writer: asyncio.StreamWriter) -> None:
+        await cut(request, writer)
+        if len(here.wire.received) == 1:
+            writer.close()
+
+    async with opened(script) as here:
+        assert await here.api.get("/x") == "done"
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_what_the_server_asked_for_is_waited_for(status: int) -> None:
+    async with opened(in_turn(reply({}, status, Retry_After="40"), OK)) as here:
+        assert await here.api.get("/x") == "done"
+    assert 40 <= here.clock.waits[0] <= 41.1
+
+
+async def test_what_asks_for_more_than_the_patience_is_raised_at_once() -> None:
+    async with opened(in_turn(reply({}, 429, Retry_After="61"), OK)) as here:
+        with pytest.raises(RateLimitedError) as caught:
+            await here.api.get("/x")
+    assert caught.value.retry_after == 61.0
+    assert here.clock.waits == []
+
+
+async def test_patience_ends() -> None:
+    async with opened(always(reply({}, 500)), patience=30) as here:
+        with pytest.raises(ApiError, match="500"):
+            await here.api.get("/x")
+    assert 10 <= total(here.clock.waits) <= 30
+    assert 4 <= len(here.wire.received) <= 6
+
+
+async def test_patience_counts_from_the_first_failure() -> None:
+    """A long upload, or a wait for one's turn, is not held against the call."""
+
+    async def slow_first(_: Received, writer: asyncio.StreamWriter) -> None:
+        if len(here.wire.received) == 1:
+            here.clock._ahead += 1_000
+            writer.write(reply({}, 500))
+        else:
+            writer.write(OK)
+
+    async with opened(slow_first, patience=10) as here:
+        assert await here.api.get("/x") == "done"
+
+
+async def test_without_patience_nothing_is_sent_again() -> None:
+    async with opened(in_turn(reply({}, 500), OK), patience=0) as here:
+        with pytest.raises(ApiError):
+            await here.api.get("/x")
+    assert len(here.wire.received) == 1
+
+
+async def test_a_wall_that_one_met_is_not_run_into_by_the_others() -> None:
+    async with opened(in_turn(reply({}, 429, Retry_After="50"), OK)) as here:
+        assert await here.api.get("/first") == "done"
+        del here.clock.waits[:]
+    async with opened(in_turn(reply({}, 429, Retry_After="50"), OK)) as here:
+        with pytest.raises(RateLimitedError):
+            await here.api.post("/first")  # not sent again, and yet it tells the others
+        assert here.clock.waits == []
+        assert await here.api.post("/second") == "done"
+    assert 45 <= here.clock.waits[0] <= 51
+    assert here.targets() == ["POST /2.0/first", "POST /2.0/second"]
+
+
+async def test_a_wall_that_is_too_far_is_told_without_a_request() -> None:
+    async with opened(always(reply({"error": {"message": "slow down"}}, 429, Retry_After="3000"))) as here:
+        for _ in range(3):
+            with pytest.raises(RateLimitedError, match="slow down") as caught:
+                await here.api.get("/x")
+            assert 2990 < (caught.value.retry_after or 0) <= 3000
+    assert len(here.wire.received) == 1
+
+
+async def test_a_wall_that_is_met_while_others_wait_for_their_turn_holds_them_up_too() -> None:
+    clock = FakeClock()
+    limit = RateLimit(20, per=36, clock=clock)  # two at once, then one every two seconds
+    async with opened(in_turn(reply({}, 429, Retry_After="50"), OK), limit=limit) as here:
+        waiting = [asyncio.create_task(limit.turn()) for _ in range(3)]
+        second = asyncio.create_task(here.api.get("/second"))
+        await clock.settle()
+        here.api._pace.refused(RateLimitedError("no", method="GET", path="/first", status=429), 50)
+        await clock.advance(10)
+        await second
+        await asyncio.gather(*waiting)
+    assert 45 <= here.clock.waits[0] <= 51
+
+
+async def test_an_outage_of_the_token_endpoint_is_waited_for_by_a_post_too() -> None:
+    """Nothing of it was sent."""
+    async with opened(always(OK)) as here:
+        failures = [OutageError("down", retry_after=7.0), OutageError("down", retry_after=0.0)]
+        good = here.source.get_token
+
+        async def ailing(**_: object) -> Any:  # noqa: ANN401 - a test
+            if failures:
+                raise failures.pop()
+            return await good()
+
+        here.source.get_token = ailing  # type: ignore[method-assign]
+        assert await here.api.post("/x", json={}) == "done"
+    assert len(here.wire.received) == 1
+    assert here.clock.waits[1] == 7.0
+
+
+async def test_a_dead_sign_in_is_not_waited_for() -> None:
+    async with opened(always(OK)) as here:
+        here.source.error = LoginRequiredError("dead")
+        with pytest.raises(LoginRequiredError):
+            await here.api.get("/x")
+    assert here.clock.waits == []
+
+
+async def test_a_post_whose_connection_failed_is_sent_again_for_nothing_was_sent() -> None:
+    async with opened(always(OK)) as here:
+        url, here.api.base_url = here.api.base_url, "http://127.0.0.1:9/2.0"
+        with pytest.raises(NoAnswerError) as caught:
+            await here.api.post("/x", json={})
+        here.api.base_url = url
+    assert not caught.value.sent
+    assert len(here.clock.waits) >= 3
+
+
+async def test_who_is_cancelled_while_waiting_leaves_nothing_behind() -> None:
+    async with opened(always(reply({}, 500))) as here:
+        task = asyncio.create_task(here.api.get("/x"))
+        while not here.clock.waits:  # noqa: ASYNC110 - it is a list, with nobody to set an event
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task

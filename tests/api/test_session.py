@@ -1,0 +1,276 @@
+"""BitbucketAPI: what goes over the wire, what comes back, and whose token it is."""
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path, PurePosixPath
+
+import aiohttp
+import pytest
+
+from bitbucket_auth_async import Token, TokenManager
+from bitbucket_auth_async.api import ApiError, BitbucketAPI, GoneError, MissingScopeError, NoAnswerError, NotFoundError
+from bitbucket_auth_async.credentials import ApiToken
+from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError
+from bitbucket_auth_async.testing.clock import FakeClock
+from bitbucket_auth_async.testing.counting_source import CountingSource
+from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
+from bitbucket_auth_async.testing.mock import mock_bitbucket
+from bitbucket_auth_async.testing.wire import Received, always, answer, nobody, redirects, wire
+from tests.apis import in_turn, opened, reply
+
+
+async def echo(request: Received, writer: asyncio.StreamWriter) -> None:
+    """Answer with the request as JSON."""
+    seen = {"method": request.method, "target": request.target, "body": request.body.decode()}
+    writer.write(reply({**seen, "type": request.headers.get("content-type", "")}))
+
+
+async def test_each_verb_sends_what_it_says() -> None:
+    async with opened(echo) as (api, *_):
+        get = await api.get("/repositories/{workspace}", workspace="a/b", params={"q": 'name ~ "x"', "page": 2})
+        assert get["target"] == "/2.0/repositories/a%2Fb?q=name+~+%22x%22&page=2"
+        assert (get["method"], get["body"]) == ("GET", "")
+        post = await api.post("/repositories/{workspace}/{repo_slug}", workspace="acme", repo_slug="x", json={"a": [1]})
+        assert (post["method"], post["target"]) == ("POST", "/2.0/repositories/acme/x")
+        assert (json.loads(post["body"]), post["type"]) == ({"a": [1]}, "application/json")
+        put = await api.put("/x", data={"message": "hello & bye"})
+        assert (put["method"], put["body"]) == ("PUT", "message=hello+%26+bye")
+        delete = await api.delete("/x/{id}", id=7)
+        assert (delete["method"], delete["target"]) == ("DELETE", "/2.0/x/7")
+        assert (await api.request("options", "/x"))["method"] == "OPTIONS"
+
+
+async def test_an_address_from_an_answer_can_be_asked_for() -> None:
+    async with opened(echo) as (api, port, *_):
+        assert (await api.get(f"{port.origin}/2.0/user?a=b"))["target"] == "/2.0/user?a=b"
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204])
+async def test_an_answer_without_a_body_is_none(status: int) -> None:
+    async with opened(always(answer(status))) as (api, *_):
+        assert await api.delete("/x") is None
+
+
+async def test_r12_an_address_elsewhere_is_not_asked() -> None:
+    async with wire(echo) as foreign, opened(echo) as (api, *_):
+        with pytest.raises(ConfigurationError, match="an address under http"):
+            await api.get(f"{foreign.origin}/2.0/user")
+    assert foreign.received == []
+
+
+async def test_r12_a_redirect_abroad_is_followed_without_the_token() -> None:
+    async with wire(always(reply("file"))) as foreign, opened(redirects(foreign.origin, 302)) as (api, port, *_):
+        assert await api.get("/downloads/x") == "file"
+    assert (port.authorizations(), foreign.authorizations()) == (["Bearer token-1"], [None])
+
+
+async def test_a_body_is_not_carried_along_a_redirect() -> None:
+    async with wire(echo) as foreign, opened(redirects(foreign.origin, 307)) as (api, *_):
+        with pytest.raises(ApiError, match="307"):
+            await api.post("/x", json={"secret": "value"})
+    assert foreign.received == []
+
+
+async def test_what_is_no_json_is_an_error_that_names_the_way() -> None:
+    async with opened(always(answer(200, b"diff --git", {"Content-Type": "text/plain"}))) as here:
+        with pytest.raises(ApiError, match=r"GET /2.0/diff was answered 200: the answer is no JSON. stream\(\)"):
+            await here.api.get("/diff")
+    assert len(here.wire.received) == 1
+
+
+async def test_broken_json_is_asked_for_again() -> None:
+    broken = answer(200, b'{"a": ', {"Content-Type": "application/json"})
+    async with opened(in_turn(broken, reply({"a": 1}))) as here:
+        assert await here.api.get("/x") == {"a": 1}
+    assert len(here.wire.received) == 2
+
+
+async def test_an_answer_without_end_is_given_up() -> None:
+    async def endless(_: Received, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer(200, b"", {"Content-Type": "application/json", "Content-Length": "99999999999"}))
+        while not writer.is_closing():
+            writer.write(b" " * 2**20)
+            await writer.drain()
+
+    async with opened(endless) as (api, *_):
+        with pytest.raises(ApiError, match="longer than 64 MiB"):
+            await api.get("/x")
+
+
+async def test_an_error_page_without_end_does_no_harm() -> None:
+    async def endless(_: Received, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer(404, b"", {"Content-Length": "99999999999"}))
+        while not writer.is_closing():
+            writer.write(b"x" * 2**20)
+            await writer.drain()
+
+    async with opened(endless) as (api, *_):
+        with pytest.raises(NotFoundError):
+            await api.get("/x")
+
+
+async def test_a_session_that_raises_for_status_gives_our_errors_all_the_same() -> None:
+    async with opened(always(reply({"error": {"message": "no"}}, 404)), raise_for_status=True) as (api, *_):
+        with pytest.raises(NotFoundError, match="no"):
+            await api.get("/x")
+
+
+async def test_nobody_at_the_port_is_told_as_not_sent() -> None:
+    async with BitbucketAPI(CountingSource(), base_url=nobody(), patience=0) as api:
+        with pytest.raises(NoAnswerError) as caught:
+            await api.get("/x")
+    assert (caught.value.sent, caught.value.retryable, caught.value.status) == (False, True, None)
+
+
+async def test_a_body_is_streamed_up() -> None:
+    async def parts() -> AsyncIterator[bytes]:
+        for number in range(3):
+            yield f"part {number};".encode()
+
+    async with opened(echo) as here:
+        assert (await here.api.post("/x", data=parts()))["body"] == "part 0;part 1;part 2;"
+    assert here.wire.received[0].headers["transfer-encoding"] == "chunked"
+
+
+async def test_a_file_is_streamed_up(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"content")
+    async with opened(echo) as (api, *_):
+        with path.open("rb") as file:
+            assert (await api.put("/x", data=file))["body"] == "content"
+
+
+async def test_a_body_is_streamed_down_while_it_comes() -> None:
+    more = asyncio.Event()
+
+    async def slowly(_: Received, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer(200, b"", {"Content-Length": "6"}) + b"one")
+        await more.wait()
+        writer.write(b"two")
+
+    async with (
+        opened(slowly) as here,
+        here.api.stream("/src/{commit}/{path}", commit="main", path=PurePosixPath("a/b")) as response,
+    ):
+        assert isinstance(response, aiohttp.ClientResponse)
+        assert await response.content.readany() == b"one"
+        more.set()
+        assert await response.content.readany() == b"two"
+    assert here.targets() == ["GET /2.0/src/main/a/b"]
+
+
+async def test_a_stream_that_is_refused_raises_before_there_is_a_response() -> None:
+    async with opened(in_turn(reply({}, 503), reply({"error": {"message": "no"}}, 404))) as here:
+        with pytest.raises(NotFoundError):
+            async with here.api.stream("/src"):
+                pytest.fail("there is nothing to read")
+    assert len(here.wire.received) == 2, "the outage was waited for"
+
+
+async def test_r10_a_401_costs_one_renewal_and_no_error() -> None:
+    async with opened(in_turn(reply({}, 401), reply("done"))) as here:
+        assert await here.api.post("/x", json="again") == "done"
+    assert [request.body for request in here.wire.received] == [b'"again"'] * 2
+    assert here.wire.authorizations() == ["Bearer token-1", "Bearer token-2"]
+
+
+async def test_a_401_that_stays_is_told() -> None:
+    async with opened(always(reply({"error": {"message": "Token is invalid."}}, 401))) as here:
+        with pytest.raises(ApiError, match=r"Token is invalid\. The token is not accepted here") as caught:
+            await here.api.get("/x")
+    assert (caught.value.status, caught.value.retryable) == (401, False)
+    assert len(here.wire.received) == 2
+
+
+async def test_a_token_is_used_until_it_expires() -> None:
+    clock = FakeClock()
+    token = Token(access_token="given", issued_at=clock.wall(), expires_at=clock.wall() + 60)
+    async with wire(always(reply({}))) as port, BitbucketAPI(token, base_url=port.origin, clock=clock) as api:
+        await api.get("/x")
+        await clock.advance(60)
+        with pytest.raises(LoginRequiredError, match="Expired"):
+            await api.get("/x")
+    assert port.authorizations() == ["Bearer given"]
+
+
+async def test_an_api_token_goes_as_basic() -> None:
+    token = ApiToken("ada@example.com", "ATATT3x")
+    async with wire(always(reply({}))) as port, BitbucketAPI(token, base_url=port.origin) as api:
+        await api.get("/x")
+    assert port.authorizations() == ["Basic " + base64.b64encode(b"ada@example.com:ATATT3x").decode()]
+
+
+async def test_a_manager_names_the_api_and_stays_open() -> None:
+    async with mock_bitbucket() as fake, TokenManager(fake.client) as manager:
+        await manager.adopt(fake.sign_in())
+        async with BitbucketAPI(manager) as api:
+            assert api.base_url == "https://api.bitbucket.org/2.0"
+            assert (await api.get("/user"))["username"] == "ada"
+        assert fake.is_live((await manager.get_token()).access_token)
+
+
+async def test_errors_of_the_real_thing_are_typed() -> None:
+    async with mock_bitbucket() as fake, TokenManager(fake.client) as manager:
+        await manager.adopt(fake.sign_in(scope={"repository"}))
+        async with BitbucketAPI(manager) as api:
+            with pytest.raises(MissingScopeError) as scope:
+                await api.get("/user")
+            with pytest.raises(GoneError) as gone:
+                await api.get("/repositories")
+            with pytest.raises(NotFoundError):
+                await api.get("/repositories/{workspace}/{repo_slug}", workspace="acme", repo_slug="none")
+    assert scope.value.required == scope.value.missing == {"account"}
+    assert scope.value.granted == {"repository"}
+    assert gone.value.announcement_url == "https://developer.atlassian.com/cloud/bitbucket/changelog/#CHANGE-2770"
+
+
+async def test_a_dead_sign_in_is_told_as_such() -> None:
+    clock = FakeClock()
+    async with mock_bitbucket(FakeBitbucket(clock)) as fake, TokenManager(fake.client, clock=clock) as manager:
+        await manager.adopt(fake.sign_in())
+        fake.revoke()
+        await clock.advance(3600)
+        async with BitbucketAPI(manager) as api:
+            with pytest.raises(LoginRequiredError):
+                await api.get("/user")
+
+
+async def test_a_closed_session_says_so() -> None:
+    async with opened(echo) as (api, *_):
+        await api.get("/x")
+    await api.aclose()
+    with pytest.raises(ConfigurationError, match="closed"):
+        await api.get("/x")
+
+
+async def test_it_is_made_without_a_loop_and_closed_unused() -> None:
+    api = await asyncio.to_thread(lambda: BitbucketAPI(CountingSource()))
+    assert repr(api) == "<BitbucketAPI https://api.bitbucket.org/2.0>"
+    await api.aclose()
+
+
+async def test_the_session_underneath_is_there_for_the_rest() -> None:
+    async with (
+        opened(echo, headers={"User-Agent": "mine"}) as here,
+        here.api.http.get(f"{here.wire.origin}/2.0/x") as response,
+    ):
+        assert response.status == 200
+    assert here.wire.received[0].headers["user-agent"] == "mine"
+    assert here.wire.authorizations() == ["Bearer token-1"]
+
+
+async def test_two_bodies_are_refused() -> None:
+    async with opened(echo) as here:
+        with pytest.raises(ConfigurationError, match="one body"):
+            await here.api.post("/x", json={}, data=b"")
+    assert here.wire.received == []
+
+
+async def test_r11_an_error_shows_neither_token_nor_query() -> None:
+    async with opened(always(reply({}, 404))) as (api, *_):
+        with pytest.raises(NotFoundError) as caught:
+            await api.get("/x", params={"secret": "value"})
+    assert "token-1" not in repr(caught.value) + str(vars(caught.value))
+    assert "value" not in repr(caught.value) + str(vars(caught.value))

@@ -1,0 +1,108 @@
+"""Credentials that nobody renews: what goes into the header, until when, and what is refused."""
+
+import base64
+
+import pytest
+
+from bitbucket_auth_async.bearer.aiohttp import authenticated_session
+from bitbucket_auth_async.bearer.policy import authorization
+from bitbucket_auth_async.credentials import AccessToken, ApiToken, StaticToken
+from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError
+from bitbucket_auth_async.oauth2.tokens import Token
+from bitbucket_auth_async.protocols import TokenSource
+from bitbucket_auth_async.testing.clock import FakeClock
+from bitbucket_auth_async.testing.wire import always, answer, redirects, wire
+
+EMAIL = "ada@example.com"
+BASIC = "Basic " + base64.b64encode(b"ada@example.com:ATATT3x=secret").decode()
+
+
+async def test_an_access_token_is_a_bearer() -> None:
+    token = await AccessToken("ATCTT3x").get_token()
+    assert authorization(token) == "Bearer ATCTT3x"
+
+
+async def test_an_api_token_is_the_password_of_an_address() -> None:
+    token = await ApiToken(EMAIL, "ATATT3x=secret").get_token()
+    assert authorization(token) == BASIC
+    assert token.access_token == "ATATT3x=secret"
+
+
+async def test_an_address_beyond_ascii_goes_as_utf_8() -> None:
+    token = await ApiToken("åda@example.com", "x").get_token()
+    assert authorization(token) == "Basic " + base64.b64encode("åda@example.com:x".encode()).decode()
+
+
+def test_each_has_its_user_name_for_git() -> None:
+    assert AccessToken("x").git_username == "x-token-auth"
+    assert ApiToken(EMAIL, "x").git_username == "x-bitbucket-api-token-auth"
+    assert StaticToken(Token(access_token="x", issued_at=0.0)).git_username == "x-token-auth"
+
+
+@pytest.mark.parametrize("source", [AccessToken("ATCTT3x"), ApiToken(EMAIL, "ATATT3x=secret")], ids=repr)
+async def test_r12_both_fit_a_bearer_and_stay_home(source: TokenSource) -> None:
+    async with (
+        wire(always(answer())) as foreign,
+        wire(redirects(foreign.origin)) as api,
+        authenticated_session(source, origins=[api.origin]) as http,
+        http.get(api.origin),
+    ):
+        pass
+    assert api.authorizations() == [authorization(await source.get_token())]
+    assert foreign.authorizations() == [None]
+
+
+async def test_after_a_401_there_is_no_other_and_the_request_is_not_repeated() -> None:
+    async with (
+        wire(always(answer(401, b"who are you?"))) as api,
+        authenticated_session(ApiToken(EMAIL, "ATATT3x=secret"), origins=[api.origin]) as http,
+        http.get(api.origin) as response,
+    ):
+        assert (response.status, await response.read()) == (401, b"who are you?")
+    assert api.authorizations() == [BASIC]
+
+
+async def test_it_is_handed_out_until_it_expires() -> None:
+    clock = FakeClock(wall=1_800_000_000.0)
+    end = clock.wall() + 60
+    sources = [AccessToken("ATCTT3x", expires_at=end, clock=clock), ApiToken(EMAIL, "x", expires_at=end, clock=clock)]
+    first = [await source.get_token() for source in sources]
+    assert {token.expires_at for token in first} == {source.expires_at for source in sources} == {end}
+    await clock.advance(59.9)
+    assert [await source.get_token() for source in sources] == first
+    await clock.advance(0.1)
+    for source in sources:
+        with pytest.raises(LoginRequiredError, match=r"^Expired: .*good until 2027-01-15 08:01 UTC. Create another"):
+            await source.get_token()
+
+
+async def test_one_without_an_end_is_handed_out_for_ever() -> None:
+    clock = FakeClock()
+    source = AccessToken("ATCTT3x", clock=clock)
+    await clock.advance(1e9)
+    assert (await source.get_token()).access_token == "ATCTT3x"
+
+
+def test_r11_they_show_their_expiry_and_no_secret() -> None:
+    until = 1_800_000_000.0
+    assert str(AccessToken("secret", expires_at=until)) == "access token, good until 2027-01-15 08:00 UTC"
+    assert repr(ApiToken(EMAIL, "secret", expires_at=until)) == (
+        "<ApiToken: API token of ada@example.com, good until 2027-01-15 08:00 UTC>"
+    )
+    assert str(ApiToken(EMAIL, "secret")) == "API token of ada@example.com"
+    assert "secret" not in repr(ApiToken(EMAIL, "secret").token)
+
+
+@pytest.mark.parametrize("text", ["", " ", "secret\n", "sec ret", "sécret", "secret\r\nX: y"])
+def test_a_text_that_is_no_token_is_refused_unseen(text: str) -> None:
+    with pytest.raises(ConfigurationError) as access:
+        AccessToken(text)
+    with pytest.raises(ConfigurationError) as api:
+        ApiToken(EMAIL, text)
+    assert "cret" not in f"{access.value} {api.value}"
+
+
+@pytest.mark.parametrize("email", ["", "ada", "ada:x@example.com", "a da@example.com", "ada@example.com\n"])
+def test_an_address_that_is_none_is_refused(email: str) -> None:
+    with pytest.raises(ConfigurationError, match="e-mail address of the Atlassian account"):
+        ApiToken(email, "ATATT3x")
