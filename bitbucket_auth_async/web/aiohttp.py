@@ -66,13 +66,15 @@ def _handler(answer: Callable[[Incoming], Awaitable[Answer]], login: Login) -> H
 
 def _incoming(request: web.Request, login: Login, body: bytes = b"") -> Incoming:
     headers = {name.lower(): ",".join(request.headers.getall(name)) for name in request.headers}
-    peer: object = None if request.transport is None else request.transport.get_extra_info("peername")
+    transport = request.transport
+    # A pair for TCP; a Unix socket has no address, or a text.
+    peer: tuple[str, int] | str | None = None if transport is None else transport.get_extra_info("peername")
     return Incoming(
         method=request.method,
         origin=login.proxies.origin(
             scheme=request.scheme,
             host=request.host,
-            peer=_host(peer),
+            peer=peer[0] if isinstance(peer, tuple) else None,
             headers=headers,
         ),
         path=request.rel_url.raw_path,
@@ -81,14 +83,6 @@ def _incoming(request: web.Request, login: Login, body: bytes = b"") -> Incoming
         cookies=request.cookies,
         body=body,
     )
-
-
-def _host(peer: object) -> str | None:
-    match peer:
-        case (str(host), *_):
-            return host
-        case _:  # a Unix socket has no address
-            return None
 
 
 def _response(answer: Answer) -> web.Response:

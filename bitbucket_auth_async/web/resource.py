@@ -124,7 +124,7 @@ async def _answer(response: aiohttp.ClientResponse) -> Answer:
     kind = JSON if _is_json(response.headers, body) else "application/octet-stream"
     if response.status == 401:  # noqa: PLR2004 - RFC 9110 section 15.5.2
         # Ours means "sign in"; this one says that the endpoint refuses this kind of token.
-        return json_answer(502, {"error": "refused_by_api"})
+        return json_answer(502, {"error": "refused_by_api", "message": "The API refuses this token here."})
     return Answer(status=response.status, headers=(("content-type", kind), *kept, *_HARMLESS), body=body)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import Literal
 
 import uvicorn
 from aiohttp import web
@@ -53,11 +54,18 @@ async def serve_starlette(login: Login, port: int) -> AsyncGenerator[None]:
 
 
 @asynccontextmanager
-async def serving(app: Starlette, port: int) -> AsyncGenerator[None]:
+async def serving(app: Starlette, port: int, *, lifespan: Literal["on", "off"] = "off") -> AsyncGenerator[None]:
     """Serve an ASGI application with uvicorn until the block ends."""
     # Forwarded headers are ours to judge here; uvicorn would believe them from any process of this machine.
     config = uvicorn.Config(
-        app, host="127.0.0.1", port=port, proxy_headers=False, log_config=None, lifespan="off", ws="none"
+        app,
+        host="127.0.0.1",
+        port=port,
+        proxy_headers=False,
+        log_config=None,
+        lifespan=lifespan,
+        ws="none",
+        timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(config)
     task = asyncio.create_task(server._serve())  # serve() would take this process's signals
@@ -68,6 +76,5 @@ async def serving(app: Starlette, port: int) -> AsyncGenerator[None]:
         yield
     finally:
         server.should_exit = True
-        server.force_exit = True
         with contextlib.suppress(asyncio.CancelledError):
             await task
