@@ -1,8 +1,6 @@
 """The API on behalf of the person whose browser asks: what a page's script may see of it, without ever a token."""
 
 import asyncio
-import json
-from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
 from urllib.parse import parse_qs, urljoin, urlsplit
@@ -11,8 +9,8 @@ import aiohttp
 
 from bitbucket_auth_async.bearer.aiohttp import authenticated_session
 from bitbucket_auth_async.errors import BitbucketAuthError, ConfigurationError, LoginRequiredError, OutageError
-from bitbucket_auth_async.manager import TokenManager
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer, origin_of
+from bitbucket_auth_async.protocols import TokenSource
 from bitbucket_auth_async.web.messages import JSON, Answer, Incoming, json_answer
 
 READING: Final = frozenset({"GET", "HEAD"})
@@ -44,7 +42,7 @@ class Resource:
         self._methods = METHODS if writes else READING
         self._connector: aiohttp.TCPConnector | None = None
 
-    async def fetch(self, incoming: Incoming, manager: TokenManager) -> Answer:
+    async def fetch(self, incoming: Incoming, source: TokenSource) -> Answer:
         """Return the API's answer to `?url=…`, an address of the API or its path.
 
         Raises:
@@ -58,7 +56,7 @@ class Resource:
             told = f"?url= must be an address of {self._base}, or a path that begins with /2.0/."
             return json_answer(400, {"error": "invalid_url", "message": told})
         try:
-            return await self._send(url, incoming, manager)
+            return await self._send(url, incoming, source)
         except LoginRequiredError:
             raise
         except OutageError as error:
@@ -84,9 +82,9 @@ class Resource:
                 return url
         return None
 
-    async def _send(self, url: str, incoming: Incoming, manager: TokenManager) -> Answer:
+    async def _send(self, url: str, incoming: Incoming, source: TokenSource) -> Answer:
         headers = {name: value for name, value in incoming.headers.items() if name in _SENT}
-        async with self._session(manager) as http:
+        async with self._session(source) as http:
             for _ in range(_HOPS):
                 async with http.request(
                     incoming.method, url, headers=headers, data=incoming.body or None, allow_redirects=False
@@ -101,11 +99,12 @@ class Resource:
                 url = target
         return json_answer(502, {"error": "redirected"})
 
-    def _session(self, manager: TokenManager) -> aiohttp.ClientSession:
+    def _session(self, source: TokenSource) -> aiohttp.ClientSession:
         if self._connector is None or self._connector.closed:
             self._connector = aiohttp.TCPConnector(loop=asyncio.get_running_loop())
         return authenticated_session(
-            manager,
+            source,
+            origins=self._origins,
             connector=self._connector,
             connector_owner=False,
             cookie_jar=aiohttp.DummyCookieJar(),  # what the API sets for one person must not reach another
@@ -115,24 +114,15 @@ class Resource:
 
 
 async def _answer(response: aiohttp.ClientResponse) -> Answer:
-    body = b""
+    if response.status == 401:  # noqa: PLR2004 - RFC 9110 section 15.5.2
+        # Ours means "sign in"; this one says that the endpoint refuses this kind of token.
+        return json_answer(502, {"error": "refused_by_api", "message": "The API refuses this token here."})
+    body = bytearray()
     async for piece in response.content.iter_chunked(65_536):
         body += piece
         if len(body) > LONGEST:
             return json_answer(502, {"error": "too_long", "message": f"The answer is longer than {LONGEST} bytes."})
     kept = tuple((name, response.headers[name]) for name in _KEPT if name in response.headers)
-    kind = JSON if _is_json(response.headers, body) else "application/octet-stream"
-    if response.status == 401:  # noqa: PLR2004 - RFC 9110 section 15.5.2
-        # Ours means "sign in"; this one says that the endpoint refuses this kind of token.
-        return json_answer(502, {"error": "refused_by_api", "message": "The API refuses this token here."})
-    return Answer(status=response.status, headers=(("content-type", kind), *kept, *_HARMLESS), body=body)
-
-
-def _is_json(headers: Mapping[str, str], body: bytes) -> bool:
-    if headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
-        return False
-    try:
-        json.loads(body)
-    except (ValueError, RecursionError):
-        return False
-    return True
+    # What others wrote, such as a file of a repository, must not become a page of ours.
+    kind = JSON if response.content_type == JSON else "application/octet-stream"
+    return Answer(status=response.status, headers=(("content-type", kind), *kept, *_HARMLESS), body=bytes(body))

@@ -14,7 +14,7 @@ def local_path(text: str) -> str | None:
     """
     if not text.startswith("/") or len(text) > _LONGEST:
         return None
-    if not text.isascii() or not text.isprintable() or " " in text or "\\" in text or "#" in text:
+    if not text.isascii() or not text.isprintable() or " " in text or "#" in text:
         return None
     path = text.partition("?")[0]
     # Twice: what a proxy decodes, a program behind it may decode again.

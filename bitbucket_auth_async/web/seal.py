@@ -47,7 +47,7 @@ class Seal:
         """Return *content* as text for a cookie."""
         nonce = os.urandom(_NONCE_BYTES)
         plain = json.dumps({**content, _UNTIL: until}, separators=(",", ":")).encode()
-        sealed = self._by_id[self._id].encrypt(nonce, plain, name.encode())
+        sealed = self._by_id[self._id].encrypt(nonce, plain, _bound(name))
         return base64.urlsafe_b64encode(self._id + nonce + sealed).rstrip(b"=").decode("ascii")
 
     def open(self, name: str, text: str, *, now: float) -> dict[str, Any] | None:
@@ -58,7 +58,7 @@ class Seal:
             return None
         start = _ID_BYTES + _NONCE_BYTES
         try:
-            opened = cipher.decrypt(sealed[_ID_BYTES:start], sealed[start:], name.encode())
+            opened = cipher.decrypt(sealed[_ID_BYTES:start], sealed[start:], _bound(name))
         except InvalidTag:
             return None
         content: dict[str, Any] = json.loads(opened)
@@ -72,6 +72,10 @@ def _bytes(text: str) -> bytes:
         return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         return b""
+
+
+def _bound(name: str) -> bytes:
+    return name.encode()
 
 
 def _derived(key: EncryptionKey) -> bytes:

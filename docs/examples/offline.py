@@ -10,8 +10,8 @@ import hmac
 import json
 import os
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 
 import aiohttp
 import uvicorn
@@ -57,6 +57,15 @@ async def run_web() -> None:
             await until_told_to_stop()
 
 
+class Quiet(uvicorn.Server):
+    """A server that leaves the signals of the process alone; uvicorn's own dies of them once it has closed."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Capture none."""
+        yield
+
+
 async def run_fastapi() -> None:
     """Serve the FastAPI example."""
     async with fake() as (bitbucket, site):
@@ -68,8 +77,12 @@ async def run_fastapi() -> None:
             redirect_uri=f"{HERE}/callback",
             server=site.server,
         )
+        server = Quiet(uvicorn.Config(app, host="localhost", port=PORT, log_level="warning"))
+        serving = asyncio.create_task(server.serve())
         print(f"Open {HERE}", flush=True)
-        await uvicorn.Server(uvicorn.Config(app, host="localhost", port=PORT, log_level="warning")).serve()
+        await until_told_to_stop()
+        server.should_exit = True
+        await serving
 
 
 @asynccontextmanager

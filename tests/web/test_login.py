@@ -205,6 +205,14 @@ async def test_a_sign_out_that_can_not_be_written_takes_the_cookie_all_the_same(
         store.broken = False
 
 
+@pytest.mark.parametrize("return_to", ["/login", "/login?return_to=/login", "/callback?code=c", "/logout", "/resource"])
+async def test_a_sign_in_does_not_return_into_a_sign_in(
+    fake_bitbucket: FakeBitbucket, site: Site, return_to: str
+) -> None:
+    async with staged(serve_aiohttp, fake_bitbucket, site) as stage:
+        assert (await stage.browser().sign_in(fake_bitbucket, return_to=return_to)).location == "/"
+
+
 async def test_nobody_is_signed_in_without_a_cookie() -> None:
     with pytest.raises(LoginRequiredError):
         login().manager(Incoming(method="GET", origin="https://my-app.example", path="/"))

@@ -38,6 +38,7 @@ def test_a_path_of_this_site_is_taken_as_it_is(path: str) -> None:
         "/\nevil",
         "/\r\nSet-Cookie: a=b",
         "/%0d%0aSet-Cookie:a",
+        "/me?a=\r\nSet-Cookie:a",
         "/\x00",
         "/ /evil.example",
         "/\u2028x",
