@@ -131,10 +131,11 @@ async def test_a_callback_is_good_once(app: App, tab: Open) -> None:
         ("{state: 's', since: Date.now() - 600001}", "access_token=t&state=s"),
         ("{state: 's', since: Date.now()}", "access_token=t&state=s&state=s"),
         ("{state: '', since: Date.now()}", "access_token=t&state="),
+        ("{state: 's', since: Date.now()}", "access_token=t&state=other"),
         ("null", "access_token=t&state=s"),
     ],
 )
-async def test_a_state_that_is_old_twice_or_empty_is_none(blank: str, tab: Open, state: str, answer: str) -> None:
+async def test_a_state_that_is_wrong_old_twice_or_empty_is_none(blank: str, tab: Open, state: str, answer: str) -> None:
     async with tab() as ada:
         await ada.page.goto(blank)
         told = await ada.page.evaluate(
