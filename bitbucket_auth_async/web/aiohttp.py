@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from bitbucket_auth_async.errors import LoginRequiredError
+from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError
 from bitbucket_auth_async.manager import TokenManager
 from bitbucket_auth_async.web.access_log import clean_access_log
 from bitbucket_auth_async.web.login import Login
@@ -49,8 +49,12 @@ async def current_manager(request: web.Request) -> TokenManager:
 
     Raises:
         LoginRequiredError: Nobody is signed in there; let it pass, and the person is led to the login.
+        ConfigurationError: The application has no sign-in yet.
     """
-    login = request.config_dict[_LOGIN]
+    login = request.config_dict.get(_LOGIN)
+    if login is None:
+        msg = "This application has no sign-in yet: call add_login(app, login) first."
+        raise ConfigurationError(msg)
     return login.manager(_incoming(request, login))
 
 

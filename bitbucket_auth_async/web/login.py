@@ -1,28 +1,26 @@
 """Login: the steps of a person's sign-in, from the click to a stored token, without a framework."""
 
+import asyncio
 import hashlib
 import logging
 import secrets
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from types import TracebackType
-from typing import NamedTuple, Protocol, Self
+from typing import NamedTuple, Self
 from urllib.parse import parse_qs, urlsplit
 
-from bitbucket_auth_async.bitbucket.cloud import BITBUCKET_CLOUD
-from bitbucket_auth_async.clocks import SYSTEM_CLOCK
-from bitbucket_auth_async.defaults import DefaultTransport, default_store
 from bitbucket_auth_async.encryption import EncryptionKey
-from bitbucket_auth_async.errors import CallbackError, ConfigurationError, LoginRequiredError
+from bitbucket_auth_async.errors import CallbackError, ConfigurationError, DeadlineError, LoginRequiredError
 from bitbucket_auth_async.manager import TokenManager
 from bitbucket_auth_async.oauth2.authorization_endpoint import AuthorizationRequest
-from bitbucket_auth_async.oauth2.clients import ClientAuthentication
-from bitbucket_auth_async.oauth2.servers import AuthorizationServer, origin_of
-from bitbucket_auth_async.protocols import Clock, Transport
-from bitbucket_auth_async.renewal import Timing
-from bitbucket_auth_async.resources import Resources
+from bitbucket_auth_async.oauth2.grants import AuthorizationCode
+from bitbucket_auth_async.oauth2.servers import origin_of
+from bitbucket_auth_async.oauth2.tokens import Token
+from bitbucket_auth_async.pool import TokenManagerPool
 from bitbucket_auth_async.web.flows import FlowStore, Spent
 from bitbucket_auth_async.web.identity import Identify, account_id
 from bitbucket_auth_async.web.messages import Cookie, Incoming
@@ -37,14 +35,6 @@ _FLOW_LIFETIME = 600.0
 _FLOWS_AT_ONCE = 8
 _MONTH = 30 * 24 * 3600.0
 _AGAIN = "Begin the sign-in again in this browser."
-
-
-class Managers(Protocol):
-    """Gives each person's TokenManager: a TokenManagerPool."""
-
-    def manager(self, key: str, /) -> TokenManager:
-        """Return the manager of the person that is stored under *key*."""
-        ...
 
 
 class Begun(NamedTuple):
@@ -86,15 +76,13 @@ class Login:
     address, Secure with the prefix `__Host-`: for ten minutes one for each sign-in that is under way (state, PKCE
     verifier, where to return to), and then the session: whose token it may use, and a nonce, new at each sign-in.
 
-    Use it as an asynchronous context manager inside that of the managers, or call `aclose` at the end.
+    Use it as an asynchronous context manager inside that of the pool, or call `aclose` at the end.
 
     Args:
-        managers: A TokenManagerPool.
-        client: The client that people sign in to; the same as that of the managers.
+        pool: Gives each person's TokenManager; its client is the one that people sign in to.
         redirect_uri: The callback's address as browsers see it; https, or http on a loopback address.
         keys: What cookies are sealed with, the newest first: `keys_from_env()`.
         scope: What to ask for; `account` lets `/2.0/user` tell who it is.
-        server: The authorization server; the same as that of the managers.
         identify: Names the person of a new token; by default the account id that Bitbucket's `/2.0/user` tells.
         flows: Keeps sign-ins that are under way; by default the browser does, sealed. With a store that all processes
             share, a callback is good once in all of them, not in each.
@@ -102,8 +90,6 @@ class Login:
             networks; `unix` for a Unix socket.
         session_lifetime: Seconds for which a browser stays signed in, if the token lives as long.
         writes: Let pages of this site change things through `/resource`; by default they only read.
-        transport: Sends the requests; by default an AiohttpTransport.
-        clock: For tests.
 
     Raises:
         ConfigurationError: `redirect_uri` can't be used, there is no key, or a proxy is no address.
@@ -111,46 +97,31 @@ class Login:
 
     def __init__(  # noqa: PLR0913 - each goes by its name
         self,
-        managers: Managers,
+        pool: TokenManagerPool,
         *,
-        client: ClientAuthentication,
         redirect_uri: str,
         keys: Iterable[EncryptionKey],
         scope: AbstractSet[str] = frozenset({"account"}),
-        server: AuthorizationServer = BITBUCKET_CLOUD,
         identify: Identify | None = None,
         flows: FlowStore | None = None,
         trusted_proxies: Iterable[str] = (),
         session_lifetime: float = _MONTH,
         writes: bool = False,
-        transport: Transport | None = None,
-        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         """Touch no network yet; needs no running loop."""
         self.origin = origin_of(redirect_uri, name="redirect_uri")
         self.paths = _paths(redirect_uri)
         self.proxies = Proxies(trusted_proxies)
-        self.resource = Resource(server, writes=writes)
-        self._owns_transport = transport is None
-        self._resources = Resources(
-            client=client,
-            grant=None,
-            server=server,
-            store=default_store(),  # nothing is kept in it: the managers do that
-            transport=DefaultTransport() if transport is None else transport,
-            clock=clock,
-            timing=Timing(),
-            listener=None,
-            durable=False,
-        )
-        self._managers = managers
+        self.resource = Resource(pool.resources.server, writes=writes)
+        self._pool = pool
+        self._resources = pool.resources
         self._redirect_uri = redirect_uri
         self._scope = scope
-        self._identify: Identify = partial(account_id, self._resources) if identify is None else identify
+        self._identify: Identify = partial(account_id, pool.resources) if identify is None else identify
         self._flows = flows
         self._spent = Spent()
         self._seal = Seal(keys)
-        self._wall = clock.wall
+        self._wall = pool.resources.clock.wall
         self._session_lifetime = session_lifetime
         self._secure = self.origin.startswith("https:")
         prefix = "__Host-" if self._secure else ""
@@ -215,9 +186,9 @@ class Login:
         """
         # The path is that of the route; origin and query are what the browser had in its address.
         grant = flow.request.judge(f"{incoming.origin}{self.paths.callback}?{incoming.query}")
-        token = await self._resources.request(grant, key="a sign-in")
+        token = await self._exchange(grant)
         key = await self._identify(token)
-        await self._managers.manager(key).adopt(token)
+        await self._pool.manager(key).adopt(token)
         content = {"key": key, "nonce": secrets.token_urlsafe(16)}
         value = self._seal.seal(self._session_name, content, until=self._wall() + self._session_lifetime)
         session = self._cookie(self._session_name, value, self._session_lifetime)
@@ -243,7 +214,7 @@ class Login:
         Raises:
             LoginRequiredError: Nobody is signed in there.
         """
-        return self._managers.manager(self.key(incoming))
+        return self._pool.manager(self.key(incoming))
 
     def forget_session(self) -> Cookie:
         """Return the cookie that takes the session out of the browser."""
@@ -255,10 +226,8 @@ class Login:
         return tuple(self._cookie(name) for name in names if name in incoming.cookies)
 
     async def aclose(self) -> None:
-        """Close what this Login opened; the managers are not its own."""
+        """Close what this Login opened; the pool is not its own."""
         await self.resource.aclose()
-        if self._owns_transport:
-            await self._resources.transport.aclose()
 
     async def __aenter__(self) -> Self:
         """Do nothing yet."""
@@ -269,6 +238,16 @@ class Login:
     ) -> None:
         """Close."""
         await self.aclose()
+
+    async def _exchange(self, grant: AuthorizationCode) -> Token:
+        """Trade the code in turn with all other token requests of the pool, but not for ever."""
+        shared = self._resources
+        shared.at_home()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(shared.timing.deadline), shared.turn(sign_in=True):
+                return await shared.request(grant, key="a sign-in")
+        msg = "The token endpoint is too busy with others."
+        raise DeadlineError(msg)
 
     def _request(self, state: str | None = None, verifier: str | None = None) -> AuthorizationRequest:
         new = AuthorizationRequest(

@@ -50,6 +50,7 @@ async def current_manager(request: Request) -> TokenManager:
 
     Raises:
         LoginRequiredError: Nobody is signed in there; let it pass, and the person is led to the login.
+        ConfigurationError: The application has no sign-in yet.
     """
     login = getattr(request.app.state, _LOGIN, None)
     if not isinstance(login, Login):

@@ -85,9 +85,7 @@ def make_app(
     """Return the application."""
     service = Service()
     pool = TokenManagerPool(client, store=store, server=server, on_event=service.on_event)
-    login = Login(
-        pool, client=client, redirect_uri=redirect_uri, keys=keys, scope={"account", "repository"}, server=server
-    )
+    login = Login(pool, redirect_uri=redirect_uri, keys=keys, scope={"account", "repository"})
 
     async def alive(_app: web.Application) -> AsyncGenerator[None]:
         async with pool, login:

@@ -59,9 +59,7 @@ def make_app(
             renewals[event.key] += 1
 
     pool = TokenManagerPool(client, store=store, server=server, on_event=on_event)
-    login = Login(
-        pool, client=client, redirect_uri=redirect_uri, keys=keys, scope={"account", "repository"}, server=server
-    )
+    login = Login(pool, redirect_uri=redirect_uri, keys=keys, scope={"account", "repository"})
 
     @asynccontextmanager
     async def alive(_app: FastAPI) -> AsyncGenerator[None]:

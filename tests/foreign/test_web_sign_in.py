@@ -37,13 +37,10 @@ async def test_a_person_signs_in_stays_over_an_expiry_and_may_say_no(
         People(client, server=server, clock=clock) as people,
         Login(
             people,
-            client=client,
             redirect_uri="https://client.example/callback",
             keys=[KEY],
-            server=server,
             identify=identify,
             trusted_proxies=["127.0.0.1"],
-            clock=clock,
         ) as login,
         serve(login, port),
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http,

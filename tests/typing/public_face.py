@@ -225,7 +225,6 @@ async def people(
 
     async with Login(
         pool,
-        client=Client("id"),
         redirect_uri="https://my-app.example/callback",
         keys=keys,
         identify=identify,

@@ -13,7 +13,6 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from bitbucket_auth_async.testing.server import listening
 from bitbucket_auth_async.web import aiohttp as aiohttp_web
 from bitbucket_auth_async.web import starlette as starlette_web
 from bitbucket_auth_async.web.login import Login
@@ -33,8 +32,13 @@ async def serve_aiohttp(login: Login, port: int) -> AsyncGenerator[None]:
     aiohttp_web.add_login(app, login)
     app.router.add_get("/", start)
     app.router.add_route("*", "/me", me)
-    async with listening(app, port):
+    runner = web.AppRunner(app, shutdown_timeout=0.1)  # with its access log, as in earnest
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    try:
         yield
+    finally:
+        await runner.cleanup()
 
 
 @asynccontextmanager

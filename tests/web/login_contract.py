@@ -368,7 +368,8 @@ class LoginContract:
         await ada.sign_in(stage.fake)
         foreign = {**CALL, "sec-fetch-site": "cross-site"}
         assert (await ada.go("/resource?url=/2.0/user", headers=foreign)).status == 403
-        assert (await ada.go("/resource?url=/2.0/user", method="POST", headers=CALL)).status == 405
+        refused = await ada.go("/resource?url=/2.0/user", method="POST", headers=CALL)
+        assert (refused.status, json.loads(refused.text)) == (405, {"error": "method_not_allowed"})
 
     async def test_a_site_that_allows_it_may_write_from_its_own_pages(
         self, serve: Serve, fake_bitbucket: FakeBitbucket, site: Site
@@ -381,6 +382,10 @@ class LoginContract:
             assert (ours.status, "Method not allowed" in ours.text) == (405, True)  # the API's own answer
             no_word = {"accept": "application/json"}
             assert (await ada.go("/resource?url=/2.0/user", headers=no_word, **write)).status == 403
+
+    async def test_a_body_without_end_is_refused(self, stage: Stage) -> None:
+        answer = await stage.browser().go("/resource?url=/2.0/user", method="POST", headers=CALL, data=b"x" * 2**21)
+        assert answer.status == 413
 
     async def test_a_person_who_is_not_signed_in_reads_nothing(self, stage: Stage) -> None:
         assert (await stage.browser().go("/resource?url=/2.0/user", headers=CALL)).status == 401

@@ -6,12 +6,12 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 
-from bitbucket_auth_async import AuthorizationServer, Client, TokenManager
+from bitbucket_auth_async import AuthorizationServer, Client, TokenManager, TokenManagerPool
 from bitbucket_auth_async.encryption import EncryptionKey
 from bitbucket_auth_async.protocols import Clock
 from bitbucket_auth_async.stores.memory import MemoryStore
@@ -30,25 +30,16 @@ Serve = Callable[[Login, int], AbstractAsyncContextManager[None]]
 """Serves an application with that sign-in on a port, on 127.0.0.1; `/me` is a page that needs a person."""
 
 
-class People:
-    """Managers by key over one store."""
+class People(TokenManagerPool):
+    """A pool that shows whom it has in memory."""
 
-    def __init__(self, client: Client, **options: Any) -> None:  # noqa: ANN401 - whatever TokenManager takes
-        self._client = client
-        self._options: dict[str, Any] = {"store": MemoryStore(), **options}
-        self.managers: dict[str, TokenManager] = {}
+    def __init__(self, client: Client, **options: Any) -> None:  # noqa: ANN401 - whatever TokenManagerPool takes
+        options.setdefault("store", MemoryStore())
+        super().__init__(client, **options)
 
-    def manager(self, key: str, /) -> TokenManager:
-        if key not in self.managers:
-            self.managers[key] = TokenManager(self._client, key=key, **self._options)
-        return self.managers[key]
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        for manager in self.managers.values():
-            await manager.aclose()
+    @property
+    def managers(self) -> Mapping[str, TokenManager]:
+        return {**self._old, **self._young}
 
 
 @dataclass(slots=True)
@@ -162,7 +153,7 @@ async def staged(
     options.setdefault("scope", SCOPE)
     async with (
         People(client, **common, **(people or {})) as crowd,
-        Login(crowd, client=client, redirect_uri=redirect_uri, **common, **options) as login,
+        Login(crowd, redirect_uri=redirect_uri, **options) as login,
         serve(login, port),
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http,
     ):

@@ -42,10 +42,9 @@ async def site(fake_bitbucket: FakeBitbucket) -> AsyncGenerator[Site]:
 
 
 def login(**options: Any) -> Login:  # noqa: ANN401 - whatever Login takes
-    client = Client("id", "secret")
     options.setdefault("redirect_uri", HERE)
     options.setdefault("keys", [KEY])
-    return Login(People(client), client=client, **options)
+    return Login(People(Client("id", "secret")), **options)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +175,7 @@ async def test_who_it_is_is_never_guessed(status: int, body: bytes, error: type[
 
         async def aclose(self) -> None: ...
 
-    resources = login(transport=Told())._resources
+    resources = People(Client("id"), transport=Told()).resources
     with pytest.raises(error):
         await account_id(resources, Token(access_token="t", issued_at=0.0))
 
