@@ -60,10 +60,12 @@ async def current_manager(request: web.Request) -> TokenManager:
 
 def _handler(answer: Callable[[Incoming], Awaitable[Answer]], login: Login) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
-        body = await request.content.read(_BODY_LIMIT + 1) if request.can_read_body else b""
-        if len(body) > _BODY_LIMIT:
-            raise web.HTTPRequestEntityTooLarge(max_size=_BODY_LIMIT, actual_size=len(body))
-        return _response(await answer(_incoming(request, login, body)))
+        body = bytearray()
+        async for piece in request.content.iter_any():
+            body += piece
+            if len(body) > _BODY_LIMIT:
+                raise web.HTTPRequestEntityTooLarge(max_size=_BODY_LIMIT, actual_size=len(body))
+        return _response(await answer(_incoming(request, login, bytes(body))))
 
     return handle
 

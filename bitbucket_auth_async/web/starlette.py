@@ -61,12 +61,12 @@ async def current_manager(request: Request) -> TokenManager:
 
 def _handler(answer: Callable[[Incoming], Awaitable[Answer]], login: Login) -> Callable[[Request], Awaitable[Response]]:
     async def handle(request: Request) -> Response:
-        body = b""
+        body = bytearray()
         async for piece in request.stream():
             body += piece
             if len(body) > _BODY_LIMIT:
                 return Response(status_code=413)
-        return _response(await answer(_incoming(request, login, body)))
+        return _response(await answer(_incoming(request, login, bytes(body))))
 
     return handle
 

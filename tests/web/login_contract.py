@@ -1,7 +1,9 @@
 """LoginContract: what people and attackers meet at an application's routes, whatever its framework."""
 
+import io
 import json
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
@@ -12,6 +14,7 @@ from bitbucket_auth_async.testing.fake import faults
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 from bitbucket_auth_async.testing.server import Site
 from bitbucket_auth_async.testing.server import serve as serve_fake
+from bitbucket_auth_async.testing.wire import always, answer, wire
 from tests.web.people import CALL, FORM, PAGE, Browser, Serve, Stage, staged, together
 
 HTTPS = "https://my-app.example"
@@ -87,12 +90,12 @@ class LoginContract:
     # Who is not signed in, or not any more.
 
     async def test_a_call_without_a_person_gets_401_and_json(self, stage: Stage) -> None:
-        answer = await stage.browser().go("/me", headers=CALL)
-        assert (answer.status, json.loads(answer.text)) == (401, {"error": "login_required", "login": "/login"})
+        answered = await stage.browser().go("/me", headers=CALL)
+        assert (answered.status, json.loads(answered.text)) == (401, {"error": "login_required", "login": "/login"})
 
     async def test_a_form_without_a_person_leads_to_the_login_and_is_not_sent_again(self, stage: Stage) -> None:
-        answer = await stage.browser().go("/me", method="POST", headers=FORM)
-        assert (answer.status, answer.location) == (303, "/login?return_to=%2F")
+        answered = await stage.browser().go("/me", method="POST", headers=FORM)
+        assert (answered.status, answered.location) == (303, "/login?return_to=%2F")
 
     async def test_a_person_whose_token_died_is_led_to_the_login(self, stage: Stage) -> None:
         ada = stage.browser()
@@ -108,8 +111,8 @@ class LoginContract:
         ada = stage.browser()
         await ada.sign_in(stage.fake)
         key, kept = (await ada.go("/me")).text, dict(ada.cookies)
-        answer = await ada.go("/logout", method="POST", headers=FORM)
-        assert (answer.status, answer.location, ada.cookies) == (303, "/", {})
+        answered = await ada.go("/logout", method="POST", headers=FORM)
+        assert (answered.status, answered.location, ada.cookies) == (303, "/", {})
         ada.cookies = kept  # a copy of the cookie is worth nothing either
         assert (await ada.go("/me")).status == 303
         assert await stored(stage, key) is None
@@ -331,9 +334,9 @@ class LoginContract:
     async def test_a_page_s_script_reads_the_api_without_a_token(self, stage: Stage) -> None:
         ada = stage.browser()
         await ada.sign_in(stage.fake)
-        answer = await ada.go("/resource", params={"url": "/2.0/repositories/acme?pagelen=2"}, headers=CALL)
-        page = json.loads(answer.text)
-        assert (answer.status, len(page["values"])) == (200, 2)
+        answered = await ada.go("/resource", params={"url": "/2.0/repositories/acme?pagelen=2"}, headers=CALL)
+        page = json.loads(answered.text)
+        assert (answered.status, len(page["values"])) == (200, 2)
         more = await ada.go("/resource", params={"url": page["next"]}, headers=CALL)
         assert json.loads(more.text)["page"] == 2
         assert more.headers["x-content-type-options"] == "nosniff"
@@ -384,8 +387,21 @@ class LoginContract:
             assert (await ada.go("/resource?url=/2.0/user", headers=no_word, **write)).status == 403
 
     async def test_a_body_without_end_is_refused(self, stage: Stage) -> None:
-        answer = await stage.browser().go("/resource?url=/2.0/user", method="POST", headers=CALL, data=b"x" * 2**21)
-        assert answer.status == 413
+        found = await stage.browser().go(
+            "/resource?url=/2.0/user", method="POST", headers=CALL, data=io.BytesIO(b"x" * 2**21)
+        )
+        assert found.status == 413
+
+    async def test_a_long_body_arrives_whole(self, serve: Serve, fake_bitbucket: FakeBitbucket, site: Site) -> None:
+        api_answer = answer(200, b'{"account_id": "ada"}', {"Content-Type": "application/json"})
+        async with wire(always(api_answer)) as api:
+            server = replace(site.server, api_origins=frozenset({api.origin}))
+            async with staged(serve, fake_bitbucket, site, server=server, writes=True) as stage:
+                ada = stage.browser()
+                await ada.sign_in(fake_bitbucket)
+                body = bytes(range(256)) * 4000
+                await ada.go("/resource?url=/2.0/x", method="POST", headers=CALL, data=io.BytesIO(body))
+            assert api.received[-1].body == body
 
     async def test_a_person_who_is_not_signed_in_reads_nothing(self, stage: Stage) -> None:
         assert (await stage.browser().go("/resource?url=/2.0/user", headers=CALL)).status == 401
