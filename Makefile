@@ -88,6 +88,10 @@ ifneq ($(COVERAGE),)
 	$(PY) -m coverage report
 endif
 
+.PHONY: test-browser
+test-browser: $(READY) ## Sign people in with Chromium (apt-get install chromium); pictures go to .build/screenshots
+	$(PY) -m pytest tests/browser $(ARGS)
+
 .PHONY: coverage
 coverage: ## Run the suite and show which branches it misses; fails under 95 %
 	@$(MAKE) test COVERAGE=1
@@ -123,6 +127,15 @@ bench: $(READY) ## Measure, each ratio against its baseline in the same run
 .PHONY: demo
 demo: $(READY) ## See two processes and 400 coroutines share one sign-in while everything goes wrong
 	$(PY) -m bitbucket_auth_async.cli.demo
+
+EXAMPLES := web fastapi browser bot crawler oauth
+.PHONY: $(addprefix example-,$(EXAMPLES))
+$(addprefix example-,$(EXAMPLES)): example-%: $(READY) # Run an example program on a fake Bitbucket: web, fastapi, browser, bot, crawler, oauth
+	$(PY) -m docs.examples.offline $*
+
+.PHONY: examples
+examples: ## List the example programs that `make example-NAME` runs on a fake Bitbucket
+	@printf 'make example-%s\n' $(EXAMPLES)
 
 .PHONY: build
 build: $(READY) ## Build wheel and sdist into .build/dist, and try each in an empty environment

@@ -103,6 +103,11 @@ class TokenManagerPool:
             found.activate()
         return found
 
+    @property
+    def resources(self) -> Resources:
+        """What its managers share; sign-ins of people use it too."""
+        return self._shared
+
     def __len__(self) -> int:
         """Return how many identities are in memory."""
         return len(self._young) + len(self._old)

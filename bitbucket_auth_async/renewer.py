@@ -191,7 +191,7 @@ class Renewer:
         try:
             await self._ledger.load()
         finally:
-            generation = next_generation(self._ledger.record, wall)
+            generation = next_generation(self._ledger.record, wall, jitter=jitter())
             self._pending = partial(signed_out, issuer=self._shared.issuer, generation=generation)
         await self._write()
 
@@ -319,11 +319,11 @@ class Renewer:
         issuer = self._shared.issuer
         issuer = Issuer(token_endpoint=issuer.token_endpoint, client_id=issuer.client_id, grant_type=grant_type)
         clock, timing = self._shared.clock, self._shared.timing
-        generation = next_generation(self._ledger.record, clock.wall())
+        generation = next_generation(self._ledger.record, clock.wall(), jitter=jitter())
         self._pending = partial(signed_in, token=token, issuer=issuer, generation=generation)
         held = held_now(token, clock, timing) if asked is None else held_since(token, asked, timing)
         saved, record = await self._save(), self._ledger.record
-        if saved and record is not None and record.generation > generation:
+        if saved and (record is None or record.token != token):
             self.held = None  # R3: a sign-in or sign-out that came after ours stands
             return None
         return self._keep(held)

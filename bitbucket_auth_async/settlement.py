@@ -16,6 +16,7 @@ from bitbucket_auth_async.renewal import LONGEST_REST, Spend, good_for
 _TOO_MANY = 429
 _SHORTEST_REST = 0.25
 _REMEMBERED = 4
+_MICRO = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,10 +214,13 @@ def signed_out(record: Record | None, *, issuer: Issuer, generation: int) -> Rec
     return Record(issuer=record.issuer, generation=generation, signed_out=True, unknown=record.unknown)
 
 
-def next_generation(record: Record | None, wall: float) -> int:
-    """Count on; by milliseconds, so that the first sign-in in an emptied store still comes after the last before."""
-    milliseconds = int(wall * 1000)
-    return milliseconds if record is None else max(record.generation + 1, milliseconds)
+def next_generation(record: Record | None, wall: float, *, jitter: float) -> int:
+    """Count on; by microseconds, so that the first sign-in in an emptied store still comes after the last before.
+
+    Where the last number is ahead of our clock, *jitter* keeps two who count on from it at once from meeting.
+    """
+    now = int(wall * _MICRO)
+    return now if record is None else max(record.generation + 1 + int(jitter * _MICRO), now)
 
 
 def _print(token: Token) -> str | None:

@@ -18,12 +18,20 @@ PURE = ("errors", "oauth2.*", "record", "renewal", "settlement")
 
 AT_HOME = {
     "aiofiles": ("cli.demo_worker",),
-    "aiohttp": ("transports.aiohttp", "bearer.aiohttp", "api.session", "testing.*", "cli.*"),
+    "aiohttp": (
+        "transports.aiohttp",
+        "bearer.aiohttp",
+        "api.session",
+        "web.aiohttp",
+        "web.resource",
+        "testing.*",
+        "cli.*",
+    ),
     "aioresponses": ("testing.aioresponses",),
     "aiosqlite": ("stores.sqlite",),
     "anyio": ("get_access_token", "encryption_keys", "stores.*"),
     "asyncpg": ("stores.postgres",),
-    "cryptography": ("encryption", "testing.certificates"),
+    "cryptography": ("encryption", "testing.certificates", "web.seal"),
     "filelock": ("private_file",),
     "httpx": ("transports.httpx", "bearer.httpx"),
     "httpx2": ("transports.httpx2", "bearer.httpx2"),
@@ -35,6 +43,7 @@ AT_HOME = {
     "pytest_asyncio": ("testing.plugin",),
     "redis": ("stores.redis",),
     "rich": ("cli.*",),
+    "starlette": ("web.starlette",),
 }
 """Which modules may import which library, at the top or inside a function."""
 

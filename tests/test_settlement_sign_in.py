@@ -45,8 +45,13 @@ def test_r3_a_sign_out_that_is_saved_twice_does_not_undo_the_sign_in_that_came_b
         assert signed_out(record(B, generation=generation), issuer=PERSON, generation=8) is None
 
 
-def test_generations_count_on_by_milliseconds() -> None:
-    assert next_generation(None, 1.2345) == 1234
-    assert next_generation(record(generation=7), 1.2345) == 1234
-    assert next_generation(record(generation=1234), 1.2345) == 1235
-    assert next_generation(record(generation=9999), 1.2345) == 10_000
+def test_generations_count_on_by_microseconds() -> None:
+    assert next_generation(None, 1.5, jitter=0.5) == 1_500_000
+    assert next_generation(record(generation=7), 1.5, jitter=0.5) == 1_500_000
+    assert next_generation(record(generation=1_500_000), 1.5, jitter=0.0) == 1_500_001
+
+
+def test_two_who_count_on_from_a_number_ahead_of_their_clocks_do_not_meet() -> None:
+    ahead = record(generation=9_000_000)
+    assert next_generation(ahead, 1.5, jitter=0.0) == 9_000_001
+    assert next_generation(ahead, 1.5, jitter=0.25) == 9_250_001

@@ -143,6 +143,7 @@ class AuthorizationRequest:
         if len(answer) != len(pairs) or not _ANSWERS.isdisjoint(dict(_pairs(getattr(callback, other)))):
             msg = f"The callback names a parameter twice, or holds part of the answer in its {other}."
             raise CallbackError(msg)
+        self._check_issuer(answer.get("iss"))
         if "error" in answer:
             raise _authorization_error(answer)
         return answer
@@ -153,6 +154,12 @@ class AuthorizationRequest:
         if not hmac.compare_digest(found.encode("utf-8", "surrogatepass"), self.state.encode("ascii")):
             why = "is not the one of this login" if found else f"is not there exactly once in the {component}"
             msg = f"The callback's state {why}; begin the login again."
+            raise CallbackError(msg)
+
+    def _check_issuer(self, found: str | None) -> None:
+        # RFC 9207 section 2.4: errors too, compared as plain text.
+        if self.server.issuer is not None and found != self.server.issuer:
+            msg = f"The callback does not come from {self.server.issuer}: its iss is another one, or missing."
             raise CallbackError(msg)
 
     def _check_place(self, callback: SplitResult) -> None:

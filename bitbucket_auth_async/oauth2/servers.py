@@ -13,7 +13,8 @@ class AuthorizationServer:
 
     `reuse_grace` is how many seconds a refresh token still works after its first use; 0, the default, is the strict
     reading of RFC 9700 section 4.14.2, under which a second use may revoke everything. `api_origins` are the only
-    origins that may receive the bearer token.
+    origins that may receive the bearer token. `issuer` is what a server that follows RFC 9207 names itself in each
+    redirect: where it is given, a callback that names another, or none, is refused.
 
     Raises:
         ConfigurationError: An endpoint or an origin is not https (plain http is for loopback addresses alone).
@@ -23,6 +24,7 @@ class AuthorizationServer:
     token_endpoint: str
     api_origins: frozenset[str]
     reuse_grace: float = 0.0
+    issuer: str | None = None
 
     def __post_init__(self) -> None:
         """Check every address once, and keep origins in one spelling."""

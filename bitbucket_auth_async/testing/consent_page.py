@@ -9,9 +9,11 @@ from bitbucket_auth_async.testing.fake.authorization_endpoint import Question
 from bitbucket_auth_async.testing.fake.parties import Person
 
 _STYLE = """
-:root { color-scheme: light dark; --ink: #172b4d; --paper: #fff; --ground: #f4f5f7; --line: #dfe1e6; --blue: #0052cc }
+:root { color-scheme: light dark; --ink: #172b4d; --paper: #fff; --ground: #f4f5f7; --line: #dfe1e6; --blue: #0052cc;
+  --on-blue: #fff }
 @media (prefers-color-scheme: dark) {
-  :root { --ink: #dee4ea; --paper: #22272b; --ground: #161a1d; --line: #38414a; --blue: #388bff }
+  :root { --ink: #dee4ea; --paper: #22272b; --ground: #161a1d; --line: #38414a; --blue: #579dff;
+    --on-blue: #1d2125 }
 }
 * { box-sizing: border-box }
 body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 1rem;
@@ -27,7 +29,7 @@ ul { margin: .25rem 0 1.5rem; padding-left: 1.25rem }
 .choice { display: flex; gap: .75rem; justify-content: flex-end }
 button { padding: .6rem 1.2rem; border: 1px solid var(--line); border-radius: .4rem;
          background: none; color: inherit; font: inherit; cursor: pointer }
-button[value=allow] { background: var(--blue); border-color: var(--blue); color: #fff; font-weight: 600 }
+button[value=allow] { background: var(--blue); border-color: var(--blue); color: var(--on-blue); font-weight: 600 }
 button:focus-visible, input:focus-visible { outline: 3px solid var(--blue); outline-offset: 2px }
 small { display: block; margin-top: 1.25rem; opacity: .75 }
 """

@@ -10,8 +10,10 @@ item comes twice and none is left out.
 import argparse
 import asyncio
 import json
+import signal
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from bitbucket_auth_async import ClientCredentials, TokenManager, client_from_env
@@ -34,11 +36,18 @@ async def crawl(
                 async for repository in api.paginate("/repositories/{workspace}", workspace=workspace):
                     keep(repository)
             except NotFoundError as error:
-                print(error, file=sys.stderr)  # noqa: T201 - a program for the command line
+                print(error, file=sys.stderr)
 
     async with asyncio.TaskGroup() as group:
         for _ in range(workers):
             group.create_task(work())
+
+
+def stop_on_sigterm() -> None:
+    """Let SIGTERM cancel what runs, as Ctrl-C does: what is under way is closed in order."""
+    task = asyncio.current_task()
+    with suppress(NotImplementedError):  # Windows has no SIGTERM to speak of
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: task is not None and task.cancel())
 
 
 async def main(arguments: list[str] | None = None) -> None:
@@ -47,12 +56,14 @@ async def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("workspace", nargs="+")
     parser.add_argument("--per-hour", type=int, default=1000, help="the budget of requests (default: %(default)s)")
     options = parser.parse_args(arguments)
+    stop_on_sigterm()
     async with (
         TokenManager(client_from_env(), grant=ClientCredentials(), store=FileStore(app_name="crawler")) as manager,
         BitbucketAPI(manager, patience=AN_HOUR, limit=RateLimit(options.per_hour)) as api,
     ):
-        await crawl(api, options.workspace, lambda repository: print(json.dumps(repository)))  # noqa: T201 - its output
+        await crawl(api, options.workspace, lambda repository: print(json.dumps(repository)))
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    with suppress(asyncio.CancelledError):
+        asyncio.run(main())

@@ -83,7 +83,7 @@ async def main(workspace: str, slug: str) -> None:
         client_from_env(), grant=ClientCredentials(), store=FileStore(app_name="full-sdk")
     ) as manager:
         repository = await asyncio.to_thread(cloud(manager).repositories.get, workspace, slug)
-        print(repository.name, repository.is_private)  # noqa: T201 - its output
+        print(repository.name, repository.is_private)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import hmac
 import pickle
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit
 
@@ -420,6 +421,25 @@ PARTS = st.sampled_from(["state", "code", "error", "error_description", "access_
 VALUES = st.just(STATE) | st.text(max_size=12)
 PAIRS = st.lists(st.tuples(PARTS, VALUES), max_size=5).map(urlencode)
 PLACES = st.sampled_from([HERE, "https://evil.example/", "", "https://[", "x:"])
+
+
+class TestIssuer:
+    """RFC 9207: the server names itself, so that no other can answer in its place."""
+
+    SERVER = replace(BITBUCKET_CLOUD, issuer="https://as.example")
+
+    def test_a_callback_of_that_server_is_taken(self) -> None:
+        assert request(server=self.SERVER).judge(back(code="c", iss="https://as.example")).code == "c"
+
+    @pytest.mark.parametrize("iss", [{}, {"iss": ""}, {"iss": "https://evil.example"}, {"iss": "https://as.example/"}])
+    def test_a_callback_of_another_server_is_refused(self, iss: dict[str, str]) -> None:
+        assert "https://as.example" in refusal(back(code="c", **iss), server=self.SERVER)
+
+    def test_an_error_of_another_server_is_refused_too(self) -> None:
+        refusal(back(error="access_denied", iss="https://evil.example"), server=self.SERVER)
+
+    def test_a_server_without_a_known_issuer_is_not_asked_for_one(self) -> None:
+        assert request().judge(back(code="c", iss="https://as.example")).code == "c"
 
 
 def judgement(callback_url: str) -> AuthorizationCode | BitbucketAuthError:

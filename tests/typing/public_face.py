@@ -62,8 +62,20 @@ from bitbucket_auth_async.stores.memory import MemoryStore
 from bitbucket_auth_async.transports.aiohttp import AiohttpTransport
 from bitbucket_auth_async.transports.httpx import HttpxTransport
 from bitbucket_auth_async.transports.httpx2 import Httpx2Transport
+from bitbucket_auth_async.web import aiohttp as web_aiohttp
+from bitbucket_auth_async.web import starlette as web_starlette
+from bitbucket_auth_async.web.flows import MemoryFlowStore
+from bitbucket_auth_async.web.login import Login
+from bitbucket_auth_async.web.static_files import STATIC
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from aiohttp import web
+    from starlette.applications import Starlette
+    from starlette.requests import Request as StarletteRequest
+
+    from bitbucket_auth_async.encryption import EncryptionKey
     from bitbucket_auth_async.oauth2.clients import ClientAuthentication
     from bitbucket_auth_async.oauth2.grants import Grant
 
@@ -263,3 +275,28 @@ def ports(manager: TokenManager, clock: Clock, context: SSLContext, session: aio
     TokenManager(clients[1], grant=grants[3], store=stores[2], transport=transports[0], clock=clock, on_event=print)
     assert_type(authenticated_session(sources[1], origins=["https://api.bitbucket.org"]), aiohttp.ClientSession)
     assert_type(BearerMiddleware(sources[0]), BearerMiddleware)
+
+
+async def people(
+    pool: TokenManagerPool, keys: "list[EncryptionKey]", app: "web.Application", other: "Starlette"
+) -> None:
+    async def identify(token: Token) -> str:
+        return str(token.scope)
+
+    async with Login(
+        pool,
+        redirect_uri="https://my-app.example/callback",
+        keys=keys,
+        identify=identify,
+        flows=MemoryFlowStore(),
+        trusted_proxies=["127.0.0.1"],
+    ) as login:
+        web_aiohttp.add_login(app, login)
+        web_starlette.add_login(other, login)
+    folder: Path = STATIC
+    del folder
+
+
+async def handlers(request: "web.Request", other: "StarletteRequest") -> None:
+    assert_type(await web_aiohttp.current_manager(request), TokenManager)
+    assert_type(await web_starlette.current_manager(other), TokenManager)

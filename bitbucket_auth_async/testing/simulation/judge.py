@@ -9,7 +9,7 @@ from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.telemetry.events import Event, EventKind
 from bitbucket_auth_async.testing.simulation.losses import Losses
 from bitbucket_auth_async.testing.simulation.records import Records
-from bitbucket_auth_async.testing.simulation.spends import MOMENT, Spend, Spends
+from bitbucket_auth_async.testing.simulation.spends import MOMENT, Spend, Spends, name_of
 from bitbucket_auth_async.testing.simulation.truth import Truth
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class Judge:
         if question.held is not None and lasted > MOMENT:
             self.breaks(f"R6: {process.name} had a good token, and its caller waited {lasted:.1f} s.")
         if access not in self.records.stored and (process, access) not in self._unsaved:
-            self.breaks(f"R2: {process.name} hands out a token that no store holds.")
+            self.breaks(f"R2: {process.name} hands out {name_of(access)}, which no store holds.")
         self._expired(process, access)
         if token.access_token not in self.rejected:
             self._held[process] = (token, question.at)

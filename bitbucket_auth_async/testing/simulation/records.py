@@ -198,7 +198,7 @@ def _print(token: Token | None) -> str | None:
 def _described(record: Record) -> str:
     token, claim = record.token, record.claim
     parts = [
-        f"sign-in {record.generation % 10**7}",
+        f"sign-in {record.generation % 10**9}",
         "signed out" * record.signed_out,
         "no token" if token is None else name_of(token.refresh_token or token.access_token),
         "" if claim is None else f"claimed{' and lost' * claim.lost}{', in doubt' * (claim.doubt_since is not None)}",

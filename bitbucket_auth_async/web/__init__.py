@@ -1,0 +1,1 @@
+"""People sign in: the steps without a framework, the routes for each framework, and the browser client."""

@@ -1,0 +1,1 @@
+export * from "./bitbucket-auth.js";

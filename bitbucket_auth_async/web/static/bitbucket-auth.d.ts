@@ -1,0 +1,96 @@
+/** The browser client; with the classic script the same names stand on the global `bitbucketAuth`. */
+export as namespace bitbucketAuth;
+
+export interface ClientRegistration {
+  client_id: string;
+  redirect_uri?: string;
+  redirect_uris?: string[];
+  /** With a blank between scopes. */
+  scope?: string;
+}
+
+export interface Routes {
+  login?: string;
+  resource?: string;
+  logout?: string;
+}
+
+export interface ImplicitToken {
+  access_token: string;
+  token_type?: string;
+  expires_in?: string;
+  /** Milliseconds since the epoch; null: the server did not say. */
+  expires_at: number | null;
+  scope?: string;
+  scopes?: string;
+}
+
+export interface ConfigStorage {
+  loadConfig(): Promise<Record<string, unknown>>;
+  saveConfig(config: Record<string, unknown>): Promise<void>;
+}
+
+export interface Handlers {
+  onStateMatch?(token: ImplicitToken): void;
+  onStateMismatch?(error: BitbucketAuthError): void;
+  onSuccess?(data: unknown, response: Response): void;
+  onFailure?(error: BitbucketAuthError): void;
+}
+
+export interface Options extends Handlers {
+  /** For the implicit grant. */
+  client?: ClientRegistration;
+  /** For our own routes; true: /login, /resource, /logout. */
+  backend?: true | Routes;
+  authorizationEndpoint?: string;
+  apiOrigin?: string;
+  /** Keeps the token of the implicit grant over a reload; by default nothing does. */
+  storage?: ConfigStorage;
+  /** Keeps `state` while the person is away; by default sessionStorage. */
+  stateStorage?: Storage;
+  logging?: boolean;
+}
+
+export interface Resource {
+  /** An address of the API, or its path. */
+  resourceUrl: string;
+  method?: string;
+  body?: unknown;
+}
+
+export class BitbucketAuthError extends Error {
+  readonly code: string;
+  readonly status?: number;
+}
+
+export class LocalStorage implements ConfigStorage {
+  constructor(options?: { storage?: Storage; storageKey?: string });
+  loadConfig(): Promise<Record<string, unknown>>;
+  saveConfig(config: Record<string, unknown>): Promise<void>;
+}
+
+export class BitbucketClient {
+  constructor(options: Options);
+  /** Resolves once a callback was taken up; set by createBitbucketClient. */
+  ready?: Promise<this>;
+  init(): Promise<this>;
+  authorize(): void;
+  processCallback(): Promise<boolean>;
+  getAccessToken(): Promise<ImplicitToken>;
+  fetchResource(resource: Resource): Promise<unknown>;
+  signOut(): Promise<void>;
+  handleFetchResourceClick(event: Event): Promise<unknown>;
+  buildRequestObj(resource: Required<Pick<Resource, "resourceUrl" | "method">> & Resource): Promise<Request>;
+  makeAjaxRequest(request: Request): Promise<Response>;
+  generateState(length?: number): string;
+  redirect(url: string): void;
+  onStateMatch(token: ImplicitToken): void;
+  onStateMismatch(error: BitbucketAuthError): void;
+  onSuccess(data: unknown, response: Response): void;
+  onFailure(error: BitbucketAuthError): void;
+}
+
+export { BitbucketClient as BitBucketClient };
+export function createBitbucketClient(options: Options): BitbucketClient;
+export function createLocalStorage(options?: { storage?: Storage; storageKey?: string }): LocalStorage;
+export function getAccessToken(config: Options): Promise<ImplicitToken>;

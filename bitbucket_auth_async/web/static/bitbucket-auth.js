@@ -1,0 +1,299 @@
+/*
+ * People sign in with Bitbucket in the browser. A classic script that sets the global `bitbucketAuth`; a strict
+ * Content-Security-Policy will do. With `backend` our own routes do it all, and no token ever reaches the page: the way
+ * to go with Bitbucket Cloud, which since 2026 has neither the implicit grant nor PKCE for browsers. With `client` it
+ * is the implicit grant (RFC 6749 section 4.2), for servers that still have it.
+ */
+(function () {
+  "use strict";
+
+  const AUTHORIZATION_ENDPOINT = "https://bitbucket.org/site/oauth2/authorize";
+  const API_ORIGIN = "https://api.bitbucket.org";
+  const ROUTES = { login: "/login", resource: "/resource", logout: "/logout" };
+  const ANSWERS = ["access_token", "expires_in", "scope", "scopes", "state", "token_type", "error", "error_description"];
+  const STATE_KEY = "bitbucket-auth-state";
+  const STATE_LIFETIME = 600_000;
+  const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+  /** What went wrong; `code` is a word to tell cases apart, `status` the HTTP status if there was one. */
+  class BitbucketAuthError extends Error {
+    constructor(code, message, status) {
+      super(message);
+      this.name = "BitbucketAuthError";
+      this.code = code;
+      this.status = status;
+    }
+  }
+
+  const misused = (message) => new BitbucketAuthError("configuration", message);
+  const isText = (value) => typeof value === "string" && value.trim() !== "";
+
+  function absolute(name, value) {
+    let url;
+    try {
+      url = new URL(value);
+    } catch {
+      throw misused(`${name}: expected an absolute address.`);
+    }
+    if (url.protocol !== "https:" && !["localhost", "127.0.0.1", "[::1]"].includes(url.hostname)) {
+      throw misused(`${name}: expected https.`);
+    }
+    return url;
+  }
+
+  function checkedClient(client) {
+    if (typeof client !== "object" || client === null) {
+      throw misused("client: expected an object with client_id, redirect_uri and scope.");
+    }
+    if (!isText(client.client_id)) {
+      throw misused("client.client_id: expected the Key of the OAuth consumer.");
+    }
+    const redirectUri = client.redirect_uri ?? client.redirect_uris?.[0];
+    if (absolute("client.redirect_uri", redirectUri).hash) {
+      throw misused("client.redirect_uri: expected an address without fragment.");
+    }
+    const scope = client.scope ?? "";
+    if (typeof scope !== "string" || scope.includes(",")) {
+      throw misused("client.scope: expected text with a blank between scopes.");
+    }
+    return { client_id: client.client_id, redirect_uri: redirectUri, scope };
+  }
+
+  function checkedRoutes(backend) {
+    const routes = { ...ROUTES, ...(backend === true ? {} : backend) };
+    for (const [name, path] of Object.entries(routes)) {
+      if (!isText(path) || new URL(path, location.href).origin !== location.origin) {
+        throw misused(`backend.${name}: expected a path of this site.`);
+      }
+    }
+    return routes;
+  }
+
+  /** Keeps a configuration in localStorage; whoever can run a script on this site can read it. */
+  class LocalStorage {
+    constructor({ storage = globalThis.localStorage, storageKey = "bitbucket-auth-config" } = {}) {
+      this.storage = storage;
+      this.storageKey = storageKey;
+    }
+
+    async loadConfig() {
+      try {
+        const config = JSON.parse(this.storage.getItem(this.storageKey) ?? "{}");
+        return typeof config === "object" && config !== null ? config : {};
+      } catch (error) {
+        if (error instanceof SyntaxError) return {}; // somebody else's; the next save replaces it
+        throw error;
+      }
+    }
+
+    async saveConfig(config) {
+      this.storage.setItem(this.storageKey, JSON.stringify(config));
+    }
+  }
+
+  class BitbucketClient {
+    #token = null;
+
+    constructor(options = {}) {
+      const { client, backend, storage, stateStorage, logging = false } = options;
+      if ((client === undefined) === !backend) {
+        throw misused("Give either client (the implicit grant) or backend (our own routes).");
+      }
+      this.options = options;
+      this.routes = backend ? checkedRoutes(backend) : null;
+      this.client = backend ? null : checkedClient(client);
+      this.authorizationEndpoint = absolute(
+        "authorizationEndpoint", options.authorizationEndpoint ?? AUTHORIZATION_ENDPOINT);
+      this.apiOrigin = absolute("apiOrigin", options.apiOrigin ?? API_ORIGIN).origin;
+      this.storage = storage ?? null;
+      this.stateStorage = stateStorage ?? globalThis.sessionStorage;
+      this.log = logging ? (...words) => console.info("bitbucket-auth:", ...words) : () => {};
+      for (const name of ["onStateMatch", "onStateMismatch", "onSuccess", "onFailure"]) {
+        if (typeof options[name] === "function") this[name] = options[name];
+      }
+    }
+
+    /** Take up a callback, and let the page's own buttons work: data-authorize, data-resource, data-sign-out. */
+    async init() {
+      const bind = (selector, work) =>
+        document.querySelectorAll(selector).forEach((element) => element.addEventListener("click", work));
+      bind("[data-authorize]", () => this.authorize());
+      bind("[data-sign-out]", () => this.signOut());
+      bind("[data-resource]", (event) => this.handleFetchResourceClick(event));
+      await this.processCallback();
+      return this;
+    }
+
+    /** Send the browser away to sign in; it comes back to this page, or to redirect_uri. */
+    authorize() {
+      if (this.routes) {
+        const here = encodeURIComponent(location.pathname + location.search);
+        this.redirect(`${this.routes.login}?return_to=${here}`);
+        return;
+      }
+      const state = this.generateState();
+      this.stateStorage.setItem(STATE_KEY, JSON.stringify({ state, since: Date.now() }));
+      const url = new URL(this.authorizationEndpoint);
+      const { client_id, redirect_uri, scope } = this.client;
+      const asked = { response_type: "token", client_id, redirect_uri, state, ...(scope ? { scope } : {}) };
+      for (const [name, value] of Object.entries(asked)) url.searchParams.set(name, value);
+      this.log("to the authorization endpoint");
+      this.redirect(url.href);
+    }
+
+    /** Judge what came back in the fragment; returns whether there is a token now. */
+    async processCallback() {
+      if (this.routes || !location.hash.includes("=")) return false;
+      const pairs = [...new URLSearchParams(location.hash.slice(1))].filter(([name]) => ANSWERS.includes(name));
+      const answer = Object.fromEntries(pairs);
+      if (!("state" in answer || "access_token" in answer || "error" in answer)) return false;
+      // Out of the address and the history before anything else happens.
+      history.replaceState(history.state, "", location.pathname + location.search);
+      const expected = this.#takeState();
+      if (expected === null || answer.state !== expected || pairs.length !== Object.keys(answer).length) {
+        this.log("a callback with another state");
+        this.onStateMismatch(new BitbucketAuthError("state_mismatch", "The callback does not answer our request."));
+        return false;
+      }
+      const { state, ...rest } = answer;
+      if (rest.error !== undefined) {
+        this.onFailure(new BitbucketAuthError(rest.error, rest.error_description ?? "The sign-in was refused."));
+        return false;
+      }
+      if (!isText(rest.access_token) || (rest.token_type ?? "bearer").toLowerCase() !== "bearer") {
+        this.onFailure(new BitbucketAuthError("no_token", "The callback holds no usable token."));
+        return false;
+      }
+      const seconds = Number(rest.expires_in);
+      this.#token = { ...rest, expires_at: seconds > 0 ? Date.now() + 1000 * seconds : null };
+      await this.storage?.saveConfig({ ...(await this.storage.loadConfig()), token: this.#token });
+      this.onStateMatch({ ...this.#token });
+      return true;
+    }
+
+    /** The token of the implicit grant, as long as it is good. */
+    async getAccessToken() {
+      if (this.routes) {
+        throw misused("With a backend no token reaches the page; use fetchResource.");
+      }
+      this.#token ??= (await this.storage?.loadConfig())?.token ?? null;
+      const token = this.#token;
+      if (!isText(token?.access_token) || (token.expires_at !== null && Date.now() >= token.expires_at)) {
+        throw new BitbucketAuthError("login_required", "Nobody is signed in here: call authorize().");
+      }
+      return { ...token };
+    }
+
+    /** Fetch from the API on behalf of the person; calls onSuccess or onFailure, and returns the data or null. */
+    async fetchResource({ resourceUrl, method = "GET", body } = {}) {
+      try {
+        const response = await this.makeAjaxRequest(await this.buildRequestObj({ resourceUrl, method, body }));
+        const isJson = (response.headers.get("content-type") ?? "").startsWith("application/json");
+        const data = await (isJson ? response.json() : response.text());
+        if (!response.ok) throw this.#refusal(response, data);
+        this.onSuccess(data, response);
+        return data;
+      } catch (error) {
+        this.log("a request failed:", error.name, error.code ?? "");
+        this.onFailure(error instanceof BitbucketAuthError ? error
+          : new BitbucketAuthError("no_answer", "No usable answer came back."));
+        return null;
+      }
+    }
+
+    async buildRequestObj({ resourceUrl, method, body }) {
+      const headers = { accept: "application/json" };
+      if (body !== undefined) headers["content-type"] = "application/json";
+      const common = { method, headers, cache: "no-store", body: body === undefined ? undefined : JSON.stringify(body) };
+      if (this.routes) {
+        const url = `${this.routes.resource}?url=${encodeURIComponent(resourceUrl)}`;
+        return new Request(url, { ...common, credentials: "same-origin", redirect: "error" });
+      }
+      const url = new URL(resourceUrl, this.apiOrigin);
+      if (url.origin !== this.apiOrigin) {
+        throw misused(`resourceUrl: the token goes to ${this.apiOrigin} and nowhere else.`);
+      }
+      headers.authorization = `Bearer ${(await this.getAccessToken()).access_token}`;
+      return new Request(url, { ...common, credentials: "omit", redirect: "error", referrerPolicy: "no-referrer" });
+    }
+
+    makeAjaxRequest(request) {
+      return fetch(request);
+    }
+
+    /** Forget the person: at the backend, or in this page. */
+    async signOut() {
+      if (this.routes) {
+        const response = await fetch(this.routes.logout, { method: "POST", redirect: "manual" });
+        const done = response.ok || response.type === "opaqueredirect";
+        return done ? this.redirect("/") : this.onFailure(this.#refusal(response, null));
+      }
+      this.#token = null;
+      const { token, ...rest } = (await this.storage?.loadConfig()) ?? {};
+      await this.storage?.saveConfig(rest);
+    }
+
+    handleFetchResourceClick(event) {
+      const { resource: resourceUrl, method } = event.currentTarget.dataset;
+      return this.fetchResource({ resourceUrl, method });
+    }
+
+    /** Text that nobody can guess: 64 possible characters, so that each is as likely as any other. */
+    generateState(length = 32) {
+      return Array.from(crypto.getRandomValues(new Uint8Array(length)), (byte) => ALPHABET[byte % 64]).join("");
+    }
+
+    redirect(url) {
+      location.assign(url);
+    }
+
+    // Override these, or give them as options.
+    onStateMatch(token) {}
+    onStateMismatch(error) {}
+    onSuccess(data, response) {}
+    onFailure(error) {}
+
+    #takeState() {
+      const kept = this.stateStorage.getItem(STATE_KEY);
+      this.stateStorage.removeItem(STATE_KEY); // good once
+      try {
+        const { state, since } = JSON.parse(kept ?? "{}");
+        return isText(state) && Date.now() - since < STATE_LIFETIME ? state : null;
+      } catch {
+        return null;
+      }
+    }
+
+    #refusal(response, data) {
+      if (response.status === 401) {
+        return new BitbucketAuthError("login_required", "The person must sign in again: call authorize().", 401);
+      }
+      const told = data?.error?.message ?? data?.message ?? `The API answered ${response.status}.`;
+      return new BitbucketAuthError("refused", String(told), response.status);
+    }
+  }
+
+  /** Make a client and let it begin. */
+  function createBitbucketClient(options) {
+    const client = new BitbucketClient(options);
+    client.ready = client.init();
+    return client;
+  }
+
+  /** The token that a sign-in left in the storage, taking up a callback first; rejects if the person must sign in. */
+  async function getAccessToken(config) {
+    const client = new BitbucketClient({ storage: new LocalStorage(), ...config });
+    await client.processCallback();
+    return client.getAccessToken();
+  }
+
+  globalThis.bitbucketAuth = Object.freeze({
+    BitbucketAuthError,
+    BitbucketClient,
+    BitBucketClient: BitbucketClient,
+    LocalStorage,
+    createBitbucketClient,
+    createLocalStorage: (options) => new LocalStorage(options),
+    getAccessToken,
+  });
+})();

@@ -1,0 +1,125 @@
+"""Chromium of the machine, and the example programs on ports of their own; `make test-browser` runs what is here."""
+
+import os
+import shutil
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Request, async_playwright
+
+from bitbucket_auth_async import Client
+from bitbucket_auth_async.encryption import EncryptionKey
+from bitbucket_auth_async.stores.memory import MemoryStore
+from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
+from bitbucket_auth_async.testing.server import listening, serve
+from docs.examples import web_service, web_service_fastapi
+from tests.web.apps import serving
+from tests.web.people import free_port
+
+SCREENSHOTS = Path(__file__).parents[2] / ".build" / "screenshots"
+_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+@pytest.fixture
+async def chromium() -> AsyncGenerator[Browser]:
+    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), None)
+    assert path, "There is no Chromium here: apt-get install chromium, or name one in the variable CHROMIUM."
+    # Chromium's own sandbox does not start for root.
+    words = ["--no-sandbox"] if os.geteuid() == 0 else []
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=path, args=words)
+        yield browser
+        await browser.close()
+
+
+@dataclass  # without slots: Playwright hangs something of its own on who listens
+class Tab:
+    """A page, and all that it asked for and complained about."""
+
+    page: Page
+    requests: list[Request] = field(default_factory=list[Request])
+    complaints: list[str] = field(default_factory=list[str])
+
+    def watch(self) -> "Tab":
+        self.page.on("request", self._request)
+        self.page.on("console", self._console)
+        self.page.on("pageerror", self._error)
+        return self
+
+    def _request(self, request: Request) -> None:
+        self.requests.append(request)
+
+    def _console(self, message: ConsoleMessage) -> None:
+        # A status of 4xx is logged as an error too, and may be what a test is about.
+        if message.type == "error" and "Failed to load resource" not in message.text:
+            self.complaints.append(message.text)
+
+    def _error(self, error: Error) -> None:
+        self.complaints.append(str(error))
+
+
+Open = Callable[..., AbstractAsyncContextManager[Tab]]
+
+
+@pytest.fixture
+def tab(chromium: Browser) -> Open:
+    """Open a page in a browser of its own, without the cookies of any other; what it complains of fails the test."""
+
+    @asynccontextmanager
+    async def opened(context: BrowserContext | None = None, **options: Any) -> AsyncGenerator[Tab]:  # noqa: ANN401 - Playwright's own
+        own = await chromium.new_context(**options) if context is None else context
+        found = Tab(await own.new_page()).watch()
+        found.page.set_default_timeout(15_000)
+        yield found
+        if context is None:
+            await own.close()
+        assert found.complaints == []
+
+    return opened
+
+
+@dataclass(slots=True)
+class Board:
+    """One of the two web services, and the fake Bitbucket behind it."""
+
+    url: str
+    fake: FakeBitbucket
+    client: Client
+
+
+@pytest.fixture(params=["aiohttp", "fastapi"])
+def framework(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def lifetime() -> float:
+    """Seconds for which a token is good; a test that wants to see renewals says fewer."""
+    return 3600.0
+
+
+@pytest.fixture
+async def board(framework: str, lifetime: float) -> AsyncGenerator[Board]:
+    fake = FakeBitbucket(lifetime=lifetime)
+    fake.register_person("grace", display_name="Grace Hopper")
+    port = free_port()
+    here = f"http://127.0.0.1:{port}"
+    client = fake.register_client(callback=f"{here}/callback")
+    async with serve(fake) as site:
+        options: dict[str, Any] = {
+            "store": MemoryStore(),
+            "keys": [EncryptionKey.new()],
+            "redirect_uri": f"{here}/callback",
+            "server": site.server,
+        }
+        if framework == "aiohttp":
+            async with listening(web_service.make_app(client, **options), port):
+                yield Board(here, fake, client)
+        else:
+            async with serving(web_service_fastapi.make_app(client, **options), port, lifespan="on"):
+                yield Board(here, fake, client)

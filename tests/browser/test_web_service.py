@@ -1,0 +1,205 @@
+"""The web services as a person meets them: in Chromium, over real ports, at the fake Bitbucket."""
+
+import json
+from importlib.resources import files
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.async_api import Page, expect
+
+from bitbucket_auth_async.web.return_address import local_path
+from tests.browser.conftest import SCREENSHOTS, Board, Open, Tab
+
+AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
+WIDTHS = {"wide": (1200, 800), "narrow": (390, 844)}
+
+
+async def consent(page: Page, person: str = "Ada", decision: str = "Grant access") -> None:
+    await page.get_by_label(person).check()
+    await page.get_by_role("button", name=decision).click()
+
+
+async def sign_in(page: Page, board: Board, person: str = "Ada") -> None:
+    await page.goto(board.url)
+    await page.get_by_role("link", name="Sign in with Bitbucket").click()
+    await consent(page, person)
+    await expect(page.locator("#name")).to_have_text("Grace Hopper" if person.startswith("Grace") else "Ada")
+
+
+async def test_a_person_signs_in_and_sees_their_repositories(board: Board, tab: Open) -> None:
+    async with tab() as ada:
+        page = ada.page
+        await sign_in(page, board)
+        assert page.url == f"{board.url}/"
+        await expect(page.locator("#repositories li")).to_have_count(8)
+        await expect(page.locator("#count")).to_have_text("(25)")
+        await page.get_by_role("button", name="Show more").click()
+        await expect(page.locator("#repositories li")).to_have_count(16)
+        assert board.fake.token_requests == 1
+
+
+class TestShortLivedTokens:
+    @pytest.fixture
+    def lifetime(self) -> float:
+        return 2.0
+
+    async def test_a_person_stays_signed_in_over_three_rotations(self, board: Board, tab: Open) -> None:
+        async with tab() as ada:
+            await sign_in(ada.page, board)
+            await expect(ada.page.locator("#renewals")).to_have_text("3", timeout=30_000)
+            await expect(ada.page.locator("#status")).to_contain_text("Renewed")
+            await ada.page.reload()
+            await expect(ada.page.locator("#name")).to_have_text("Ada")
+            await expect(ada.page.locator("#notice")).to_be_hidden()
+        assert board.fake.second_spends == []
+
+    async def test_a_sign_in_that_died_is_made_anew(self, board: Board, tab: Open) -> None:
+        async with tab() as ada:
+            await sign_in(ada.page, board)
+            board.fake.revoke(client=board.client)
+            await expect(ada.page.get_by_role("alert")).to_contain_text("You have been signed out", timeout=15_000)
+            await ada.page.get_by_role("link", name="Sign in again").click()
+            await consent(ada.page)
+            await expect(ada.page.locator("#repositories li")).to_have_count(8)
+
+
+async def test_who_refuses_is_told_so_and_may_think_again(board: Board, tab: Open) -> None:
+    async with tab() as ada:
+        page = ada.page
+        await page.goto(f"{board.url}/login")
+        await consent(page, decision="Cancel")
+        await expect(page.get_by_role("heading")).to_have_text("Access was not granted")
+        await page.get_by_role("link", name="Sign in again").click()
+        await consent(page)
+        await expect(page.locator("#name")).to_have_text("Ada")
+
+
+async def test_two_tabs_sign_in_at_once(board: Board, tab: Open) -> None:
+    async with tab() as first, tab(first.page.context) as second:
+        await first.page.goto(f"{board.url}/login?return_to=/%3Ftab=1")
+        await second.page.goto(f"{board.url}/login?return_to=/%3Ftab=2")
+        await consent(second.page)
+        await consent(first.page)
+        for each, place in ((first, "1"), (second, "2")):
+            await expect(each.page.locator("#name")).to_have_text("Ada")
+            assert each.page.url == f"{board.url}/?tab={place}"
+
+
+async def test_two_people_in_two_browsers_see_each_their_own(board: Board, tab: Open) -> None:
+    async with tab() as ada, tab() as grace:
+        await sign_in(ada.page, board)
+        await sign_in(grace.page, board, "Grace Hopper")
+        await ada.page.reload()
+        await expect(ada.page.locator("#name")).to_have_text("Ada")
+
+
+async def test_the_back_button_after_a_sign_in_does_no_harm(board: Board, tab: Open) -> None:
+    async with tab() as ada:
+        await sign_in(ada.page, board)
+        await ada.page.go_back()  # to the consent page: the callback left no entry
+        assert "/site/oauth2/authorize" in ada.page.url
+        await consent(ada.page)  # the same request again: its sign-in was finished
+        await expect(ada.page.get_by_role("heading")).to_have_text("This sign-in can't be finished")
+        await ada.page.get_by_role("link", name="Back to the start").click()
+        await expect(ada.page.locator("#name")).to_have_text("Ada")
+
+
+async def test_signing_out_leaves_nothing(board: Board, tab: Open) -> None:
+    async with tab() as ada:
+        await sign_in(ada.page, board)
+        await ada.page.get_by_role("button", name="Sign out").click()
+        await expect(ada.page.get_by_role("link", name="Sign in with Bitbucket")).to_be_visible()
+        assert await ada.page.context.cookies() == []
+        await ada.page.go_back()
+        await expect(ada.page.get_by_role("link", name="Sign in with Bitbucket")).to_be_visible()
+
+
+async def test_no_secret_is_where_a_script_or_another_site_could_see_it(board: Board, tab: Open) -> None:
+    async with tab() as ada:
+        page = ada.page
+        await sign_in(page, board)
+        await expect(page.locator("#repositories li")).to_have_count(8)
+        (cookie,) = await page.context.cookies()
+        assert (cookie.get("httpOnly"), cookie.get("sameSite"), cookie.get("path")) == (True, "Lax", "/")
+        kept = "[document.cookie, document.referrer, JSON.stringify(localStorage), JSON.stringify(sessionStorage)]"
+        assert await page.evaluate(kept) == ["", "", "{}", "{}"]
+        (callback,) = [request.url for request in ada.requests if urlsplit(request.url).path == "/callback"]
+        code = callback.partition("code=")[2].partition("&")[0]
+        after = ada.requests[[request.url for request in ada.requests].index(callback) + 1 :]
+        assert len(after) > 5
+        for request in after:
+            headers = await request.all_headers()
+            assert code not in request.url + headers.get("referer", "")
+            assert "authorization" not in headers
+        family = board.fake.families[-1]
+        source = await page.content() + json.dumps(await page.context.cookies())
+        assert family.person is board.fake.person
+        for secret in (code, *board.fake._ledger.access, *board.fake._ledger.refresh):
+            assert secret not in source
+
+
+async def test_another_site_can_neither_sign_a_person_out_nor_read(board: Board, tab: Open) -> None:
+    async with tab() as ada:
+        page = ada.page
+        await sign_in(page, board)
+        elsewhere = board.url.replace("127.0.0.1", "localhost")  # another site for the browser
+        await page.goto(f"{elsewhere}/pages/style.css")
+        told = await page.evaluate(
+            """async (url) => {
+              const told = [];
+              for (const [path, options] of [["/resource?url=/2.0/user", {}], ["/logout", { method: "POST" }]]) {
+                try { told.push((await fetch(url + path, { credentials: "include", ...options })).status) }
+                catch (error) { told.push(error.name) }
+              }
+              return told;
+            }""",
+            board.url,
+        )
+        assert told == ["TypeError", "TypeError"]
+        await page.goto(board.url)
+        await expect(page.locator("#name")).to_have_text("Ada")
+        ada.complaints.clear()  # the browser told of what it refused
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("framework", ["aiohttp"], indirect=True)
+async def test_each_page_is_accessible(board: Board, tab: Open, theme: str, width: str) -> None:
+    size = dict(zip(("width", "height"), WIDTHS[width], strict=True))
+    async with tab(viewport=size, color_scheme=theme) as ada:
+        page = ada.page
+        await page.goto(board.url)
+        await judged(ada, f"welcome-{theme}-{width}")
+        await page.get_by_role("link", name="Sign in with Bitbucket").click()
+        await judged(ada, f"consent-{theme}-{width}")
+        await consent(page)
+        await expect(page.locator("#repositories li")).to_have_count(8)
+        await expect(page.locator("#left")).to_contain_text("min")
+        await judged(ada, f"board-{theme}-{width}")
+        await page.goto(f"{board.url}/callback?code=c&state=s")
+        await judged(ada, f"stale-{theme}-{width}")
+
+
+async def judged(ada: Tab, name: str) -> None:
+    """Take a picture, let axe-core judge, and see that nothing sticks out at the side."""
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    await ada.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+    assert await ada.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    await ada.page.evaluate(AXE)
+    found = (await ada.page.evaluate("axe.run()"))["violations"]
+    assert [(each["id"], each["impact"], [node["html"] for node in each["nodes"]]) for each in found] == []
+
+
+@pytest.mark.parametrize("framework", ["aiohttp"], indirect=True)
+async def test_what_is_taken_as_a_path_of_this_site_is_one_for_chromium(board: Board, tab: Open) -> None:
+    parts = ["/", "\\", ".", "..", "%2f", "%5c", "%09", "\t", "\n", "a", "@", ":", "evil.example", "?", "%252f", ";"]
+    texts = [f"/{a}{b}{c}" for a in parts for b in parts for c in parts]
+    taken = [text for text in texts if local_path(text) is not None]
+    assert 100 < len(taken) < len(texts)
+    async with tab() as ada:
+        await ada.page.goto(board.url)
+        astray = """(texts) => texts.filter((text) => {
+          try { return new URL(text, location.href).origin !== location.origin } catch { return false }
+        })"""
+        assert await ada.page.evaluate(astray, taken) == []
+        assert len(await ada.page.evaluate(astray, texts)) > 100  # so much would have led astray

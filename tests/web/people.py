@@ -1,0 +1,164 @@
+"""What the tests of the sign-in share: a browser, and an application's own side."""
+
+import asyncio
+import socket
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from http.cookies import SimpleCookie
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import aiohttp
+
+from bitbucket_auth_async import AuthorizationServer, Client, TokenManager, TokenManagerPool
+from bitbucket_auth_async.encryption import EncryptionKey
+from bitbucket_auth_async.protocols import Clock
+from bitbucket_auth_async.stores.memory import MemoryStore
+from bitbucket_auth_async.testing.fake.parties import Person
+from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
+from bitbucket_auth_async.testing.server import Site
+from bitbucket_auth_async.web.login import Login
+
+SCOPE = {"account", "repository"}
+KEY = EncryptionKey(bytes(range(32)))
+PAGE = {"accept": "text/html", "sec-fetch-mode": "navigate"}
+CALL = {"accept": "application/json", "sec-fetch-mode": "cors", "sec-fetch-site": "same-origin"}
+FORM = {"accept": "text/html", "sec-fetch-mode": "navigate", "sec-fetch-site": "same-origin"}
+
+Serve = Callable[[Login, int], AbstractAsyncContextManager[None]]
+"""Serves an application with that sign-in on a port, on 127.0.0.1; `/me` is a page that needs a person."""
+
+
+class People(TokenManagerPool):
+    """A pool that shows whom it has in memory."""
+
+    def __init__(self, client: Client, **options: Any) -> None:  # noqa: ANN401 - whatever TokenManagerPool takes
+        options.setdefault("store", MemoryStore())
+        super().__init__(client, **options)
+
+    @property
+    def managers(self) -> Mapping[str, TokenManager]:
+        return {**self._old, **self._young}
+
+
+@dataclass(slots=True)
+class Page:
+    """What a browser got."""
+
+    status: int
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    text: str = field(repr=False)
+    location: str | None = None
+    set_cookies: list[str] = field(default_factory=list[str], repr=False)
+
+
+@dataclass(slots=True)
+class Browser:
+    """Keeps cookies as a browser does, and follows redirects only when told; all of it on loopback."""
+
+    http: aiohttp.ClientSession
+    base_url: str
+    cookies: dict[str, str] = field(default_factory=dict[str, str])
+    extra: dict[str, str] = field(default_factory=dict[str, str])
+    pages: list[Page] = field(default_factory=list[Page])
+
+    async def go(self, url: str, *, method: str = "GET", headers: dict[str, str] | None = None, **more: Any) -> Page:  # noqa: ANN401 - whatever aiohttp takes
+        where = urljoin(self.base_url, url)
+        cookie = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        sent = {**self.extra, **(PAGE if headers is None else headers), **({"cookie": cookie} if cookie else {})}
+        async with self.http.request(method, where, headers=sent, allow_redirects=False, **more) as response:
+            set_cookies = response.headers.getall("set-cookie", [])
+            for text in set_cookies:
+                for name, morsel in SimpleCookie(text).items():
+                    if morsel["max-age"] == "0":
+                        self.cookies.pop(name, None)
+                    else:
+                        self.cookies[name] = morsel.value
+            page = Page(
+                response.status,
+                where,
+                response.headers.copy(),
+                await response.text(),
+                response.headers.get("location"),
+                set_cookies,
+            )
+        self.pages.append(page)
+        return page
+
+    async def begin(self, return_to: str | None = None) -> str:
+        """Click "Sign in", and return the address at the authorization server."""
+        params = None if return_to is None else {"return_to": return_to}
+        page = await self.go("/login", params=params)
+        assert page.status == 303, page.text
+        assert page.location is not None
+        return page.location
+
+    def back(self, callback_url: str) -> str:
+        """Return a callback's address as this browser reaches it, whatever name the site has."""
+        return urlsplit(callback_url)._replace(scheme="", netloc="").geturl()
+
+    async def sign_in(self, fake: FakeBitbucket, person: Person | None = None, return_to: str | None = None) -> Page:
+        """Go all the way, and return the last page."""
+        page = await self.go(self.back(fake.authorize(await self.begin(return_to), person)))
+        assert page.status == 303, page.text
+        return page
+
+
+@dataclass(slots=True)
+class Stage:
+    """A fake Bitbucket, an application with a sign-in, and browsers."""
+
+    fake: FakeBitbucket
+    site: Site
+    client: Client
+    people: People
+    login: Login
+    base_url: str
+    http: aiohttp.ClientSession
+
+    def browser(self, **extra: str) -> Browser:
+        return Browser(self.http, self.base_url, extra=extra)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@asynccontextmanager
+async def staged(
+    serve: Serve,
+    fake: FakeBitbucket,
+    site: Site,
+    *,
+    origin: str | None = None,
+    client: Client | None = None,
+    server: AuthorizationServer | None = None,
+    clock: Clock | None = None,
+    people: dict[str, Any] | None = None,
+    **options: Any,  # noqa: ANN401 - whatever Login takes
+) -> AsyncGenerator[Stage]:
+    """Run an application with a sign-in at the fake on a port of its own."""
+    port = free_port()
+    base_url = f"http://127.0.0.1:{port}"
+    redirect_uri = f"{origin or base_url}/callback"
+    client = client or fake.register_client(callback=redirect_uri, scope={"account", "email", "repository"})
+    timed: dict[str, Any] = {} if clock is None else {"clock": clock}
+    common: dict[str, Any] = {"server": server or site.server, **timed}
+    options.setdefault("keys", [KEY])
+    options.setdefault("scope", SCOPE)
+    async with (
+        People(client, **common, **(people or {})) as crowd,
+        Login(crowd, redirect_uri=redirect_uri, **options) as login,
+        serve(login, port),
+        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http,
+    ):
+        yield Stage(fake, site, client, crowd, login, base_url, http)
+
+
+async def together(*work: Awaitable[Any]) -> list[Any]:
+    return list(await asyncio.gather(*work))

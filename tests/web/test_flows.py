@@ -1,0 +1,44 @@
+"""Sign-ins under way on the server's side: each is given back once, and none for ever."""
+
+from bitbucket_auth_async.web.flows import MemoryFlowStore, Spent
+
+
+class Time:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def test_a_flow_is_given_back_once() -> None:
+    store = MemoryFlowStore()
+    await store.save("t", "flow", lifetime=600.0)
+    assert [await store.take("t"), await store.take("t"), await store.take("u")] == ["flow", None, None]
+
+
+async def test_a_flow_has_an_end() -> None:
+    time = Time()
+    store = MemoryFlowStore(boot=time)
+    await store.save("t", "flow", lifetime=600.0)
+    time.now = 600.0
+    assert await store.take("t") is None
+
+
+async def test_memory_is_bounded_and_the_oldest_makes_room() -> None:
+    time = Time()
+    store = MemoryFlowStore(2, boot=time)
+    for ticket in "abc":
+        await store.save(ticket, ticket, lifetime=600.0)
+    assert [await store.take(ticket) for ticket in "abc"] == [None, "b", "c"]
+    await store.save("a", "a", lifetime=1.0)
+    time.now = 2.0
+    await store.save("b", "b", lifetime=600.0)
+    assert list(store._flows) == ["b"]
+
+
+def test_what_was_spent_is_remembered_as_long_as_it_could_come_again() -> None:
+    spent = Spent()
+    assert spent.first("a", now=0.0, until=600.0)
+    assert not spent.first("a", now=599.0, until=1199.0)
+    assert spent.first("b", now=600.0, until=1200.0)
+    assert list(spent._until) == ["b"]

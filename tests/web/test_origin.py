@@ -1,0 +1,65 @@
+"""Where the browser sees us, behind whom, and whose page asks."""
+
+import pytest
+
+from bitbucket_auth_async.errors import ConfigurationError
+from bitbucket_auth_async.web.messages import Incoming
+from bitbucket_auth_async.web.origin import Proxies, is_foreign_page, is_our_page
+
+OURS = "https://my-app.example"
+FORWARDED = {"x-forwarded-proto": "https", "x-forwarded-host": "my-app.example"}
+
+
+def seen(peer: str | None, headers: dict[str, str], *trusted: str) -> str:
+    return Proxies(trusted).origin(scheme="http", host="10.0.0.9:8080", peer=peer, headers=headers)
+
+
+@pytest.mark.parametrize(
+    "trusted, peer",
+    [("10.0.0.0/8", "10.1.2.3"), ("::1", "::1"), ("127.0.0.1", "::ffff:127.0.0.1"), ("unix", None), ("unix", "")],
+)
+def test_a_named_proxy_is_believed(trusted: str, peer: str | None) -> None:
+    assert seen(peer, FORWARDED, trusted) == OURS
+
+
+@pytest.mark.parametrize(
+    "trusted, peer",
+    [("10.0.0.0/8", "11.1.2.3"), ("10.0.0.0/8", None), ("unix", "10.1.2.3"), ("10.0.0.0/8", "proxy"), ("::1", "::2")],
+)
+def test_nobody_else_is(trusted: str, peer: str | None) -> None:
+    assert seen(peer, FORWARDED, trusted) == "http://10.0.0.9:8080"
+    assert seen(peer, FORWARDED) == "http://10.0.0.9:8080"
+
+
+def test_what_a_browser_wrote_in_front_of_the_proxy_s_word_does_not_count() -> None:
+    headers = {"x-forwarded-proto": "http, https", "x-forwarded-host": "evil.example, my-app.example"}
+    assert seen("127.0.0.1", headers, "127.0.0.1") == OURS
+
+
+def test_an_origin_is_spelled_as_browsers_do() -> None:
+    headers = {"x-forwarded-proto": "HTTPS", "x-forwarded-host": "My-App.example:443"}
+    assert seen("127.0.0.1", headers, "127.0.0.1") == OURS
+
+
+def test_a_proxy_by_name_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="trusted_proxies"):
+        Proxies(["proxy.example"])
+
+
+@pytest.mark.parametrize(
+    "headers, ours, foreign",
+    [
+        ({"sec-fetch-site": "same-origin"}, True, False),
+        ({"sec-fetch-site": "same-site", "origin": OURS}, False, True),
+        ({"sec-fetch-site": "cross-site", "origin": OURS}, False, True),
+        ({"sec-fetch-site": "none"}, False, False),
+        ({"origin": OURS}, True, False),
+        ({"origin": "https://evil.example"}, False, True),
+        ({"origin": "null"}, False, True),
+        ({}, False, False),
+    ],
+)
+def test_whose_page_asks(headers: dict[str, str], ours: bool, foreign: bool) -> None:  # noqa: FBT001 - a table
+    incoming = Incoming(method="POST", origin=OURS, path="/", headers=headers)
+    assert is_our_page(incoming, OURS) is ours
+    assert is_foreign_page(incoming, OURS) is foreign

@@ -1,0 +1,63 @@
+"""Where a browser may return to: a path of this site, whatever reads it."""
+
+from urllib.parse import urljoin, urlsplit
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from yarl import URL
+
+from bitbucket_auth_async.web.return_address import local_path
+
+SITE = "https://my-app.example"
+
+
+@pytest.mark.parametrize("path", ["/", "/me", "/me?tab=2&next=//x", "/a/b.c/d~e", "/caf%C3%A9", "/%7Buuid%7D/x"])
+def test_a_path_of_this_site_is_taken_as_it_is(path: str) -> None:
+    assert local_path(path) == path
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "me",
+        "//evil.example",
+        "///evil.example",
+        r"/\evil.example",
+        r"\/evil.example",
+        "/%2fevil.example",
+        "/%5cevil.example",
+        "/%252fevil.example",
+        "/%255Cevil.example",
+        "/./%2fevil.example",
+        "/.//evil.example",
+        "/a/..//evil.example",
+        "/%2e%2e/evil.example",
+        "/\tevil",
+        "/\nevil",
+        "/\r\nSet-Cookie: a=b",
+        "/%0d%0aSet-Cookie:a",
+        "/me?a=\r\nSet-Cookie:a",
+        "/\x00",
+        "/ /evil.example",
+        "/\u2028x",
+        "/é",
+        "https://evil.example",
+        "https:/evil.example",
+        "javascript:alert(1)",
+        "/#//evil",
+        "/" + "a" * 1024,
+    ],
+)
+def test_all_else_is_refused(text: str) -> None:
+    assert local_path(text) is None
+
+
+@given(st.text(alphabet="/\\.%25cCfF0aA:@?#x\t\n ", max_size=20).map("/".__add__))
+@example("//evil")
+def test_what_is_taken_leads_to_this_site_for_every_reader(text: str) -> None:
+    taken = local_path(text)
+    if taken is not None:
+        assert urlsplit(urljoin(SITE, taken))[:2] == ("https", "my-app.example")
+        assert URL(SITE).join(URL(taken)).host == "my-app.example"

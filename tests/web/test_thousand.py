@@ -1,0 +1,65 @@
+"""A thousand people at one process: they sign in at once, and then call at once over an expiry."""
+
+import asyncio
+import gc
+import resource
+import sys
+import tracemalloc
+from collections import Counter
+
+import aiohttp
+import pytest
+
+from bitbucket_auth_async.testing.clock import FakeClock
+from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
+from bitbucket_auth_async.testing.server import serve as serve_fake
+from tests.web.apps import serve_aiohttp, serve_starlette
+from tests.web.people import Browser, Serve, staged
+
+TOKEN_TEXT = 2 * 2600
+"""What the text of a token and of its refresh token takes; nothing of ours can make that less."""
+
+
+@pytest.mark.parametrize("serve, count", [(serve_aiohttp, 1000), (serve_starlette, 200)])
+async def test_people_who_sign_in_and_call_all_at_once_cost_one_renewal_each(
+    serve: Serve, count: int, fake_clock: FakeClock, fake_bitbucket: FakeBitbucket
+) -> None:
+    persons = [fake_bitbucket.register_person(f"person-{number}") for number in range(count)]
+    async with (
+        serve_fake(fake_bitbucket) as site,
+        staged(serve, fake_bitbucket, site, clock=fake_clock) as stage,
+        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), connector=aiohttp.TCPConnector(limit=200)) as crowd,
+    ):
+        browsers = [Browser(crowd, stage.base_url) for _ in persons]
+        async with asyncio.TaskGroup() as tasks:
+            for browser, person in zip(browsers, persons, strict=True):
+                tasks.create_task(browser.sign_in(fake_bitbucket, person))
+        assert len(stage.people.managers) == count
+        assert fake_bitbucket.token_requests == count
+
+        await fake_clock.advance(3600)  # every token has run out
+        calls = await asyncio.gather(*(browser.go("/me") for browser in browsers for _ in range(3)))
+        assert Counter(page.status for page in calls) == {200: 3 * count}
+        assert {page.text for page in calls} == set(stage.people.managers)
+        assert fake_bitbucket.token_requests == 2 * count  # one renewal each
+        assert fake_bitbucket.second_spends == []
+
+
+async def test_what_a_person_costs_who_is_signed_in(fake_clock: FakeClock) -> None:
+    fake = FakeBitbucket(fake_clock)
+    async with serve_fake(fake) as site, staged(serve_aiohttp, fake, site, clock=fake_clock) as stage:
+        for number in range(20):  # what is made once is made
+            await stage.browser().sign_in(fake, fake.register_person(f"early-{number}"))
+        gc.collect()
+        tracemalloc.start()
+        filters = (tracemalloc.Filter(inclusive=True, filename_pattern="*/bitbucket_auth_async/[!t]*"),)
+        before = tracemalloc.take_snapshot().filter_traces(filters)
+        for number in range(100):
+            await stage.browser().sign_in(fake, fake.register_person(f"person-{number}"))
+        gc.collect()
+        after = tracemalloc.take_snapshot().filter_traces(filters)
+        tracemalloc.stop()
+        grown = sum(each.size_diff for each in after.compare_to(before, "filename")) / 100
+    print(f"{grown:.0f} bytes a person, of which {TOKEN_TEXT} are the text of the tokens")
+    print(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB at most, on {sys.platform}")
+    assert grown < TOKEN_TEXT + 16_000
