@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from bitbucket_auth_async.stores.file import FileStore
@@ -62,14 +63,21 @@ class Program:
         assert found.record.token is not None
         return found.record.token.access_token
 
-    async def start(self, *words: str, **more: Any) -> asyncio.subprocess.Process:  # noqa: ANN401 - what asyncio takes
+    async def start(
+        self,
+        *words: str,
+        command: tuple[str, ...] = (sys.executable, "-m", "bitbucket_auth_async"),
+        environ: Mapping[str, str] = MappingProxyType({}),
+        cwd: Path | None = None,
+        uid: int | None = None,
+    ) -> asyncio.subprocess.Process:
         """Start it, with pipes on all sides."""
-        environ: Mapping[str, str] = {**self.environ, **more.pop("environ", {})}
-        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), asyncio.subprocess.PIPE)
-        command = more.pop("command", (sys.executable, "-m", "bitbucket_auth_async"))
-        return await asyncio.create_subprocess_exec(*command, *words, env=environ, **{**pipes, **more})
+        pipe = asyncio.subprocess.PIPE
+        return await asyncio.create_subprocess_exec(
+            *command, *words, env={**self.environ, **environ}, cwd=cwd, user=uid, stdin=pipe, stdout=pipe, stderr=pipe
+        )
 
-    async def run(self, *words: str, stdin: str = "", **more: Any) -> Done:  # noqa: ANN401 - as above
+    async def run(self, *words: str, stdin: str = "", **more: Any) -> Done:  # noqa: ANN401 - what `start` takes
         """Run it to its end."""
         process = await self.start(*words, **more)
         async with asyncio.timeout(60):

@@ -137,8 +137,8 @@ def _by_pasting(settled: _Settled, options: LoginOptions) -> ExitCode:
     request = _request(profile, client, options, redirect_uri(profile.port or DEFAULT_PORT))
     say(f"Open this address in a browser, on any machine:\n\n{request.url}\n")
     say(
-        "In the end the browser shows an error, since nothing answers at 127.0.0.1. Copy the address that it shows then "
-        "and paste it here:"
+        "In the end the browser shows an error, since nothing answers at 127.0.0.1. Copy the address that it shows "
+        "then, and paste it here:"
     )
     interactive = sys.stdin.isatty()
     if interactive:

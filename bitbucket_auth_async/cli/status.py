@@ -65,19 +65,19 @@ async def status(name: str | None, *, as_json: bool) -> ExitCode:
 
 def _standing(profile: Profile, record: Record | None, name: str | None, now: float) -> Standing:
     token = None if record is None else record.token
-    refresh_token, dies_at = _refresh_token(record, token, now)
+    renewable, dies_at = _renewable(record, token, now)
     left = None if record is None else resting(record, now)
     reason = record.rest.reason if record is not None and record.rest is not None and left is not None else None
     renews_at = _renews_at(token)
     return Standing(
         profile=profile.name,
-        state=_state(profile, token, refresh_token, now),
+        state=_state(profile, token, renewable, now),
         who=name,
         scope=None if token is None or token.scope is None else sorted(map(printable, token.scope)),
         issued_at=None if token is None or token.issued_at == 0 else iso(token.issued_at),
         renews_at=None if renews_at is None else iso(renews_at),
         expires_at=None if token is None or token.expires_at is None else iso(token.expires_at),
-        refresh_token=refresh_token,
+        refresh_token=renewable,
         refresh_token_expires_at=None if dies_at is None else iso(dies_at),
         last_failure=None if reason is None else printable(reason),
         client_id=profile.client_id,
@@ -95,7 +95,7 @@ def where(profile: Profile) -> str:
     return profile.store if path is None else str(path)
 
 
-def _refresh_token(record: Record | None, token: Token | None, now: float) -> tuple[str, float | None]:
+def _renewable(record: Record | None, token: Token | None, now: float) -> tuple[str, float | None]:
     if record is None or token is None or token.refresh_token is None:
         return "none", None
     if record.refused is not None:
@@ -104,9 +104,9 @@ def _refresh_token(record: Record | None, token: Token | None, now: float) -> tu
     return ("alive" if dies_at is None or now < dies_at else "expired"), dies_at
 
 
-def _state(profile: Profile, token: Token | None, refresh_token: str, now: float) -> str:
+def _state(profile: Profile, token: Token | None, renewable: str, now: float) -> str:
     if profile.grant_type == "authorization_code" and (
-        token is None or (refresh_token != "alive" and good_for(token, now) <= 0)
+        token is None or (renewable != "alive" and good_for(token, now) <= 0)
     ):
         return "sign-in needed"
     if token is None or good_for(token, now) <= 0:
@@ -141,7 +141,7 @@ def _rows(standing: Standing, token: Token | None, now: float) -> dict[str, str]
 
 
 def _about_refresh(standing: Standing, token: Token, now: float) -> str:
-    if standing.refresh_token != "alive":
+    if standing.refresh_token in {"none", "refused", "expired"}:
         by_itself = standing.grant_type == "client_credentials"
         return "none is needed: the client gets its tokens by itself" if by_itself else standing.refresh_token
     dies_at = token.issued_at + _UNUSED

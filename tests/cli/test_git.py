@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,13 +12,15 @@ import pytest
 from bitbucket_auth_async.testing.fake import faults
 from tests.program import Done, Program
 
+GIT = shutil.which("git") or "git"
+
 
 def git(*words: str, where: Path) -> str:
     """Run Git without any credentials."""
     environ = {"PATH": os.environ["PATH"], "HOME": str(where), "GIT_CONFIG_NOSYSTEM": "1"}
     who = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "init.defaultBranch=main")
     return subprocess.run(
-        ["git", *who, *words], cwd=where, env=environ, check=True, capture_output=True, text=True
+        [GIT, *who, *words], cwd=where, env=environ, check=True, capture_output=True, text=True
     ).stdout
 
 
