@@ -69,12 +69,11 @@ class Program:
         command: tuple[str, ...] = (sys.executable, "-m", "bitbucket_auth_async"),
         environ: Mapping[str, str] = MappingProxyType({}),
         cwd: Path | None = None,
-        uid: int | None = None,
     ) -> asyncio.subprocess.Process:
         """Start it, with pipes on all sides."""
         pipe = asyncio.subprocess.PIPE
         return await asyncio.create_subprocess_exec(
-            *command, *words, env={**self.environ, **environ}, cwd=cwd, user=uid, stdin=pipe, stdout=pipe, stderr=pipe
+            *command, *words, env={**self.environ, **environ}, cwd=cwd, stdin=pipe, stdout=pipe, stderr=pipe
         )
 
     async def run(self, *words: str, stdin: str = "", **more: Any) -> Done:  # noqa: ANN401 - what `start` takes

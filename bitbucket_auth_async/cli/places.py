@@ -1,6 +1,7 @@
 """Where the command line keeps what it keeps; imports little, since Git waits for it on every command."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -21,7 +22,7 @@ def profiles_file() -> Path:
     Raises:
         ConfigurationError: Nobody knows where this user's files are, or the folder is another user's.
     """
-    return _folder(platformdirs.user_config_path(NAME, appauthor=False)) / "profiles.json"
+    return _folder(platformdirs.user_config_path) / "profiles.json"
 
 
 def secrets_file() -> Path:
@@ -30,7 +31,7 @@ def secrets_file() -> Path:
     Raises:
         ConfigurationError: As `profiles_file`.
     """
-    return _folder(platformdirs.user_data_path(NAME, appauthor=False)) / "client-secrets.json"
+    return _folder(platformdirs.user_data_path) / "client-secrets.json"
 
 
 def token_file(store: str) -> Path | None:
@@ -40,7 +41,7 @@ def token_file(store: str) -> Path | None:
         ConfigurationError: As `profiles_file`.
     """
     if store == DEFAULT_STORE:
-        return _folder(platformdirs.user_data_path(NAME, appauthor=False)) / "tokens.json"
+        return _folder(platformdirs.user_data_path) / "tokens.json"
     parts = urlsplit(store)
     if parts.scheme != "file" or parts.netloc not in {"", "localhost"} or not parts.path.startswith("/"):
         return None
@@ -60,8 +61,12 @@ def record_key(profile: str, grant_type: str, client_id: str, server: str) -> st
     return f"{profile} {client_id} at {server}" if grant_type == "client_credentials" else profile
 
 
-def _folder(path: Path) -> Path:
+def _folder(of: Callable[..., Path]) -> Path:
     """Return a folder of this user's; nothing is made yet."""
+    try:
+        path = of(NAME, appauthor=False)
+    except RuntimeError:  # newer releases of platformdirs say so; older ones give a path that begins with ~
+        path = Path("~")
     if not path.is_absolute():
         msg = "This user has no home directory. Set HOME, or XDG_CONFIG_HOME and XDG_DATA_HOME, to folders of its own."
         raise ConfigurationError(msg)

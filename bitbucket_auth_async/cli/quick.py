@@ -28,19 +28,26 @@ def answer(words: list[str]) -> int | None:
     profile_name, rest = _profile_option(words)
     if rest not in (["token"], ["git-credential", "get"]):
         return None
-    try:
-        profile = _profile(profile_name)
-        token = None if profile is None else _fresh_token(*profile)
-    except (ConfigurationError, OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return None  # whatever is wrong, the whole program says it well
-    if profile is None or token is None:
+    found = fresh(profile_name)
+    if found is None:
         return None
+    server, token = found
     if rest == ["token"]:
         return _write(f"{token['access_token']}\n")
     asked = GitRequest(sys.stdin.buffer.read())
-    if not asked.is_for(profile[1]["server"]):
+    if not asked.is_for(server):
         return 0
     return _write(asked.answer(token["access_token"], token["expires_at"]))
+
+
+def fresh(profile_name: str | None) -> tuple[str, Plain] | None:
+    """Return a profile's server and its token in plain form, if that is surely fresh."""
+    try:
+        found = _profile(profile_name)
+        token = None if found is None else _fresh_token(*found)
+    except (ConfigurationError, OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None  # whatever is wrong, the whole program says it well
+    return None if found is None or token is None else (found[1]["server"], token)
 
 
 def _write(text: str) -> int | None:

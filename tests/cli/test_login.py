@@ -199,5 +199,3 @@ async def test_more_scope_than_the_consumer_has_is_told_by_bitbucket(cli: Progra
     done = await cli.run("login", *words, environ=environ)
     assert done.code == 1
     assert "invalid_scope" in done.err
-
-
