@@ -207,6 +207,14 @@ def git_setup(
     raise typer.Exit(finish(done))
 
 
+@app.command(epilog="Example: bitbucket-auth doctor --profile work")
+def doctor(profile: Profile = None, verbose: Verbose = False) -> NoReturn:
+    """Look at everything that a sign-in depends on, and say what to do where it is not fine."""
+    from bitbucket_auth_async.cli.doctor import doctor as work
+
+    raise typer.Exit(finish_async(lambda: work(profile)))
+
+
 @app.command("fake-server", epilog="Example: bitbucket-auth fake-server --port 7990 --lifetime 60")
 def fake_server(
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0: any free one.")] = 7990,
