@@ -14,6 +14,7 @@ from bitbucket_auth_async.cli.login import DEFAULT_PORT
 from bitbucket_auth_async.cli.loopback import redirect_uri
 from bitbucket_auth_async.cli.moments import span
 from bitbucket_auth_async.cli.profiles import Profile
+from bitbucket_auth_async.cli.proxies import proxy_for
 from bitbucket_auth_async.errors import BitbucketAuthError, OAuthError
 from bitbucket_auth_async.oauth2.authorization_endpoint import AuthorizationRequest
 from bitbucket_auth_async.oauth2.clients import Client
@@ -34,7 +35,7 @@ async def check_network(server: AuthorizationServer | None) -> list[Finding]:
     asked = time.time()
     try:
         async with (
-            aiohttp.ClientSession(timeout=_PATIENCE, trust_env=True) as http,
+            aiohttp.ClientSession(timeout=_PATIENCE, proxy=proxy_for(origin)) as http,
             http.get(f"{origin}/2.0/user", allow_redirects=False) as response,
         ):
             date, status = response.headers.get("Date"), response.status
@@ -62,7 +63,7 @@ async def check_consumer(profile: Profile) -> Finding:
     try:
         client = client_of(profile)
         request = token_request(server.token_endpoint, client, ClientCredentials(), now=time.time())
-        transport = AiohttpTransport()
+        transport = AiohttpTransport(trust_env=True)
         try:
             token_from(await transport.send(request, timeout=_LIMIT), requested_at=time.time())
         finally:
@@ -84,7 +85,7 @@ async def check_callback(profile: Profile) -> Finding:
     )
     try:
         async with (
-            aiohttp.ClientSession(timeout=_PATIENCE, trust_env=True) as http,
+            aiohttp.ClientSession(timeout=_PATIENCE, proxy=proxy_for(request.url)) as http,
             http.get(request.url, allow_redirects=False) as response,
         ):
             page = (await response.content.read(_LONGEST_PAGE)).decode("utf-8", "replace")

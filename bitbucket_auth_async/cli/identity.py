@@ -1,7 +1,7 @@
 """A profile at work: its client, its store and its manager, opened for one command."""
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -18,6 +18,7 @@ from bitbucket_auth_async.oauth2.servers import AuthorizationServer, is_loopback
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.opening import OpenStore, open_store, store_from_env
 from bitbucket_auth_async.telemetry.events import Event, EventKind
+from bitbucket_auth_async.transports.aiohttp import AiohttpTransport
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,8 @@ class Identity:
 
     async def token(self) -> Token:
         """Return a token that is good now; a renewal that is due is waited for, since we end right after (R4)."""
-        await self.manager.get_token()
+        await self.manager.get_token()  # takes over what is stored
+        await self.manager.get_token()  # begins the renewal, if it is due
         await self.manager.idle()
         return await self.manager.get_token()
 
@@ -47,8 +49,15 @@ async def opened(profile: Profile, *, client: Client | None = None) -> AsyncGene
     client = client_of(profile) if client is None else client
     async with (
         store_of(profile) as store,
+        aclosing(AiohttpTransport(trust_env=True)) as transport,
         TokenManager(
-            client, grant=grant, store=store, key=profile.key, server=server_of(profile), on_event=_hear
+            client,
+            grant=grant,
+            store=store,
+            key=profile.key,
+            server=server_of(profile),
+            transport=transport,
+            on_event=_hear,
         ) as manager,
     ):
         yield Identity(profile, store, manager)

@@ -5,6 +5,7 @@ import aiohttp
 from bitbucket_auth_async.bearer.policy import authorization
 from bitbucket_auth_async.cli.identity import Identity
 from bitbucket_auth_async.cli.outcome import printable
+from bitbucket_auth_async.cli.proxies import proxy_for
 from bitbucket_auth_async.oauth2.plain import is_mapping
 from bitbucket_auth_async.oauth2.tokens import Token
 
@@ -20,7 +21,7 @@ async def who(identity: Identity, token: Token) -> str | None:
     (origin,) = identity.manager.server.api_origins
     timeout = aiohttp.ClientTimeout(total=_PATIENCE)
     try:
-        async with aiohttp.ClientSession(timeout=timeout) as http:
+        async with aiohttp.ClientSession(timeout=timeout, proxy=proxy_for(origin)) as http:
             headers = {"Authorization": authorization(token)}
             async with http.get(f"{origin}/2.0/user", headers=headers, allow_redirects=False) as response:
                 if response.status != _OK:

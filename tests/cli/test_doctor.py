@@ -81,7 +81,7 @@ async def test_git_that_calls_what_is_gone_is_wrong(cli: Program, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("ours", "verdict", "text"),
+    "ours, verdict, text",
     [
         (0.0, "fine", "agrees"),
         (20.0, "fine", "agrees"),
@@ -112,7 +112,7 @@ class NarrowRing(MemoryRing):
 
 
 @pytest.mark.parametrize(
-    ("longest", "verdict", "text"), [(99_999, "fine", "16000"), (2_000, "fine", "1200"), (10, "wrong", "1200")]
+    "longest, verdict, text", [(99_999, "fine", "16000"), (2_000, "fine", "1200"), (10, "wrong", "1200")]
 )
 async def test_how_much_a_keyring_takes_is_tried(
     monkeypatch: pytest.MonkeyPatch, longest: int, verdict: str, text: str

@@ -66,6 +66,19 @@ async def test_r4_ctrl_c_during_a_renewal_does_not_lose_it(cli: Program) -> None
     assert cli.fake.is_live(await cli.access_token())
 
 
+async def test_the_proxy_of_the_environment_is_used_and_its_exceptions_kept(cli: Program) -> None:
+    await cli.login()
+    await cli.age(3600)
+    nobody = {"http_proxy": "http://127.0.0.1:1"}
+    through = await cli.run("token", environ=nobody)
+    assert (through.code, through.out) == (4, "")
+    assert cli.fake.token_requests == 1
+    await asyncio.sleep(1.5)  # until the next attempt is due
+    past = await cli.run("status", "--json", environ={**nobody, "no_proxy": "127.0.0.1"})
+    assert past.code == 0
+    assert (await cli.run("token", environ={**nobody, "no_proxy": "127.0.0.1"})).code == 0
+
+
 async def test_r8_a_dead_sign_in_is_told_by_its_own_exit_code(cli: Program) -> None:
     await cli.login()
     cli.fake.revoke()
