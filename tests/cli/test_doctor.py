@@ -101,12 +101,14 @@ def test_a_clock_that_nobody_told_is_a_warning(date: str | None) -> None:
 
 
 class NarrowRing(MemoryRing):
-    """Takes no entry longer than this."""
+    """Takes no entry longer than it is told."""
 
-    LONGEST = 2_000
+    def __init__(self, longest: int) -> None:
+        super().__init__()
+        self.longest = longest
 
     def put(self, service: str, username: str, password: str) -> None:
-        if len(password) > self.LONGEST:
+        if len(password) > self.longest:
             raise OSError
         self.entries[service.lower(), username.lower()] = password
 
@@ -119,8 +121,7 @@ async def test_how_much_a_keyring_takes_is_tried(
 ) -> None:
     import keyring  # noqa: PLC0415 - an extra
 
-    ring = NarrowRing()
-    ring.LONGEST = longest
+    ring = NarrowRing(longest)
     before = keyring.get_keyring()
     keyring.set_keyring(ring)
     try:
