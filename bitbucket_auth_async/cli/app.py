@@ -15,13 +15,18 @@ _EPILOG = (
     "https://api.bitbucket.org/2.0/user"
 )
 
+_AT_A_TERMINAL = sys.stdout.isatty() and sys.stderr.isatty()
+"""Elsewhere help and errors are plain, and the same everywhere."""
+
 app = typer.Typer(
     name="bitbucket-auth",
     help="Sign in to Bitbucket once; have a token that is always good, for scripts, for Git and for the API.",
     epilog=_EPILOG,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich" if sys.stdout.isatty() else None,  # plain, and the same everywhere, where programs read
+    rich_markup_mode="rich"
+    if sys.stdout.isatty() and sys.stderr.isatty()
+    else None,  # plain, and the same everywhere, where programs read
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -205,6 +210,31 @@ def git_setup(
         return (work.git_undo if undo else work.git_setup)(chosen, local=local)
 
     raise typer.Exit(finish(done))
+
+
+@app.command(epilog="Example: bitbucket-auth api GET /repositories/my-workspace --paginate")
+def api(
+    method: Annotated[str, typer.Argument(help="GET, POST, PUT, DELETE …")],
+    path: Annotated[str, typer.Argument(help="Such as /user; what comes before it is known.")],
+    paginate: Annotated[
+        bool, typer.Option("--paginate", help="Follow a list to its end; one JSON list comes out.")
+    ] = False,
+    body: Annotated[
+        str | None, typer.Option("--input", metavar="FILE", help="The file with the JSON to send; -: standard input.")
+    ] = None,
+    profile: Profile = None,
+    verbose: Verbose = False,
+) -> NoReturn:
+    """Ask Bitbucket's API with the token of a profile, and print the JSON that it answers."""
+    from bitbucket_auth_async.cli.api_call import ApiCall, api_call
+
+    if paginate and method.upper() != "GET":
+        message = "--paginate goes with GET alone."
+        raise typer.BadParameter(message)
+    if body is not None and method.upper() == "GET":
+        message = "--input goes with methods that send something, such as POST."
+        raise typer.BadParameter(message)
+    raise typer.Exit(finish_async(lambda: api_call(profile, ApiCall(method.upper(), path, paginate, body))))
 
 
 @app.command(epilog="Example: bitbucket-auth doctor --profile work")

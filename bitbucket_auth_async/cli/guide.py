@@ -8,7 +8,8 @@ from bitbucket_auth_async.cli.outcome import FailedError, say
 from bitbucket_auth_async.oauth2.clients import Client
 
 _STEPS = """\
-Before anybody can sign in, Bitbucket has to know this program as an "OAuth consumer". That is done once, in a minute:
+Before anybody can sign in, Bitbucket has to know this program as an "OAuth consumer".
+That is done once, in a minute:
 
   1. In Bitbucket, open Workspace settings > OAuth consumers > Add consumer.
   2. Name: whatever tells you later what it is, such as "bitbucket-auth".
