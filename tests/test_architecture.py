@@ -38,12 +38,13 @@ AT_HOME = {
     "jwt": ("bitbucket.connect",),
     "keyring": ("encryption_keys", "stores.keyring"),
     "opentelemetry": ("telemetry.otel",),
-    "platformdirs": ("stores.file", "stores.keyring"),
+    "platformdirs": ("cli.places", "stores.file", "stores.keyring"),
     "pytest": ("testing.contracts", "testing.*_contract", "testing.plugin"),
     "pytest_asyncio": ("testing.plugin",),
     "redis": ("stores.redis",),
     "rich": ("cli.*",),
     "starlette": ("web.starlette",),
+    "typer": ("cli.app",),
 }
 """Which modules may import which library, at the top or inside a function."""
 

@@ -226,8 +226,13 @@ def main() -> int:
     options = parser.parse_args()
     if not options.seconds >= 12 or options.callers < 1:  # noqa: PLR2004 - a renewal, a kill and an outage take their time
         parser.error("--seconds takes 12 or more, --callers 1 or more")
+    return play(options.seconds, options.callers)
+
+
+def play(seconds: float, callers: int) -> int:
+    """Run the demo; return 0 if all was as it should be."""
     try:
-        return asyncio.run(_main(options.seconds, options.callers))
+        return asyncio.run(_main(seconds, callers))
     except (KeyboardInterrupt, asyncio.CancelledError):
         return 130
 

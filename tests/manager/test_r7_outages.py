@@ -58,6 +58,22 @@ async def test_r7_the_present_token_is_served_through_an_outage_and_no_sign_in_i
     assert EventKind.REFUSED not in kinds
 
 
+@pytest.mark.parametrize("fault", OUTAGES, ids=lambda fault: fault.name)
+async def test_r7_who_starts_in_an_outage_gets_the_stored_token_while_it_is_good(
+    world: World, fault: faults.Fault
+) -> None:
+    old = await world.manager().adopt(world.fake.sign_in())
+    await world.clock.advance(3600 - 200)
+    newcomer = world.manager()
+    with world.fake.inject(fault, times=None):
+        assert await newcomer.get_token() == old
+        await world.clock.advance(100)
+        assert await newcomer.get_token() == old
+        await world.clock.advance(100)
+        with pytest.raises(BitbucketAuthError):
+            await newcomer.get_token()
+
+
 async def test_r7_an_outage_longer_than_the_token_lives_costs_errors_but_no_sign_in(world: World) -> None:
     manager = world.manager()
     await manager.adopt(world.fake.sign_in())

@@ -86,7 +86,7 @@ def check_installed(artefact: Path, project: dict[str, Any], folder: Path) -> No
     python = environment / "bin" / "python"
     run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", artefact)
     seen = json.loads(run(python, "-c", LOOK, where=folder))
-    points: dict[str, dict[str, str]] = project["entry-points"]
+    points: dict[str, dict[str, str]] = {**project["entry-points"], "console_scripts": project["scripts"]}
     wanted = {
         "version": project["version"],
         "license": project["license"],

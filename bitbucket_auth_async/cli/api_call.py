@@ -1,0 +1,141 @@
+"""`api`: one request to Bitbucket's API with the profile's token, or a whole list of pages; JSON out."""
+
+import json
+import sys
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import aiohttp
+
+from bitbucket_auth_async.api import BitbucketAPI
+from bitbucket_auth_async.cli import profiles
+from bitbucket_auth_async.cli.identity import opened
+from bitbucket_auth_async.cli.outcome import ExitCode, FailedError, out
+from bitbucket_auth_async.cli.proxies import proxy_for
+from bitbucket_auth_async.oauth2.plain import is_list, is_mapping
+
+_PAGE = 100
+
+
+class ApiCall(NamedTuple):
+    """What was asked for."""
+
+    method: str
+    path: str
+    paginate: bool
+    body: str | None
+    """The file that holds the JSON to send; `-`: standard input."""
+
+
+async def api_call(name: str | None, call: ApiCall) -> ExitCode:
+    """Make the call, and write what is answered.
+
+    Raises:
+        ApiError: The API did not answer with what was asked for.
+        FailedError: The call can't be made.
+    """
+    body = None if call.body is None else _json_of(call.body)
+    async with opened(profiles.load().get(name)) as identity:
+        await identity.token()  # a renewal that is due is done before, not behind our back
+        (origin,) = identity.manager.server.api_origins
+        path = _path(call.path, origin)
+        async with BitbucketAPI(identity.manager, proxy=proxy_for(origin)) as api:
+            if call.paginate:
+                await _write_list(_pages(api, path))
+            elif call.method == "GET":
+                await _write_whatever(api, path)
+            else:
+                _write(await api.request(call.method, path, data=body, params=None))
+    return ExitCode.FINE
+
+
+def _json_of(file: str) -> aiohttp.BytesPayload:
+    try:
+        content = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        json.loads(content)
+    except OSError as error:
+        msg = f"{file} can't be read ({error.strerror})."
+        raise FailedError(msg) from error
+    except ValueError as error:
+        msg = f"{'Standard input' if file == '-' else file} holds no JSON."
+        raise FailedError(msg) from error
+    return aiohttp.BytesPayload(content, content_type="application/json")
+
+
+def _path(path: str, origin: str) -> str:
+    """Return the path below /2.0, however it was spelled: /user, user, /2.0/user or the whole address."""
+    path = path.removeprefix(origin)
+    if "://" in path:
+        msg = f"The token goes to {origin} alone; give a path such as /user."
+        raise FailedError(msg)
+    path = "/" + path.lstrip("/")
+    return path.removeprefix("/2.0") if path.startswith("/2.0/") else path
+
+
+def _write(answer: object) -> None:
+    if answer is not None:
+        out(json.dumps(answer, indent=2, ensure_ascii=not sys.stdout.isatty()))
+
+
+async def _write_whatever(api: BitbucketAPI, path: str) -> None:
+    """Write JSON as JSON, and what is something else, such as a file or a log, as it comes."""
+    try:
+        async with api.stream(path) as response:
+            if "json" in response.content_type:
+                _write(json.loads(await response.read() or b"null"))
+                return
+            async for piece in response.content.iter_any():
+                sys.stdout.buffer.write(piece)
+            sys.stdout.buffer.flush()
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        told = FailedError(f"The answer broke off ({type(error).__name__}).")
+        told.retryable = True
+        raise told from None
+
+
+async def _pages(api: BitbucketAPI, path: str) -> AsyncGenerator[Mapping[str, Any], None]:
+    """Yield one page after the other; that a `next` stays within the API is the session's care."""
+    params: dict[str, Any] | None = {} if "pagelen=" in path else {"pagelen": _PAGE}
+    address: object = path
+    while isinstance(address, str) and address:
+        page: object = await api.request("GET", address, params=params)
+        if not is_mapping(page) or not is_list(page.get("values")):
+            msg = f"{path} is no list of pages; leave --paginate out."
+            raise FailedError(msg)
+        yield page
+        address, params = page.get("next"), None
+
+
+async def _write_list(pages: AsyncGenerator[Mapping[str, Any], None]) -> None:
+    """Write the items of all pages as one JSON list, each when its page is there."""
+    count = 0
+    with _progress() as progress:
+        async for page in pages:
+            for item in page["values"]:
+                text = json.dumps(item, indent=2, ensure_ascii=not sys.stdout.isatty())
+                out(("[\n" if count == 0 else ",\n") + "\n".join(f"  {line}" for line in text.splitlines()))
+                count += 1
+            progress.show(count, page.get("size"))
+    out("]" if count else "[]")
+
+
+class _Progress(Protocol):
+    def show(self, count: int, size: object) -> None:
+        """Show how many items have come, of how many if that is known."""
+        ...
+
+
+class _Silent:
+    def show(self, count: int, size: object) -> None:
+        """Show nothing."""
+
+
+def _progress() -> AbstractContextManager[_Progress]:
+    """Return a bar on standard error; where that is no terminal, or the items themselves are seen, nothing."""
+    if not sys.stderr.isatty() or sys.stdout.isatty():
+        return nullcontext(_Silent())
+    from bitbucket_auth_async.cli.progress import Bar  # noqa: PLC0415 - only a terminal waits for rich
+
+    return Bar()

@@ -1,0 +1,98 @@
+"""The doctor on the network: Bitbucket within reach, its clock and ours, the consumer and its callback."""
+
+import time
+from email.utils import parsedate_to_datetime
+
+import aiohttp
+
+from bitbucket_auth_async.bitbucket.cloud import BITBUCKET_CLOUD
+from bitbucket_auth_async.cli.client_secrets import client_of
+from bitbucket_auth_async.cli.findings import Finding
+from bitbucket_auth_async.cli.guide import callback_to_register
+from bitbucket_auth_async.cli.identity import server_of
+from bitbucket_auth_async.cli.login import DEFAULT_PORT
+from bitbucket_auth_async.cli.loopback import redirect_uri
+from bitbucket_auth_async.cli.moments import span
+from bitbucket_auth_async.cli.profiles import Profile
+from bitbucket_auth_async.cli.proxies import proxy_for
+from bitbucket_auth_async.errors import BitbucketAuthError, OAuthError
+from bitbucket_auth_async.oauth2.authorization_endpoint import AuthorizationRequest
+from bitbucket_auth_async.oauth2.clients import Client
+from bitbucket_auth_async.oauth2.grants import ClientCredentials
+from bitbucket_auth_async.oauth2.servers import AuthorizationServer
+from bitbucket_auth_async.oauth2.token_endpoint import token_from, token_request
+from bitbucket_auth_async.renewal import SKEW
+from bitbucket_auth_async.transports.aiohttp import AiohttpTransport
+
+_PATIENCE = aiohttp.ClientTimeout(total=15.0)
+_LIMIT = 15.0
+_LONGEST_PAGE = 256 * 1024
+
+
+async def check_network(server: AuthorizationServer | None) -> list[Finding]:
+    """Ask the API, without any token, and compare its clock with ours."""
+    (origin,) = (BITBUCKET_CLOUD if server is None else server).api_origins
+    asked = time.time()
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=_PATIENCE, proxy=proxy_for(origin)) as http,
+            http.get(f"{origin}/2.0/user", allow_redirects=False) as response,
+        ):
+            date, status = response.headers.get("Date"), response.status
+    except (aiohttp.ClientError, TimeoutError) as error:
+        text = f"{origin} can't be reached ({type(error).__name__}). Look at the connection, the proxy, the firewall."
+        return [Finding("network", "wrong", text)]
+    return [Finding("network", "fine", f"{origin} answers ({status})"), _clock(date, (asked + time.time()) / 2)]
+
+
+def _clock(date: str | None, ours: float) -> Finding:
+    try:
+        theirs = parsedate_to_datetime(date or "").timestamp()
+    except ValueError:
+        return Finding("clock", "warning", "Bitbucket did not say what time it is, so this could not be compared.")
+    off = ours - theirs
+    if abs(off) < SKEW:
+        return Finding("clock", "fine", "agrees with Bitbucket's")
+    text = f"It is {span(abs(off))} {'ahead of' if off > 0 else 'behind'} Bitbucket's. Set it: timedatectl set-ntp true"
+    return Finding("clock", "wrong", text)
+
+
+async def check_consumer(profile: Profile) -> Finding:
+    """Present key and secret, and see what the token endpoint says; the token that comes is thrown away."""
+    server = server_of(profile)
+    try:
+        client = client_of(profile)
+        request = token_request(server.token_endpoint, client, ClientCredentials(), now=time.time())
+        transport = AiohttpTransport(trust_env=True)
+        try:
+            token_from(await transport.send(request, timeout=_LIMIT), requested_at=time.time())
+        finally:
+            await transport.aclose()
+    except BitbucketAuthError as error:
+        if isinstance(error, OAuthError) and "public" in (error.description or ""):
+            return Finding("consumer", "fine", "Key and Secret are right; not private, so no --client-credentials")
+        return Finding("consumer", "wrong", str(error))
+    return Finding("consumer", "fine", "Key and Secret are right, and it is a private consumer")
+
+
+async def check_callback(profile: Profile) -> Finding:
+    """Knock at the authorization endpoint with our callback, as a browser that nobody has signed in with."""
+    wanted = callback_to_register(profile.port)
+    request = AuthorizationRequest(
+        server=server_of(profile),
+        client=Client(profile.client_id),
+        redirect_uri=redirect_uri(profile.port or DEFAULT_PORT),
+    )
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=_PATIENCE, proxy=proxy_for(request.url)) as http,
+            http.get(request.url, allow_redirects=False) as response,
+        ):
+            page = (await response.content.read(_LONGEST_PAGE)).decode("utf-8", "replace")
+    except (aiohttp.ClientError, TimeoutError) as error:
+        return Finding("callback", "warning", f"It could not be tried ({type(error).__name__}).")
+    for word in ("redirect_uri", "client_id"):
+        if f"Invalid {word}" in page:
+            text = f"Bitbucket says 'Invalid {word}'. Set the consumer's Callback URL to {wanted}"
+            return Finding("callback", "wrong", text)
+    return Finding("callback", "fine", f"Bitbucket has nothing against {wanted}")

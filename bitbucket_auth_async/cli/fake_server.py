@@ -1,0 +1,53 @@
+"""The fake Bitbucket on a port of this machine, for whoever develops against Bitbucket."""
+
+import asyncio
+import signal
+
+from bitbucket_auth_async.cli.loopback import HOST, redirect_uri
+from bitbucket_auth_async.cli.outcome import ExitCode, FailedError, out
+from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
+from bitbucket_auth_async.testing.server import serve
+
+_TEXT = """\
+A Bitbucket made up for development is at {base_url} until you press Ctrl-C.
+Nothing in it is real, and it forgets everything when it ends.
+
+  BITBUCKET_CLIENT_ID={client_id}
+  BITBUCKET_CLIENT_SECRET={client_secret}
+  callback             {callback}
+  authorization        {authorization}
+  token endpoint       {token}
+  API                  {base_url}/2.0/user
+
+Sign in to it, with the two variables set:
+  bitbucket-auth login --profile fake --server {base_url}"""
+
+
+async def fake_server(*, port: int, lifetime: float, strict: bool) -> ExitCode:
+    """Serve until somebody ends it.
+
+    Raises:
+        FailedError: The port can't be had.
+    """
+    fake = FakeBitbucket(lifetime=lifetime, strict=strict)
+    fake.registration().callback = redirect_uri(8372)
+    over = asyncio.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(name, over.set)
+    try:
+        async with serve(fake, port) as site:
+            out(
+                _TEXT.format(
+                    base_url=site.base_url,
+                    client_id=fake.client.client_id,
+                    client_secret=fake.client.client_secret,
+                    callback=redirect_uri(8372),
+                    authorization=site.server.authorization_endpoint,
+                    token=site.server.token_endpoint,
+                )
+            )
+            await over.wait()
+    except OSError as error:
+        msg = f"Port {port} at {HOST} can't be had ({error.strerror}). Choose another one with --port; 0 takes any."
+        raise FailedError(msg) from error
+    return ExitCode.FINE

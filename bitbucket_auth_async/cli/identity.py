@@ -1,0 +1,101 @@
+"""A profile at work: its client, its store and its manager, opened for one command."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from bitbucket_auth_async.bitbucket.cloud import BITBUCKET_CLOUD, REUSE_GRACE
+from bitbucket_auth_async.cli import places
+from bitbucket_auth_async.cli.client_secrets import client_of
+from bitbucket_auth_async.cli.outcome import say
+from bitbucket_auth_async.cli.profiles import Profile
+from bitbucket_auth_async.errors import ConfigurationError
+from bitbucket_auth_async.manager import TokenManager
+from bitbucket_auth_async.oauth2.clients import Client
+from bitbucket_auth_async.oauth2.grants import ClientCredentials
+from bitbucket_auth_async.oauth2.servers import AuthorizationServer, is_loopback, origin_of
+from bitbucket_auth_async.oauth2.tokens import Token
+from bitbucket_auth_async.opening import OpenStore, open_store, store_from_env
+from bitbucket_auth_async.telemetry.events import Event, EventKind
+from bitbucket_auth_async.transports.aiohttp import AiohttpTransport
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a command works with."""
+
+    profile: Profile
+    store: OpenStore
+    manager: TokenManager
+
+    async def token(self) -> Token:
+        """Return a token that is good now; a renewal that is due is waited for, since we end right after (R4)."""
+        await self.manager.get_token()  # takes over what is stored
+        await self.manager.get_token()  # begins the renewal, if it is due
+        await self.manager.idle()
+        return await self.manager.get_token()
+
+
+@asynccontextmanager
+async def opened(profile: Profile, *, client: Client | None = None) -> AsyncGenerator[Identity]:
+    """Open a profile's store and manager until the block ends.
+
+    Args:
+        profile: Whose.
+        client: The client, where it is known already; by default the profile's, with its secret.
+    """
+    grant = ClientCredentials() if profile.grant_type == "client_credentials" else None
+    client = client_of(profile) if client is None else client
+    async with (
+        store_of(profile) as store,
+        aclosing(AiohttpTransport(trust_env=True)) as transport,
+        TokenManager(
+            client,
+            grant=grant,
+            store=store,
+            key=profile.key,
+            server=server_of(profile),
+            transport=transport,
+            on_event=_hear,
+        ) as manager,
+    ):
+        yield Identity(profile, store, manager)
+
+
+def store_of(profile: Profile) -> OpenStore:
+    """Return the store that a profile names; nothing is opened before it is used."""
+    if profile.store == "environment":
+        return store_from_env()
+    places.token_file(profile.store)  # it says what is wrong with the user's folder, where that is the place
+    return open_store(profile.store)
+
+
+def server_of(profile: Profile) -> AuthorizationServer:
+    """Return Bitbucket Cloud, or what stands in for it on this machine."""
+    if profile.server == places.CLOUD:
+        return BITBUCKET_CLOUD
+    return AuthorizationServer(
+        authorization_endpoint=f"{profile.server}/site/oauth2/authorize",
+        token_endpoint=places.token_endpoint(profile.server),
+        api_origins=frozenset({profile.server}),
+        reuse_grace=REUSE_GRACE,
+    )
+
+
+def stand_in(address: str) -> str:
+    """Return the address of a stand-in for Bitbucket, in one spelling.
+
+    Raises:
+        ConfigurationError: It is neither Bitbucket Cloud nor on this machine.
+    """
+    origin = origin_of(address, name="--server")
+    if origin != places.CLOUD and not is_loopback(urlsplit(origin).hostname or ""):
+        msg = "--server takes the address of a stand-in on this machine, as `bitbucket-auth fake-server` prints it."
+        raise ConfigurationError(msg)
+    return origin
+
+
+def _hear(event: Event) -> None:
+    if event.kind is EventKind.SAVE_FAILED:
+        say(event.detail)

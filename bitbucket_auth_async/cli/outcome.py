@@ -1,0 +1,69 @@
+"""How a command ends: its work is run, and whatever stops it becomes one sentence and an exit code."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from enum import IntEnum
+from typing import Any
+
+from bitbucket_auth_async.errors import BitbucketAuthError, LoginRequiredError
+
+
+class ExitCode(IntEnum):
+    """What the shell is told."""
+
+    FINE = 0
+    FAILED = 1
+    USAGE = 2
+    SIGN_IN_NEEDED = 3
+    TRY_AGAIN = 4
+    INTERRUPTED = 130
+
+
+class FailedError(BitbucketAuthError):
+    """A command can't do what it was asked for; the text says why, and what to do."""
+
+
+def say(text: str) -> None:
+    """Tell the person something; what a program would read goes to standard output instead."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def out(text: str) -> None:
+    """Write a result."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def printable(text: object) -> str:
+    """Return a server's text fit for a terminal: no control character, which might move the cursor or worse."""
+    return "".join(character if character.isprintable() else " " for character in str(text))
+
+
+def finish(work: Callable[[], ExitCode]) -> int:
+    """Do *work*, and return the exit code; its failure is told in one sentence."""
+    try:
+        return work()
+    except KeyboardInterrupt:
+        say("Interrupted.")
+        return ExitCode.INTERRUPTED
+    except LoginRequiredError as error:
+        say(f"{error} Run: bitbucket-auth login")
+        return ExitCode.SIGN_IN_NEEDED
+    except BitbucketAuthError as error:
+        say(str(error))
+        return ExitCode.TRY_AGAIN if error.retryable else ExitCode.FAILED
+    except BrokenPipeError:
+        # Whoever read our output has gone; Python would complain once more as it closes it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.FAILED
+    except OSError as error:
+        say(f"The system refused: {error.strerror or type(error).__name__}.")
+        return ExitCode.FAILED
+
+
+def finish_async(work: Callable[[], Coroutine[Any, Any, ExitCode]]) -> int:
+    """Do *work* in an event loop, and return the exit code."""
+    return finish(lambda: asyncio.run(work()))

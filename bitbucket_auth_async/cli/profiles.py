@@ -1,0 +1,201 @@
+"""Profiles: who signs in where, by name, in one private file of the user's configuration folder."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self, cast
+
+from bitbucket_auth_async import private_file
+from bitbucket_auth_async.cli import places
+from bitbucket_auth_async.cli.outcome import FailedError
+from bitbucket_auth_async.codecs import json_bytes, json_object
+from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError, RecordError, StoreError
+from bitbucket_auth_async.oauth2.plain import mapping, text, whole
+
+_PATIENCE = 10.0
+GrantType = Literal["authorization_code", "client_credentials"]
+SecretPlace = Literal["environment", "file", "keyring"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """One sign-in: by which client, where, and where its token is kept. It holds no secret."""
+
+    name: str
+    client_id: str
+    secret: SecretPlace
+    """Where the client's secret is."""
+    grant_type: GrantType
+    store: str
+    """The store's address; `environment`: what BITBUCKET_AUTH_STORE says."""
+    server: str = places.CLOUD
+    port: int = 8372
+    """Where the redirect is caught; 0: any port."""
+
+    @property
+    def key(self) -> str:
+        """Its record's name in the store."""
+        return places.record_key(self.name, self.grant_type, self.client_id, self.server)
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return JSON-able data."""
+        return {name: getattr(self, name) for name in self.__slots__ if name != "name"}
+
+    @classmethod
+    def from_plain(cls, name: str, data: object) -> Self:
+        """Read back what `to_plain` gave."""
+        found = mapping(data)
+        return cls(
+            name=name,
+            client_id=text(found["client_id"]),
+            secret=cast("SecretPlace", _one_of(found["secret"], "environment", "file", "keyring")),
+            grant_type=cast("GrantType", _one_of(found["grant_type"], "authorization_code", "client_credentials")),
+            store=text(found["store"]),
+            server=text(found["server"]),
+            port=whole(found["port"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Profiles:
+    """All of them, and the name of the one that is meant where none is named."""
+
+    default: str
+    by_name: Mapping[str, Profile]
+
+    def get(self, name: str | None) -> Profile:
+        """Return one by its name, or the default one.
+
+        Raises:
+            LoginRequiredError: There is no profile yet.
+            ConfigurationError: There are some, and none has this name.
+        """
+        wanted = self.default if name is None else name
+        if wanted in self.by_name:
+            return self.by_name[wanted]
+        if not self.by_name:
+            msg = "Nobody has signed in on this machine yet."
+            raise LoginRequiredError(msg)
+        known = ", ".join(sorted(self.by_name))
+        msg = f"There is no profile {wanted!r}. These are known: {known}. To make it: bitbucket-auth login --profile …"
+        raise ConfigurationError(msg)
+
+
+def load() -> Profiles:
+    """Return what the file holds; none where there is no file.
+
+    Raises:
+        StoreError: It could not be read, or is damaged.
+    """
+    path = places.profiles_file()
+    try:
+        content = private_file.read(str(path))
+    except OSError as error:
+        raise private_file.store_error(str(path), "read", error) from error
+    return _parse(path, content)
+
+
+def save(profile: Profile) -> None:
+    """Keep a profile; the first one is the default.
+
+    Raises:
+        StoreError: It could not be written; the old content is whole.
+    """
+    _change(lambda old: Profiles(old.default if old.by_name else profile.name, {**old.by_name, profile.name: profile}))
+
+
+def use(name: str) -> None:
+    """Make a profile the default.
+
+    Raises:
+        ConfigurationError: There is none of this name.
+        StoreError: It could not be written.
+    """
+    _change(lambda old: Profiles(old.get(name).name, old.by_name))
+
+
+def forget(name: str) -> None:
+    """Take a profile out; another one becomes the default if it was that.
+
+    Raises:
+        ConfigurationError: There is none of this name.
+        StoreError: It could not be written.
+    """
+
+    def without(old: Profiles) -> Profiles:
+        rest = {other: profile for other, profile in old.by_name.items() if other != old.get(name).name}
+        return Profiles(old.default if old.default in rest else min(rest, default=name), rest)
+
+    _change(without)
+
+
+def check_writable() -> None:
+    """Write the file as it is, so that a disk that is full or read-only is known before anybody is bothered.
+
+    Raises:
+        StoreError: It could not be written.
+    """
+    _change(lambda old: old)
+
+
+def update_file(path: Path, change: Callable[[bytes | None], bytes | None]) -> None:
+    """Change a private file under its lock, waiting for whoever has it.
+
+    Raises:
+        StoreError: It could not be written, or the lock was not to be had.
+    """
+    give_up_at = time.monotonic() + _PATIENCE
+    try:
+        while not private_file.update(str(path), change):
+            if time.monotonic() > give_up_at:
+                msg = f"{path} is locked by another process. Look for a bitbucket-auth that was stopped."
+                raise StoreError(msg)
+            time.sleep(0.02)
+    except OSError as error:
+        raise private_file.store_error(str(path), "written", error) from error
+
+
+def check_name(name: str) -> str:
+    """Return a name for a profile.
+
+    Raises:
+        FailedError: Nothing can have that name.
+    """
+    if not name or not name.isprintable() or name != name.strip() or name.startswith("-"):
+        msg = "A profile takes a plain name, such as work."
+        raise FailedError(msg)
+    return name
+
+
+def _change(change: Callable[[Profiles], Profiles]) -> None:
+    path = places.profiles_file()
+
+    def rewritten(content: bytes | None) -> bytes:
+        new = change(_parse(path, content))
+        profiles = {name: profile.to_plain() for name, profile in new.by_name.items()}
+        document = {"format": places.PROFILES_FORMAT, "schema": places.SCHEMA, "default": new.default}
+        return json_bytes({**document, "profiles": profiles})
+
+    update_file(path, rewritten)
+
+
+def _parse(path: Path, content: bytes | None) -> Profiles:
+    if content is None:
+        return Profiles("default", {})
+    try:
+        document = json_object(content)
+        if document["format"] != places.PROFILES_FORMAT or document["schema"] != places.SCHEMA:
+            raise ValueError  # noqa: TRY301 - told below, as all that is wrong with the file
+        found = mapping(document["profiles"])
+        profiles = {name: Profile.from_plain(name, data) for name, data in found.items()}
+        return Profiles(text(document["default"]), profiles)
+    except (RecordError, KeyError, TypeError, ValueError) as error:
+        msg = f"{path} is damaged, or of a newer release; it is left as it is. Move it away and sign in again."
+        raise RecordError(msg) from error
+
+
+def _one_of(value: object, *known: str) -> str:
+    if value not in known:
+        raise ValueError
+    return text(value)

@@ -1,0 +1,80 @@
+"""`api`: one request, a whole list, and what is told where the API does not answer with what was asked for."""
+
+import json
+
+from bitbucket_auth_async.testing.fake import faults
+from tests.program import Program
+
+
+async def test_one_request_however_the_path_is_spelled(cli: Program) -> None:
+    await cli.login()
+    for path in ("/user", "user", "/2.0/user", f"{cli.site.base_url}/2.0/user"):
+        done = await cli.run("api", "get", path)
+        assert (done.code, done.err) == (0, ""), path
+        assert json.loads(done.out)["username"] == "ada"
+
+
+async def test_a_list_is_followed_to_its_end_and_comes_out_as_one(cli: Program) -> None:
+    await cli.login()
+    cli.fake.rest.repositories = 250
+    done = await cli.run("api", "GET", "/repositories/acme", "--paginate")
+    assert (done.code, done.err) == (0, "")
+    assert [item["full_name"] for item in json.loads(done.out)] == [f"acme/acme-{n}" for n in range(1, 251)]
+    short = await cli.run("api", "GET", "/repositories/acme?pagelen=60", "--paginate")
+    assert len(json.loads(short.out)) == 250
+    cli.fake.rest.repositories = 0
+    assert json.loads((await cli.run("api", "GET", "/repositories/acme", "--paginate")).out) == []
+
+
+async def test_r4_a_token_that_has_run_out_is_renewed_first(cli: Program) -> None:
+    await cli.login()
+    await cli.age(3600)
+    cli.fake.expire_access_tokens()
+    assert (await cli.run("api", "GET", "/user")).code == 0
+    assert cli.fake.token_requests == 2
+
+
+async def test_a_missing_scope_is_named(cli: Program) -> None:
+    cli.fake.registration().scope = frozenset({"account"})
+    await cli.login()
+    done = await cli.run("api", "GET", "/repositories/acme")
+    assert (done.code, done.out) == (1, "")
+    assert "repository" in done.err
+    assert "sign in again" in done.err
+
+
+async def test_r12_the_token_goes_nowhere_else(cli: Program) -> None:
+    await cli.login()
+    for path in ("https://evil.example/2.0/user", "http://127.0.0.1:1/2.0/user", "//evil.example/user", "/../user"):
+        done = await cli.run("api", "GET", path)
+        assert done.code == 1, path
+        assert "Traceback" not in done.err
+    cli.fake.rest.base_url = "http://127.0.0.1:1"  # a `next` that leads elsewhere
+    done = await cli.run("api", "GET", "/repositories/acme?pagelen=5", "--paginate")
+    assert done.code == 1
+    assert await cli.access_token() not in done.err
+
+
+async def test_what_is_not_there_is_1_and_an_outage_is_4(cli: Program) -> None:
+    await cli.login()
+    gone = await cli.run("api", "GET", "/repositories/acme/nothing")
+    assert (gone.code, gone.out) == (1, "")
+    assert "404" in gone.err
+    no_list = await cli.run("api", "GET", "/user", "--paginate")
+    assert (no_list.code, no_list.out) == (1, "")
+    assert "no list" in no_list.err
+    with cli.fake.inject(faults.status(503, retry_after=9999), times=None, at="api"):
+        down = await cli.run("api", "GET", "/user")
+    assert (down.code, down.out) == (4, "")
+
+
+async def test_what_is_sent_must_be_json_and_reaches_the_api(cli: Program) -> None:
+    await cli.login()
+    wrong = await cli.run("api", "POST", "/repositories/acme/acme-1", "--input", "-", stdin="{")
+    assert wrong.code == 1
+    assert "holds no JSON" in wrong.err
+    sent = await cli.run("api", "POST", "/repositories/acme/acme-1", "--input", "-", stdin='{"name": "x"}')
+    assert sent.code == 1
+    assert "405" in sent.err  # the fake has nothing that may be changed
+    assert (await cli.run("api", "POST", "/user", "--paginate")).code == 2
+    assert (await cli.run("api", "GET", "/user", "--input", "-")).code == 2

@@ -1,0 +1,132 @@
+"""What the doctor finds in good health, and what it says to do about each thing that is not fine."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from bitbucket_auth_async.cli import doctor_machine
+from bitbucket_auth_async.cli.doctor_network import _clock
+from tests.program import Done, Program
+from tests.rings import MemoryRing
+
+
+def found(done: Done) -> dict[str, tuple[str, str]]:
+    """Return the verdict and the text on each thing."""
+    rows = (line.split(maxsplit=2) for line in done.out.splitlines())
+    return {about: (verdict, text) for about, verdict, text in rows}
+
+
+async def test_all_is_fine_after_a_sign_in_and_git_setup(cli: Program) -> None:
+    await cli.login()
+    await cli.run("git-setup")
+    done = await cli.run("doctor")
+    assert done.code == 0, done
+    assert {about: verdict for about, (verdict, _) in found(done).items()} == dict.fromkeys(
+        ("profile", "files", "network", "clock", "store", "consumer", "callback", "git"), "fine"
+    )
+    assert str(cli.fake.client.client_secret) not in done.out
+
+
+async def test_what_is_not_fine_comes_with_what_to_do(cli: Program) -> None:
+    await cli.login()
+    registration = cli.fake.registration()
+    registration.callback = "http://127.0.0.1:1/other"
+    cli.tokens.chmod(0o644)
+    environ = {"BITBUCKET_CLIENT_SECRET": "wrong"}
+    done = await cli.run("doctor", environ=environ)
+    assert done.code == 1
+    said = found(done)
+    assert said["files"] == ("wrong", f"Others may read or change them. Run: chmod 600 {cli.tokens}")
+    assert said["consumer"][0] == "wrong"
+    assert "Key and Secret" in said["consumer"][1]
+    assert said["callback"][0] == "wrong"
+    assert "http://127.0.0.1:8372/callback" in said["callback"][1]
+    assert said["git"] == ("warning", "Git does not ask this program. If it should: bitbucket-auth git-setup")
+    assert "3 of 8 are wrong" in done.err
+
+
+async def test_a_consumer_that_is_not_private_is_fine_for_people(cli: Program) -> None:
+    await cli.login()
+    cli.fake.registration().private = False
+    verdict, text = found(await cli.run("doctor"))["consumer"]
+    assert verdict == "fine"
+    assert "not private" in text
+
+
+async def test_without_a_profile_it_says_so_and_looks_at_the_rest(cli: Program) -> None:
+    done = await cli.run("doctor", environ={"https_proxy": "http://127.0.0.1:1"})
+    assert done.code == 1
+    assert found(done)["profile"][1].endswith("Run: bitbucket-auth login")
+    assert "network" in found(done)
+
+
+async def test_a_damaged_store_is_wrong_and_left_as_it_is(cli: Program) -> None:
+    await cli.login()
+    cli.tokens.write_text("{")
+    done = await cli.run("doctor")
+    assert found(done)["store"][0] == "wrong"
+    assert cli.tokens.read_text() == "{"
+
+
+async def test_git_that_calls_what_is_gone_is_wrong(cli: Program, tmp_path: Path) -> None:
+    await cli.login()
+    gone = tmp_path / "bitbucket-auth"
+    gone.symlink_to(Path(sys.executable).parent / "bitbucket-auth")
+    assert (await cli.run("git-setup", command=(str(gone),))).code == 0
+    gone.unlink()
+    verdict, text = found(await cli.run("doctor"))["git"]
+    assert verdict == "wrong"
+    assert str(gone) in text
+
+
+@pytest.mark.parametrize(
+    "ours, verdict, text",
+    [
+        (0.0, "fine", "agrees"),
+        (20.0, "fine", "agrees"),
+        (3600.0, "wrong", "1 h ahead of"),
+        (-3600.0, "wrong", "1 h behind"),
+    ],
+)
+def test_a_clock_that_is_off_is_seen(ours: float, verdict: str, text: str) -> None:
+    finding = _clock("Tue, 24 Nov 2026 12:00:00 GMT", 1_795_521_600.0 + ours)
+    assert finding.verdict == verdict
+    assert text in finding.text
+
+
+@pytest.mark.parametrize("date", [None, "", "nonsense"])
+def test_a_clock_that_nobody_told_is_a_warning(date: str | None) -> None:
+    assert _clock(date, 0.0).verdict == "warning"
+
+
+class NarrowRing(MemoryRing):
+    """Takes no entry longer than it is told."""
+
+    def __init__(self, longest: int) -> None:
+        super().__init__()
+        self.longest = longest
+
+    def put(self, service: str, username: str, password: str) -> None:
+        if len(password) > self.longest:
+            raise OSError
+        self.entries[service.lower(), username.lower()] = password
+
+
+@pytest.mark.parametrize(
+    "longest, verdict, text", [(99_999, "fine", "16000"), (2_000, "fine", "1200"), (10, "wrong", "1200")]
+)
+async def test_how_much_a_keyring_takes_is_tried(
+    monkeypatch: pytest.MonkeyPatch, longest: int, verdict: str, text: str
+) -> None:
+    import keyring  # noqa: PLC0415 - an extra
+
+    ring = NarrowRing(longest)
+    before = keyring.get_keyring()
+    keyring.set_keyring(ring)
+    try:
+        finding = await doctor_machine.check_keyring()
+    finally:
+        keyring.set_keyring(before)
+    assert (finding.verdict, text in finding.text) == (verdict, True)
+    assert ring.entries == {}  # nothing is left behind

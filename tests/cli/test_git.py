@@ -1,0 +1,161 @@
+"""Git itself, over HTTP, with the helper that git-setup wrote: clone, fetch, push, and tokens that run out."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bitbucket_auth_async.testing.fake import faults
+from tests.program import Done, Program
+
+GIT = shutil.which("git") or "git"
+
+
+def git(*words: str, where: Path) -> str:
+    """Run Git without any credentials."""
+    environ = {"PATH": os.environ["PATH"], "HOME": str(where), "GIT_CONFIG_NOSYSTEM": "1"}
+    who = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "init.defaultBranch=main")
+    return subprocess.run(
+        [GIT, *who, *words], cwd=where, env=environ, check=True, capture_output=True, text=True
+    ).stdout
+
+
+@pytest.fixture
+def repository(cli: Program, tmp_path: Path) -> str:
+    """A repository with one commit; the address under which it is cloned."""
+    bare = tmp_path / "repositories" / "acme" / "tool.git"
+    bare.mkdir(parents=True)
+    git("init", "--bare", ".", where=bare)
+    git("config", "http.receivepack", "true", where=bare)
+    seed = tmp_path / "seed"
+    seed.mkdir()
+    git("init", ".", where=seed)
+    (seed / "readme").write_text("hello\n")
+    git("add", ".", where=seed)
+    git("commit", "-m", "Begin", where=seed)
+    git("push", str(bare), "HEAD:main", where=seed)
+    return f"{cli.site.base_url}/acme/tool.git"
+
+
+async def as_ada(cli: Program, *words: str, where: Path | None = None) -> Done:
+    """Run Git in the person's home, where git-setup has been."""
+    who = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
+    return await cli.run(*who, *words, command=("git",), cwd=where or cli.home)
+
+
+async def set_up(cli: Program) -> None:
+    await cli.login()
+    done = await cli.run("git-setup")
+    assert done.code == 0, done
+
+
+async def test_clone_fetch_and_push_take_the_token_and_renew_it_when_it_has_run_out(
+    cli: Program, repository: str
+) -> None:
+    await set_up(cli)
+    cloned = await as_ada(cli, "clone", repository, "tool")
+    assert cloned.code == 0, cloned.err
+    tool = cli.home / "tool"
+    first = await cli.access_token()
+    assert cli.fake.token_requests == 1  # the sign-in
+
+    cli.fake.expire_access_tokens()
+    await cli.age(3600)
+    fetched = await as_ada(cli, "fetch", where=tool)
+    assert fetched.code == 0, fetched.err
+    assert await cli.access_token() != first
+    assert cli.fake.token_requests == 2
+    assert cli.git_server.refused == 0  # renewed first, not after a refusal
+
+    (tool / "more").write_text("more\n")
+    await as_ada(cli, "add", ".", where=tool)
+    await as_ada(cli, "commit", "-m", "More", where=tool)
+    pushed = await as_ada(cli, "push", "origin", "HEAD:main", where=tool)
+    assert pushed.code == 0, pushed.err
+    assert "More" in git("log", "--format=%s", "main", where=cli.git_server.folder / "acme" / "tool.git")
+    assert cli.fake.token_requests == 2
+
+
+async def test_r1_ten_clones_at_expiry_renew_once(cli: Program, repository: str) -> None:
+    await set_up(cli)
+    cli.fake.expire_access_tokens()
+    await cli.age(3600)
+    with cli.fake.inject(faults.latency(0.5), times=None):  # so that they surely meet
+        clones = await asyncio.gather(*(as_ada(cli, "clone", repository, f"tool{number}") for number in range(10)))
+    assert [clone.code for clone in clones] == [0] * 10, clones
+    assert cli.fake.token_requests == 2
+    assert cli.fake.second_spends == []
+
+
+async def test_a_refused_token_is_renewed_and_not_forgotten(cli: Program, repository: str) -> None:
+    await set_up(cli)
+    await cli.age(120)  # one that is younger than a minute is left as it is
+    cli.fake.expire_access_tokens()  # the server has changed its mind; our clock says that the token is good
+    refused = await as_ada(cli, "clone", repository, "tool")
+    assert refused.code != 0
+    assert cli.fake.token_requests == 2
+    again = await as_ada(cli, "clone", repository, "tool")
+    assert again.code == 0, again.err
+
+
+async def test_a_fresh_shell_without_the_variables_clones_with_what_is_stored(cli: Program, repository: str) -> None:
+    await set_up(cli)
+    for name in ("BITBUCKET_CLIENT_ID", "BITBUCKET_CLIENT_SECRET"):
+        del cli.environ[name]
+    cloned = await as_ada(cli, "clone", repository, "tool")
+    assert cloned.code == 0, cloned.err
+
+
+async def test_no_other_helper_gets_to_store_the_token(cli: Program, repository: str) -> None:
+    kept = cli.home / "kept"
+    await as_ada(cli, "config", "--global", "credential.helper", f"store --file={kept}")
+    await set_up(cli)
+    cloned = await as_ada(cli, "clone", repository, "tool")
+    assert cloned.code == 0, cloned.err
+    assert not kept.exists()
+
+
+async def test_setting_up_twice_is_setting_up_once_and_undoing_leaves_what_was_there(cli: Program) -> None:
+    await cli.login()
+    name = f"credential.{cli.site.base_url}.helper"
+    for value in ("", "cache", "", "store"):
+        await as_ada(cli, "config", "--global", "--add", name, value)
+    before = (cli.home / ".gitconfig").read_text()
+    await cli.run("git-setup")
+    once = (cli.home / ".gitconfig").read_text()
+    await cli.run("git-setup")
+    assert (cli.home / ".gitconfig").read_text() == once != before
+    done = await cli.run("git-setup", "--undo")
+    assert done.code == 0, done
+    assert (cli.home / ".gitconfig").read_text() == before
+    again = await cli.run("git-setup", "--undo")
+    assert "nothing" in again.err
+
+
+async def test_one_repository_alone_can_be_set_up(cli: Program, repository: str) -> None:
+    await cli.login()
+    outside = await cli.run("git-setup", "--local", cwd=cli.home)
+    assert outside.code == 1
+    assert "inside a repository" in outside.err
+    await as_ada(cli, "init", "here")
+    here = cli.home / "here"
+    done = await cli.run("git-setup", "--local", cwd=here)
+    assert done.code == 0, done
+    assert not (cli.home / ".gitconfig").exists()
+    fetched = await as_ada(cli, "fetch", repository, where=here)
+    assert fetched.code == 0, fetched.err
+    undone = await cli.run("git-setup", "--local", "--undo", cwd=here)
+    assert undone.code == 0
+    assert "git-credential" not in (here / ".git" / "config").read_text()
+
+
+async def test_the_installed_command_is_what_git_calls(cli: Program) -> None:
+    await cli.login()
+    installed = Path(sys.executable).parent / "bitbucket-auth"
+    done = await cli.run("git-setup", command=(str(installed),))
+    assert done.code == 0, done
+    assert f"!{installed} git-credential --profile default" in (cli.home / ".gitconfig").read_text()

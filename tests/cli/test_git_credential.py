@@ -1,0 +1,112 @@
+"""Git's credential protocol: what the helper answers, to whom, and what it keeps from everybody else."""
+
+import base64
+
+import pytest
+
+from bitbucket_auth_async.cli.git_protocol import GitRequest
+from tests.program import Program
+
+CLOUD = "https://bitbucket.org"
+
+
+def asked(*lines: str) -> GitRequest:
+    return GitRequest("".join(f"{line}\n" for line in (*lines, "")).encode())
+
+
+def test_bitbucket_over_https_is_answered() -> None:
+    assert asked("protocol=https", "host=bitbucket.org").is_for(CLOUD)
+    assert asked("protocol=https", "host=BitBucket.org", "path=acme/tool.git").is_for(CLOUD)
+    assert asked("protocol=https", "host=bitbucket.org", "username=ada").is_for(CLOUD)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("protocol=http", "host=bitbucket.org"),
+        ("protocol=https", "host=bitbucket.org.evil.example"),
+        ("protocol=https", "host=evil-bitbucket.org"),
+        ("protocol=https", "host=api.bitbucket.org"),
+        ("protocol=https", "host=bitbucket.org:8443"),
+        ("protocol=https", "host=bitbucket.org@evil.example"),
+        ("protocol=https", "host=bitbucket.org "),
+        ("protocol=https", "host=b\u0131tbucket.org"),
+        ("protocol=https", "host=bitbucket.org\0.evil.example"),
+        ("protocol=https",),
+        ("host=bitbucket.org",),
+        ("protocol=https", "", "host=bitbucket.org"),
+        ("protocol=https", "host=bitbucket.org", "host=evil.example"),
+        ("protocol=https", "host=bitbucket.org", "username=x-bitbucket-api-token-auth"),
+    ],
+)
+def test_r12_nobody_else_gets_the_token(lines: tuple[str, ...]) -> None:
+    assert not asked(*lines).is_for(CLOUD)
+
+
+def test_an_old_git_gets_name_and_password_with_their_expiry() -> None:
+    answer = asked("protocol=https", "host=bitbucket.org").answer("the-token", 1234.9)
+    assert answer == "username=x-token-auth\npassword=the-token\npassword_expiry_utc=1234\n"
+
+
+def test_a_git_that_can_is_told_that_the_credential_is_ephemeral() -> None:
+    request = asked("capability[]=authtype", "capability[]=state", "protocol=https", "host=bitbucket.org")
+    lines = request.answer("the-token", 1234.0).splitlines()
+    pair = base64.b64encode(b"x-token-auth:the-token").decode()
+    assert lines[0] == "capability[]=authtype"
+    assert lines[1:] == ["authtype=Basic", f"credential={pair}", "ephemeral=1", "password_expiry_utc=1234"]
+
+
+def test_what_was_refused_is_known_in_both_forms() -> None:
+    pair = base64.b64encode(b"x-token-auth:the-token").decode()
+    assert asked("password=the-token").presents("the-token")
+    assert asked("authtype=Basic", f"credential={pair}").presents("the-token")
+    assert not asked("password=another").presents("the-token")
+    assert not asked("username=x-token-auth").presents("the-token")
+
+
+@pytest.mark.parametrize("data", [b"", b"\n", b"=\n", b"\xff=\xfe\n", b"protocol\nhost\n", b"a" * 2_000_000])
+def test_garbage_is_no_request_for_us(data: bytes) -> None:
+    assert not GitRequest(data).is_for(CLOUD)
+
+
+async def test_get_gives_the_token_renewed_when_little_is_left(cli: Program) -> None:
+    await cli.login()
+    done = await cli.run("git-credential", "get", stdin=cli.git_request())
+    first = await cli.access_token()
+    assert f"username=x-token-auth\npassword={first}\n" in done.out
+    await cli.age(3400)
+    again = await cli.run("git-credential", "get", stdin=cli.git_request())
+    assert await cli.access_token() != first
+    assert f"password={await cli.access_token()}\n" in again.out
+
+
+async def test_r12_get_is_silent_for_all_others_fresh_or_due(cli: Program) -> None:
+    await cli.login()
+    for _ in range(2):
+        for host in ("bitbucket.org", "127.0.0.1", f"{cli.site.base_url[7:]}.evil.example"):
+            done = await cli.run("git-credential", "get", stdin=cli.git_request(host=host))
+            assert (done.code, done.out) == (0, "")
+        await cli.age(3600)
+    assert cli.fake.token_requests == 1
+
+
+async def test_store_is_nothing_to_us(cli: Program) -> None:
+    await cli.login()
+    before = cli.tokens.read_bytes()
+    done = await cli.run("git-credential", "store", stdin=cli.git_request(username="x-token-auth", password="p"))
+    assert (done.code, done.out) == (0, "")
+    assert cli.tokens.read_bytes() == before
+
+
+async def test_r10_erase_renews_the_token_that_was_refused_and_no_other(cli: Program) -> None:
+    await cli.login()
+    await cli.age(120)
+    token = await cli.access_token()
+    for refused in ({"password": "another"}, {}, {"password": token, "host": "evil.example"}):
+        done = await cli.run("git-credential", "erase", stdin=cli.git_request(**refused))
+        assert done.code == 0
+        assert await cli.access_token() == token
+    done = await cli.run("git-credential", "erase", stdin=cli.git_request(username="x-token-auth", password=token))
+    assert done.code == 0, done
+    assert await cli.access_token() != token
+    assert cli.fake.token_requests == 2

@@ -1,0 +1,201 @@
+"""Signing in as people and machines do, and what happens where it goes wrong."""
+
+import asyncio
+import json
+import signal
+import socket
+import sys
+import urllib.parse
+from pathlib import Path
+
+import pytest
+
+from tests.program import BROWSER, Program
+
+
+def words_of(home: Path) -> str:
+    """Return all that is in the files of a home."""
+    return "".join(path.read_text() for path in home.rglob("*") if path.is_file())
+
+
+async def address(process: asyncio.subprocess.Process) -> str:
+    """Read what the program says up to the address that is to be opened."""
+    assert process.stderr is not None
+    while True:
+        line = (await asyncio.wait_for(process.stderr.readline(), 30)).decode()
+        assert line, "the program ended"
+        if line.startswith("http"):
+            return line.strip()
+
+
+async def test_a_browser_signs_in_and_is_shown_a_closing_page(cli: Program, tmp_path: Path) -> None:
+    shown = tmp_path / "shown.html"
+    done = await cli.login(environ={"BROWSER_SHOWS": str(shown)})
+    assert "Signed in as Ada (ada) (profile default). Scopes: account email repository." in done.err
+    assert done.out == ""
+    assert "You can close this page" in shown.read_text()
+    assert cli.tokens.stat().st_mode & 0o777 == 0o600
+    assert cli.fake.is_live(await cli.access_token())
+
+
+async def test_r11_what_is_said_and_kept_of_the_secret(cli: Program) -> None:
+    done = await cli.login("--verbose")
+    kept = await cli.store.load("default")
+    assert kept is not None
+    assert kept.record.token is not None
+    secrets = (cli.fake.client.client_secret, kept.record.token.access_token, kept.record.token.refresh_token)
+    assert not [secret for secret in secrets if secret and secret in done.err + done.out]
+    assert "token request goes out" in done.err
+    assert str(cli.fake.client.client_secret) not in words_of(cli.home)  # it stays in the environment
+    assert [path for path in cli.home.rglob("*") if path.is_file() and path.stat().st_mode & 0o077] == []
+
+
+async def test_a_person_who_says_no_is_not_signed_in(cli: Program, tmp_path: Path) -> None:
+    shown = tmp_path / "shown.html"
+    environ = {"BROWSER": f"{sys.executable} {BROWSER} %s", "BROWSER_SAYS": "deny", "BROWSER_SHOWS": str(shown)}
+    done = await cli.run("login", "--server", cli.site.base_url, environ=environ)
+    assert done.code == 1
+    assert "access_denied" in done.err
+    assert "Not signed in" in shown.read_text()
+    assert (await cli.run("token")).code == 3
+
+
+async def test_no_browser_over_a_pipe(cli: Program) -> None:
+    process = await cli.start("login", "--no-browser", "--server", cli.site.base_url)
+    went = cli.fake.authorize(await address(process))
+    _, err = await process.communicate(f"{went}\n".encode())
+    assert process.returncode == 0, err
+    assert (await cli.run("token")).out.strip() == await cli.access_token()
+
+
+@pytest.mark.parametrize("pasted", ["", "nonsense\n", "http://127.0.0.1:8372/callback?code=theirs&state=guessed\n"])
+async def test_what_is_pasted_and_is_not_the_answer_signs_nobody_in(cli: Program, pasted: str) -> None:
+    done = await cli.run("login", "--no-browser", "--server", cli.site.base_url, stdin=pasted)
+    assert done.code == 1
+    assert "Traceback" not in done.err
+    assert cli.fake.token_requests == 0
+    assert not cli.tokens.exists()
+
+
+async def test_a_wrong_callback_is_explained_when_nobody_comes_back(cli: Program) -> None:
+    cli.fake.registration().callback = "http://127.0.0.1:1/other"
+    environ = {"BROWSER": f"{sys.executable} {BROWSER} %s"}
+    done = await cli.run("login", "--server", cli.site.base_url, "--timeout", "2", environ=environ)
+    assert done.code == 1
+    assert "Invalid redirect_uri" in done.err
+    assert "it must be http://127.0.0.1:8372/callback" in done.err
+
+
+async def test_a_free_port_fits_a_callback_without_one(cli: Program) -> None:
+    cli.fake.registration().callback = "http://127.0.0.1/callback"
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", 8372))
+        taken.listen()
+        await cli.login("--port", "0")
+
+
+async def test_of_two_at_once_the_second_is_told_to_try_again(cli: Program) -> None:
+    first = await cli.start("login", "--server", cli.site.base_url)
+    url = await address(first)
+    second = await cli.run("login", "--server", cli.site.base_url)
+    assert second.code == 4
+    assert "Port 8372 is taken" in second.err
+    went = urllib.parse.urlsplit(cli.fake.authorize(url))
+    reader, writer = await asyncio.open_connection("127.0.0.1", 8372)
+    writer.write(f"GET {went.path}?{went.query} HTTP/1.1\r\nHost: {went.netloc}\r\n\r\n".encode())
+    assert b"200 OK" in await reader.read()
+    writer.close()
+    assert await first.wait() == 0
+
+
+async def test_ctrl_c_while_the_browser_is_waited_for_leaves_nothing(cli: Program) -> None:
+    process = await cli.start("login", "--server", cli.site.base_url)
+    await address(process)
+    process.send_signal(signal.SIGINT)
+    _, err = await asyncio.wait_for(process.communicate(), 20)
+    assert process.returncode == 130
+    assert err.decode().strip().endswith("Interrupted.")
+    assert "Traceback" not in err.decode()
+    assert not cli.tokens.exists()
+    assert (await cli.run("status")).code == 3
+
+
+async def test_a_machine_speaks_for_itself_and_renews_by_itself(cli: Program) -> None:
+    done = await cli.run("login", "--client-credentials", "--server", cli.site.base_url)
+    assert done.code == 0, done
+    (key,) = await cli.store.keys()
+    first = await cli.access_token(key)
+    await cli.age(3600, key)
+    again = await cli.run("token")
+    assert again.code == 0
+    assert again.out.strip() != first
+    assert cli.fake.is_live(again.out.strip())
+
+
+async def test_a_profile_can_turn_from_a_person_into_a_machine_and_into_another_one(cli: Program) -> None:
+    await cli.login()
+    machine = await cli.run("login", "--client-credentials", "--server", cli.site.base_url)
+    assert machine.code == 0, machine
+    other = cli.fake.register_client("other", "other-secret")
+    environ = {"BITBUCKET_CLIENT_ID": "other", "BITBUCKET_CLIENT_SECRET": str(other.client_secret)}
+    changed = await cli.run("login", "--client-credentials", "--server", cli.site.base_url, environ=environ)
+    assert changed.code == 0, changed
+    status = json.loads((await cli.run("status", "--json")).out)
+    assert (status["client_id"], status["grant_type"]) == ("other", "client_credentials")
+
+
+async def test_a_wrong_secret_is_told_and_an_earlier_sign_in_stands(cli: Program) -> None:
+    await cli.login()
+    before = await cli.access_token()
+    wrong = {"BITBUCKET_CLIENT_SECRET": "wrong"}
+    done = await cli.run("login", "--no-browser", stdin="\n", environ=wrong)
+    assert done.code == 1
+    process = await cli.start("login", "--no-browser", environ=wrong)
+    _, err = await process.communicate(f"{cli.fake.authorize(await address(process))}\n".encode())
+    assert process.returncode == 1
+    assert b"unauthorized_client" in err
+    assert (await cli.run("token")).out.strip() == before
+
+
+async def test_without_a_client_and_a_terminal_it_says_what_to_set(cli: Program) -> None:
+    del cli.environ["BITBUCKET_CLIENT_ID"], cli.environ["BITBUCKET_CLIENT_SECRET"]
+    done = await cli.run("login")
+    assert done.code == 1
+    assert "BITBUCKET_CLIENT_ID_FILE" in done.err
+
+
+async def test_r11_a_store_with_a_password_is_refused_on_the_command_line_and_taken_from_the_environment(
+    cli: Program, tmp_path: Path
+) -> None:
+    done = await cli.run("login", "--store", "redis://:hunter2@localhost/0", "--server", cli.site.base_url)
+    assert done.code == 1
+    assert "BITBUCKET_AUTH_STORE" in done.err
+    assert "hunter2" not in done.err
+    environ = {"BITBUCKET_AUTH_STORE": f"sqlite://{tmp_path}/tokens.db"}
+    await cli.login(environ=environ)
+    assert (tmp_path / "tokens.db").exists()
+    assert (await cli.run("token", environ=environ)).code == 0
+    assert (await cli.run("token")).code == 1
+
+
+async def test_a_store_is_named_by_its_address(cli: Program, tmp_path: Path) -> None:
+    await cli.login("--store", f"sqlite://{tmp_path}/tokens.db")
+    done = await cli.run("token")
+    assert cli.fake.is_live(done.out.strip())
+    assert not cli.tokens.exists()
+
+
+async def test_only_a_stand_in_on_this_machine_is_taken_for_bitbucket(cli: Program) -> None:
+    for address_ in ("https://bitbucket.org.evil.example", "http://bitbucket.org", "https://192.0.2.1"):
+        done = await cli.run("login", "--server", address_)
+        assert done.code == 1, done
+        assert "Traceback" not in done.err
+
+
+async def test_more_scope_than_the_consumer_has_is_told_by_bitbucket(cli: Program) -> None:
+    environ = {"BROWSER": f"{sys.executable} {BROWSER} %s"}
+    words = ("--server", cli.site.base_url, "--scope", "pullrequest:write")
+    done = await cli.run("login", *words, environ=environ)
+    assert done.code == 1
+    assert "invalid_scope" in done.err

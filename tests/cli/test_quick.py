@@ -1,0 +1,147 @@
+"""The quick way gives what the whole program would give, or nothing; and it is quick."""
+
+import asyncio
+import json
+import os
+import stat
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bitbucket_auth_async.cli import places, profiles, quick
+from bitbucket_auth_async.cli.profiles import Profile
+from bitbucket_auth_async.oauth2.tokens import Token
+from bitbucket_auth_async.record import Claim, Issuer, Record
+from bitbucket_auth_async.renewal import Timing, Use, View, deadlines, decide
+from bitbucket_auth_async.stores.file import FileStore
+
+PERSON = Profile(
+    name="default", client_id="id", secret="file", grant_type="authorization_code", store=places.DEFAULT_STORE
+)
+ISSUER = Issuer(
+    token_endpoint="https://bitbucket.org/site/oauth2/access_token", client_id="id", grant_type="authorization_code"
+)
+CLAIM = Claim(owner="other", host=None, process=None, since=0.0, spends=None)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def token(age: float, lifetime: float = 3600.0) -> Token:
+    issued_at = time.time() - age
+    return Token(access_token="the-token", refresh_token="r", issued_at=issued_at, expires_at=issued_at + lifetime)
+
+
+async def given(record: Record, profile: Profile = PERSON) -> str | None:
+    """Keep a record, and return what the quick way gives."""
+    profiles.save(profile)
+    store = FileStore(app_name=places.NAME)
+    found = await store.load(profile.key)
+    await store.swap(profile.key, record, expected=0 if found is None else found.version)
+    fresh = quick.fresh(None)
+    return None if fresh is None else fresh[1]["access_token"]
+
+
+@pytest.mark.parametrize("lifetime", [8.0, 60.0, 599.0, 3600.0, 7200.0, 86400.0])
+@pytest.mark.parametrize("part", [-0.2, -0.05, 0.0, 0.3, 0.49, 0.51, 0.85, 0.9, 0.95, 1.0, 1.2])
+async def test_it_gives_a_token_only_where_no_manager_would_renew_it(lifetime: float, part: float) -> None:
+    kept = token(part * lifetime, lifetime)
+    record = Record(issuer=ISSUER, generation=1, token=kept)
+    answer = await given(record)
+    moments = deadlines(kept, wall=time.time(), boot=0.0, timing=Timing(), jitter=0.0)
+    assert (answer is not None) == (moments.stale_at > 0)
+    if answer is not None:
+        issuer = Issuer(token_endpoint=ISSUER.token_endpoint, client_id="id", grant_type="")
+        view = View(
+            owner="o", host=None, process=None, issuer=issuer, wall=time.time(), age=moments.age(0.0), lapsed=False,
+            reuse_grace=600.0,
+        )  # fmt: skip
+        decision = decide(record, view)
+        assert isinstance(decision, Use)
+        assert decision.token.access_token == answer
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"claim": CLAIM},
+        {"signed_out": True},
+        {"token": None},
+        {"issuer": Issuer(token_endpoint=ISSUER.token_endpoint, client_id="other", grant_type="authorization_code")},
+        {"issuer": Issuer(token_endpoint="https://other.example/t", client_id="id", grant_type="authorization_code")},
+        {"issuer": Issuer(token_endpoint=ISSUER.token_endpoint, client_id="id", grant_type="client_credentials")},
+        {"token": Token(access_token="t", issued_at=time.time())},
+        {"token": Token(access_token="", issued_at=time.time(), expires_at=time.time() + 3600)},
+    ],
+)
+async def test_in_any_doubt_it_gives_nothing(change: dict[str, Any]) -> None:
+    assert await given(Record(issuer=ISSUER, generation=1, token=token(10))) == "the-token"
+    assert await given(replace(Record(issuer=ISSUER, generation=1, token=token(10)), **change)) is None
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format": "bitbucket-auth profiles"}', "[" * 100_000])
+def test_whatever_is_wrong_is_left_to_the_whole_program(content: str) -> None:
+    path = places.profiles_file()
+    path.parent.mkdir(parents=True)
+    path.write_text(content)
+    assert quick.answer(["token"]) is None
+
+
+async def test_a_file_that_others_may_write_is_left_to_the_whole_program() -> None:
+    await given(Record(issuer=ISSUER, generation=1, token=token(10)))
+    assert quick.answer(["token"]) == 0
+    places.profiles_file().chmod(stat.S_IRUSR | stat.S_IWUSR | stat.S_IWOTH)
+    assert quick.answer(["token"]) is None
+
+
+@pytest.mark.parametrize(
+    "words", [["token", "--verbose"], ["token", "more"], ["token", "--profile"], ["git-credential"], ["status"], []]
+)
+async def test_it_takes_nothing_but_its_two_commands(words: list[str]) -> None:
+    await given(Record(issuer=ISSUER, generation=1, token=token(10)))
+    assert quick.answer(words) is None
+
+
+def test_neither_typer_nor_aiohttp_nor_asyncio_is_imported_for_a_fresh_token(home: Path) -> None:
+    asyncio.run(given(Record(issuer=ISSUER, generation=1, token=token(10))))
+    code = (
+        "import sys; from bitbucket_auth_async.cli.main import main; assert main(['token']) == 0; print(*sys.modules)"
+    )
+    environ = {"HOME": str(home), "PYTHONPATH": str(Path(__file__).parents[2]), "PATH": os.environ["PATH"]}
+    done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True)
+    said, _, loaded = done.stdout.partition("\n")
+    assert said == "the-token"
+    assert not {"typer", "aiohttp", "rich", "asyncio", "anyio", "dataclasses", "filelock"} & set(loaded.split())
+
+
+def test_a_start_with_a_fresh_token_takes_less_than_twice_a_bare_event_loop(home: Path) -> None:
+    asyncio.run(given(Record(issuer=ISSUER, generation=1, token=token(10))))
+    environ = {"HOME": str(home), "PYTHONPATH": str(Path(__file__).parents[2]), "PATH": os.environ["PATH"]}
+    ours = [sys.executable, "-m", "bitbucket_auth_async", "token"]
+    bare = [sys.executable, "-c", "import asyncio; asyncio.run(asyncio.sleep(0))"]
+
+    def seconds(words: list[str]) -> float:
+        began = time.perf_counter()
+        subprocess.run(words, env=environ, capture_output=True, check=True)
+        return time.perf_counter() - began
+
+    # The best of some: what else the machine does only adds to it.
+    pairs = [(seconds(ours), seconds(bare)) for _ in range(7)]
+    assert min(pair[0] for pair in pairs) < 2 * min(pair[1] for pair in pairs)
+
+
+async def test_the_file_of_profiles_is_what_both_ways_read() -> None:
+    profiles.save(PERSON)
+    document = json.loads(places.profiles_file().read_bytes())
+    assert document["profiles"]["default"] == PERSON.to_plain()
+    assert profiles.load().get(None) == PERSON

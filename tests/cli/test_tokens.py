@@ -1,0 +1,200 @@
+"""`token`, `status`, `refresh`, `logout` and `profiles`, as scripts and people use them."""
+
+import asyncio
+import json
+import signal
+import sys
+
+from bitbucket_auth_async.testing.fake import faults
+from tests.program import Program
+
+
+async def test_the_token_alone_is_printed(cli: Program) -> None:
+    await cli.login()
+    done = await cli.run("token")
+    assert (done.code, done.err) == (0, "")
+    assert done.out == f"{await cli.access_token()}\n"
+
+
+async def test_r4_a_renewal_that_is_due_is_done_before_the_token_is_printed(cli: Program) -> None:
+    await cli.login()
+    before = await cli.access_token()
+    await cli.age(3400)  # good for three minutes more
+    with cli.fake.inject(faults.latency(0.5)):
+        done = await cli.run("token")
+    assert done.code == 0
+    assert done.out.strip() == await cli.access_token() != before
+
+
+async def test_r6_r7_in_an_outage_the_present_token_is_printed_while_it_is_good(cli: Program) -> None:
+    await cli.login()
+    await cli.age(3400)
+    with cli.fake.inject(faults.status(503), times=None):
+        done = await cli.run("token")
+        assert (done.code, done.out.strip()) == (0, await cli.access_token())
+        await cli.age(300)
+        expired = await cli.run("token")
+    assert (expired.code, expired.out) == (4, "")
+    assert "503" in expired.err
+    assert len(expired.err.splitlines()) == 1
+
+
+async def test_r1_two_at_the_same_moment_renew_once(cli: Program) -> None:
+    await cli.login()
+    await cli.age(3600)
+    with cli.fake.inject(faults.latency(0.5), times=None):
+        both = await asyncio.gather(cli.run("token"), cli.run("token"))
+    assert {done.out.strip() for done in both} == {await cli.access_token()}
+    assert cli.fake.token_requests == 2
+
+
+async def test_r4_ctrl_c_during_a_renewal_does_not_lose_it(cli: Program) -> None:
+    await cli.login()
+    await cli.age(3600)
+    with cli.fake.inject(faults.hold()) as held:
+        process = await cli.start("token")
+        await asyncio.wait_for(held.reached.wait(), 30)
+        process.send_signal(signal.SIGINT)
+        await asyncio.sleep(0.2)
+        held.release()
+        out, err = await asyncio.wait_for(process.communicate(), 30)
+    assert (process.returncode, out) == (130, b"")
+    assert b"Traceback" not in err
+    found = await cli.store.load("default")
+    assert found is not None
+    assert found.record.claim is None
+    assert cli.fake.is_live(await cli.access_token())
+
+
+async def test_the_proxy_of_the_environment_is_used_and_its_exceptions_kept(cli: Program) -> None:
+    await cli.login()
+    await cli.age(3600)
+    nobody = {"http_proxy": "http://127.0.0.1:1"}
+    through = await cli.run("token", environ=nobody)
+    assert (through.code, through.out) == (4, "")
+    assert cli.fake.token_requests == 1
+    await asyncio.sleep(1.5)  # until the next attempt is due
+    past = await cli.run("status", "--json", environ={**nobody, "no_proxy": "127.0.0.1"})
+    assert past.code == 0
+    assert (await cli.run("token", environ={**nobody, "no_proxy": "127.0.0.1"})).code == 0
+
+
+async def test_r8_a_dead_sign_in_is_told_by_its_own_exit_code(cli: Program) -> None:
+    await cli.login()
+    cli.fake.revoke()
+    await cli.age(3600)
+    done = await cli.run("token")
+    assert (done.code, done.out) == (3, "")
+    assert "bitbucket-auth login" in done.err
+    status = await cli.run("status", "--json")
+    assert status.code == 3
+    assert json.loads(status.out)["refresh_token"] == "refused"
+
+
+async def test_before_any_sign_in_everything_says_so(cli: Program) -> None:
+    for words in (["token"], ["status"], ["refresh"], ["logout"], ["profiles"], ["git-setup"]):
+        done = await cli.run(*words)
+        assert (done.code, done.out) == (3, ""), words
+        assert "bitbucket-auth login" in done.err
+
+
+async def test_status_tells_how_things_stand_and_changes_nothing(cli: Program) -> None:
+    await cli.login()
+    before = cli.tokens.read_bytes()
+    plain = await cli.run("status")
+    assert plain.code == 0
+    assert "\x1b" not in plain.out
+    rows = dict(line.split("  ", 1) for line in plain.out.splitlines())
+    assert rows["state"].strip() == "good"
+    assert rows["who"].strip() == "Ada (ada)"
+    assert rows["kept in"].strip() == str(cli.tokens)
+    told = json.loads((await cli.run("status", "--json")).out)
+    assert (told["profile"], told["state"], told["refresh_token"]) == ("default", "good", "alive")
+    assert told["scope"] == ["account", "email", "repository"]
+    await cli.age(3400)
+    assert json.loads((await cli.run("status", "--json")).out)["state"] == "renewal due"
+    await cli.age(300)
+    assert json.loads((await cli.run("status", "--json")).out)["state"] == "expired"
+    assert cli.fake.token_requests == 1
+    assert len(before) > 1000
+
+
+async def test_a_name_from_the_server_does_not_move_the_cursor(cli: Program) -> None:
+    cli.fake.person.display_name = "\x1b[2J\x1b]0;owned\x07Ada"
+    done = await cli.login()
+    status = await cli.run("status")
+    assert "\x1b" not in done.err + status.out
+    assert "Ada" in status.out
+
+
+async def test_refresh_renews_what_is_still_good_and_leaves_alone_what_is_very_young(cli: Program) -> None:
+    await cli.login()
+    first = await cli.access_token()
+    young = await cli.run("refresh")
+    assert young.code == 0
+    assert "was not renewed" in young.err
+    assert await cli.access_token() == first
+    await cli.age(120)
+    done = await cli.run("refresh")
+    assert (done.code, done.out) == (0, "")
+    assert await cli.access_token() != first
+
+
+async def test_after_logout_the_token_is_gone_and_the_next_login_asks_for_nothing(cli: Program) -> None:
+    await cli.login()
+    token = await cli.access_token()
+    done = await cli.run("logout")
+    assert done.code == 0
+    assert token not in cli.tokens.read_text()
+    assert (await cli.run("token")).code == 3
+    await cli.login()
+    assert (await cli.run("token")).code == 0
+
+
+async def test_profiles_do_not_meet(cli: Program) -> None:
+    await cli.login()
+    cli.fake.register_person("bob")
+    await cli.login("--profile", "work")
+    listed = await cli.run("profiles")
+    assert [line.split()[0] for line in listed.out.splitlines()] == ["PROFILE", "default", "work"]
+    default, work = (await cli.run("token")).out, (await cli.run("token", "--profile", "work")).out
+    assert default != work
+    assert (await cli.run("token", "-p", "work")).out == work
+    assert (await cli.run("profiles", "--use", "work")).code == 0
+    assert (await cli.run("token")).out == work
+    assert (await cli.run("profiles", "--forget", "work")).code == 0
+    assert (await cli.run("token")).out == default
+    gone = await cli.run("token", "--profile", "work")
+    assert gone.code == 1
+    assert "no profile 'work'" in gone.err
+
+
+async def test_every_command_has_help_with_an_example(cli: Program) -> None:
+    whole = await cli.run("--help")
+    assert "Exit codes" in whole.out
+    commands = [line.split()[0] for line in whole.out.partition("Commands:")[2].splitlines() if line.startswith("  ")]
+    commands = [word for word in commands if word.islower() and word in whole.out][:20]
+    assert {"login", "token", "git-credential"} <= set(commands)
+    for command in ("login", "status", "token", "refresh", "logout", "profiles", "git-credential", "git-setup"):
+        done = await cli.run(command, "--help")
+        assert done.code == 0
+        assert "Example: " in " ".join(done.out.split()), command
+
+
+async def test_wrong_usage_is_2(cli: Program) -> None:
+    for words in (
+        ["nonsense"],
+        ["token", "--nonsense"],
+        ["git-credential", "give"],
+        ["profiles", "--use", "a", "--forget", "b"],
+    ):
+        done = await cli.run(*words)
+        assert (done.code, done.out) == (2, ""), words
+
+
+async def test_who_reads_no_further_gets_no_traceback(cli: Program) -> None:
+    await cli.login()
+    deaf = ("bash", "-c", f'{sys.executable} -m bitbucket_auth_async "$@" | head -c 0', "bash")
+    for words in (["token"], ["status"], ["profiles"]):
+        done = await cli.run(*words, command=deaf)
+        assert (done.out, done.err) == ("", ""), words

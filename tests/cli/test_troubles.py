@@ -1,0 +1,244 @@
+"""Homes, disks, keyrings and clocks that are not as they should be: one clear sentence, and the right exit code."""
+
+import asyncio
+import os
+import pty
+import shutil
+import sys
+import termios
+from pathlib import Path
+
+import pytest
+
+from tests.program import Done, Program
+
+NOBODY = 65534
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+
+
+def is_one_sentence(done: Done) -> bool:
+    """Tell whether a failure was told in a line or two, without a traceback."""
+    return done.out == "" and "Traceback" not in done.err and 1 <= len(done.err.strip().splitlines()) <= 2
+
+
+def within_file_size(kib: int) -> tuple[str, ...]:
+    """Return a command that may write no file larger than this, as on a disk that is full."""
+    return ("bash", "-c", f'ulimit -f {kib}; exec {sys.executable} -m bitbucket_auth_async "$@"', "bash")
+
+
+# Another user may not read the Python that root has, so all of it is loaded before root becomes that user.
+AS_SOMEBODY = """
+import importlib, os, pkgutil, sys
+import asyncio, aiohttp, importlib.metadata, json.tool, readline, rich.console, rich.table, typer.rich_utils, zoneinfo
+import encodings.ascii, encodings.idna, encodings.latin_1, encodings.utf_8_sig
+import bitbucket_auth_async.cli as cli, bitbucket_auth_async.stores.file, bitbucket_auth_async.transports.aiohttp
+for module in pkgutil.iter_modules(cli.__path__):
+    importlib.import_module(f"bitbucket_auth_async.cli.{module.name}")
+uid = int(sys.argv.pop(1))
+if os.geteuid() == 0:
+    os.setgroups([])
+    os.setgid(uid)
+    os.setuid(uid)
+from bitbucket_auth_async.cli.main import main
+sys.exit(main())
+"""
+
+
+def as_user(uid: int) -> tuple[str, ...]:
+    """Return a command that is run by this user."""
+    return (sys.executable, "-c", AS_SOMEBODY, str(uid))
+
+
+@pytest.fixture
+def someone(cli: Program, tmp_path: Path) -> tuple[str, ...]:
+    """A command of a user who is not root, whose home it is."""
+    uid = os.geteuid()
+    if uid == 0:
+        uid = NOBODY
+        for folder in (tmp_path, *tmp_path.parents):
+            if folder.stat().st_uid == 0 and folder.stat().st_mode & 0o005 != 0o005 and "pytest" in str(folder):
+                folder.chmod(folder.stat().st_mode | 0o055)
+        shutil.chown(cli.home, uid, uid)
+    return as_user(uid)
+
+
+def machine(cli: Program, *words: str) -> tuple[str, ...]:
+    """Return the words by which a machine signs in."""
+    return ("login", "--client-credentials", "--server", cli.site.base_url, *words)
+
+
+async def test_a_full_disk_is_told_before_anybody_is_bothered(cli: Program) -> None:
+    done = await cli.run("login", "--server", cli.site.base_url, command=within_file_size(0))
+    assert done.code == 1
+    assert is_one_sentence(done)
+    assert "may not grow" in done.err
+    assert cli.fake.token_requests == 0
+    assert [path for path in cli.home.rglob("*") if path.is_file() and path.stat().st_size] == []
+
+
+async def test_r2_a_disk_that_fills_up_costs_no_refresh_token(cli: Program) -> None:
+    await cli.login()
+    await cli.age(3600)
+    before = cli.tokens.read_bytes()
+    done = await cli.run("token", command=within_file_size(4))
+    assert done.code == 1
+    assert is_one_sentence(done)
+    assert cli.tokens.read_bytes() == before
+    assert cli.fake.token_requests == 1
+    assert (await cli.run("token")).code == 0
+
+
+async def test_a_read_only_home_is_told_and_a_fresh_token_read_all_the_same(
+    cli: Program, someone: tuple[str, ...]
+) -> None:
+    assert (await cli.run(*machine(cli), command=someone)).code == 0
+    folders = [path for path in (cli.home, *cli.home.rglob("*")) if path.is_dir()]
+    for folder in folders:
+        folder.chmod(0o500)
+    try:
+        assert (await cli.run("token", command=someone)).code == 0
+        done = await cli.run(*machine(cli, "--profile", "work"), command=someone)
+        assert done.code == 1
+        assert is_one_sentence(done)
+        assert "EACCES" in done.err
+    finally:
+        for folder in folders:
+            folder.chmod(0o700)
+
+
+async def test_without_any_home_it_says_what_to_set(cli: Program) -> None:
+    del cli.environ["HOME"]
+    if os.geteuid() != 0:  # then we can't be somebody whom the system does not know
+        cli.environ["HOME"] = "not/absolute"
+    done = await cli.run("token", command=as_user(54_321), cwd=Path("/"))
+    assert done.code == 1
+    assert is_one_sentence(done)
+    assert "HOME" in done.err
+
+
+async def test_a_home_that_is_not_there_is_told(cli: Program, someone: tuple[str, ...]) -> None:
+    done = await cli.run(*machine(cli), environ={"HOME": "/nobody/has/this"}, command=someone)
+    assert done.code == 1
+    assert is_one_sentence(done)
+
+
+@ROOT_ONLY
+async def test_the_home_of_somebody_else_is_neither_read_nor_written(cli: Program, someone: tuple[str, ...]) -> None:
+    assert (await cli.run(*machine(cli), command=someone)).code == 0
+    for words in (["token"], ["login", "--server", cli.site.base_url], ["status"]):
+        done = await cli.run(*words)  # as root, with HOME kept, as some sudo does
+        assert done.code == 1, words
+        assert is_one_sentence(done)
+        assert f"belongs to user {NOBODY}" in done.err
+    assert (await cli.run("token", command=someone)).code == 0
+
+
+async def test_a_keyring_that_is_absent_is_told(cli: Program) -> None:
+    environ = {"PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"}
+    done = await cli.run("login", "--store", "keyring://app", "--server", cli.site.base_url, environ=environ)
+    assert done.code in {1, 4}
+    assert "keyring" in done.err
+    assert "Traceback" not in done.err
+    assert cli.fake.token_requests == 0
+
+
+async def test_a_damaged_profile_file_is_left_as_it_is(cli: Program) -> None:
+    path = cli.home / ".config/bitbucket-auth/profiles.json"
+    path.parent.mkdir(parents=True)
+    path.write_text("{")
+    for words in (["token"], ["login"], ["profiles"]):
+        done = await cli.run(*words)
+        assert done.code == 1
+        assert is_one_sentence(done)
+        assert str(path) in done.err
+    assert path.read_text() == "{"
+
+
+async def test_r5_a_clock_that_was_an_hour_ahead_or_behind_gives_no_expired_token(cli: Program) -> None:
+    await cli.login()
+    for seconds in (3600, -3600):  # the token seems an hour older, or from the future
+        await cli.age(seconds)
+        done = await cli.run("token")
+        assert done.code == 0
+        assert cli.fake.is_live(done.out.strip())
+    assert cli.fake.token_requests == 3
+
+
+async def at_a_terminal(cli: Program, *words: str) -> tuple[asyncio.subprocess.Process, int, int]:
+    """Start it at a terminal of its own; return also both ends of that."""
+    mine, its = pty.openpty()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bitbucket_auth_async", *words),
+        env=cli.environ,
+        stdin=its,
+        stdout=its,
+        stderr=its,
+        start_new_session=True,
+        preexec_fn=_take_terminal,
+    )
+    return process, mine, its
+
+
+def _take_terminal() -> None:
+    import fcntl  # noqa: PLC0415 - in the child
+
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+async def read_until(terminal: int, text: str) -> str:
+    """Read from a terminal up to this text."""
+    said = ""
+    async with asyncio.timeout(30):
+        while text not in said:
+            said += (await asyncio.to_thread(os.read, terminal, 4096)).decode()
+    return said
+
+
+def echoes(terminal: int) -> bool:
+    flags: int = termios.tcgetattr(terminal)[3]
+    return bool(flags & termios.ECHO)
+
+
+async def test_a_newcomer_is_led_through_and_the_secret_does_not_show(cli: Program) -> None:
+    client = (cli.environ.pop("BITBUCKET_CLIENT_ID"), cli.environ.pop("BITBUCKET_CLIENT_SECRET"))
+    process, mine, its = await at_a_terminal(cli, "login", "--client-credentials", "--server", cli.site.base_url)
+    said = await read_until(mine, "Key: ")
+    assert "Callback URL: http://127.0.0.1:8372/callback" in said
+    assert "This is a private consumer: tick it" in said
+    os.write(mine, f"{client[0]}\n".encode())
+    await read_until(mine, "does not show): ")
+    os.write(mine, f"{client[1]}\n".encode())
+    said = await read_until(mine, "Signed in")
+    assert client[1] not in said
+    assert await process.wait() == 0
+    os.close(mine)
+    os.close(its)
+    # It is kept, for the renewals to come.
+    (key,) = await cli.store.keys()
+    await cli.age(3600, key)
+    assert (await cli.run("token")).code == 0
+    kept = cli.home / ".local/share/bitbucket-auth/client-secrets.json"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert (await cli.run("profiles", "--forget", "default")).code == 0
+    assert client[1] not in kept.read_text()
+
+
+@pytest.mark.parametrize("prompt", ["Key: ", "does not show): ", "paste it here:"])
+async def test_ctrl_c_at_each_question_leaves_nothing_and_the_terminal_sane(cli: Program, prompt: str) -> None:
+    if "paste" not in prompt:
+        del cli.environ["BITBUCKET_CLIENT_ID"], cli.environ["BITBUCKET_CLIENT_SECRET"]
+    process, mine, its = await at_a_terminal(cli, "login", "--no-browser", "--server", cli.site.base_url)
+    if "show" in prompt:
+        await read_until(mine, "Key: ")
+        os.write(mine, b"some-key\n")
+    await read_until(mine, prompt)
+    await asyncio.sleep(0.3)  # until it reads: nothing tells
+    os.write(mine, b"\x03")
+    said = await read_until(mine, "Interrupted.")
+    assert await process.wait() == 130
+    assert "Traceback" not in said
+    assert echoes(its)
+    os.close(mine)
+    os.close(its)
+    assert not cli.tokens.exists()
+    assert not (cli.home / ".local/share/bitbucket-auth/client-secrets.json").exists()

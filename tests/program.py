@@ -1,0 +1,123 @@
+"""`bitbucket-auth` as a person or Git runs it: a process of its own, with a home of its own."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from bitbucket_auth_async.stores.file import FileStore
+from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
+from bitbucket_auth_async.testing.server import Site, fake_bitbucket_app, listening, server_at
+from tests.git_server import GitServer
+
+ROOT = Path(__file__).parents[1]
+BROWSER = ROOT / "tests" / "cli" / "browser.py"
+PORT = 8372
+
+
+class Done(NamedTuple):
+    """How a run ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Program:
+    """The command line, at a fake Bitbucket."""
+
+    def __init__(self, home: Path, fake: FakeBitbucket, site: Site, git_server: GitServer) -> None:
+        self.home = home
+        self.fake = fake
+        self.site = site
+        self.git_server = git_server
+        self.environ: dict[str, str] = {
+            "HOME": str(home),
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PYTHONPATH": str(ROOT),
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_TERMINAL_PROMPT": "0",
+            "LC_ALL": "C.UTF-8",
+            "BITBUCKET_CLIENT_ID": fake.client.client_id,
+            "BITBUCKET_CLIENT_SECRET": str(fake.client.client_secret),
+            **{name: value for name, value in os.environ.items() if name.startswith("COVERAGE_PROCESS")},
+        }
+
+    @property
+    def tokens(self) -> Path:
+        """The file in which tokens are kept by default."""
+        return self.home / ".local/share/bitbucket-auth/tokens.json"
+
+    @property
+    def store(self) -> FileStore:
+        return FileStore(self.tokens)
+
+    async def access_token(self, key: str = "default") -> str:
+        """Return the access token that is stored."""
+        found = await self.store.load(key)
+        assert found is not None
+        assert found.record.token is not None
+        return found.record.token.access_token
+
+    async def start(
+        self,
+        *words: str,
+        command: tuple[str, ...] = (sys.executable, "-m", "bitbucket_auth_async"),
+        environ: Mapping[str, str] = MappingProxyType({}),
+        cwd: Path | None = None,
+    ) -> asyncio.subprocess.Process:
+        """Start it, with pipes on all sides."""
+        pipe = asyncio.subprocess.PIPE
+        return await asyncio.create_subprocess_exec(
+            *command, *words, env={**self.environ, **environ}, cwd=cwd, stdin=pipe, stdout=pipe, stderr=pipe
+        )
+
+    async def run(self, *words: str, stdin: str = "", **more: Any) -> Done:  # noqa: ANN401 - what `start` takes
+        """Run it to its end."""
+        process = await self.start(*words, **more)
+        async with asyncio.timeout(60):
+            out, err = await process.communicate(stdin.encode())
+        assert process.returncode is not None
+        return Done(process.returncode, out.decode(), err.decode())
+
+    async def login(self, *words: str, **more: Any) -> Done:  # noqa: ANN401 - as above
+        """Sign in by a browser that says yes."""
+        browser = {"BROWSER": f"{sys.executable} {BROWSER} %s"}
+        environ = {**browser, **more.pop("environ", {})}
+        done = await self.run("login", "--server", self.site.base_url, *words, environ=environ, **more)
+        assert done.code == 0, done
+        return done
+
+    async def age(self, seconds: float, key: str = "default") -> None:
+        """Make the stored token older."""
+        found = await self.store.load(key)
+        assert found is not None
+        record = found.record.to_plain()
+        for moment in ("issued_at", "expires_at"):
+            record["token"][moment] -= seconds
+        assert await self.store.swap(key, type(found.record).from_plain(record), expected=found.version)
+
+    def git_request(self, **more: str) -> str:
+        """Return what Git asks at the fake."""
+        protocol, _, host = self.site.base_url.partition("://")
+        lines = {"protocol": protocol, "host": host, **more}
+        return "".join(f"{name}={value}\n" for name, value in lines.items()) + "\n"
+
+
+@asynccontextmanager
+async def program(folder: Path, fake: FakeBitbucket | None = None) -> AsyncGenerator[Program]:
+    """Serve a fake with repositories, and make a home."""
+    fake = FakeBitbucket() if fake is None else fake
+    home = folder / "home"
+    home.mkdir()
+    git_server = GitServer(folder / "repositories", fake)
+    app = fake_bitbucket_app(fake)
+    git_server.add_to(app)
+    async with listening(app) as port:
+        base_url = f"http://127.0.0.1:{port}"
+        fake.rest.base_url = base_url
+        yield Program(home, fake, Site(base_url=base_url, server=server_at(base_url, fake)), git_server)
