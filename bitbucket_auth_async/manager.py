@@ -251,8 +251,11 @@ class TokenManager:
             renewal = self._renewal or self._start(Need(bad, still_accepted))
             await join(self._shared.clock, renewal.task, give_up_at - now)
             answered = renewal.need in (Need(bad), Need(bad, still_accepted))
-            if answered and self._token is not None and self._boot() < self._expires_at:
-                return self._token
+            token, now = self._token, self._boot()
+            if answered and token is not None and now < self._expires_at:
+                if now >= self._stale_at:
+                    self._start(Need())  # the store had a token that is good, and due
+                return token
 
     def _start(self, need: Need) -> "_Renewal":
         """Return the renewal that runs, having started it if there was none."""

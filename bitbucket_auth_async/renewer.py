@@ -120,6 +120,9 @@ class Renewer:
                 poll = min(poll * 1.6, _LONGEST_POLL)
                 decision = self._decide(await self._ledger.load(), need)
                 continue
+            found = self._found(decision, need)
+            if found is not None:
+                return self._hold(found, 0.0)  # R6: nobody waits; what is due is done beside the callers
             held = await self._claim_and_spend(decision)
             if held is not None:
                 return held
@@ -166,6 +169,13 @@ class Renewer:
             if isinstance(decision, Spend):
                 return decision
         return self._decide(await self._ledger.load(), need)
+
+    def _found(self, spend: Spend, need: Need) -> Token | None:
+        """Return the record's token if it is good and news to this process, which may have just begun."""
+        token, held = spend.record.token, self.held
+        if token is None or token.access_token == need.rejected or (held is not None and held.token == token):
+            return None
+        return None if self._deadlines(token).age(self._shared.clock.boot()) is Age.EXPIRED else token
 
     def _decide(self, record: Record | None, need: Need) -> Decision:
         clock, owner = self._shared.clock, self._owner
