@@ -56,7 +56,7 @@ def measured(names: list[str], peers: list[str]) -> Results:
     with fakes() as control, TemporaryDirectory() as folder:
         for name in peers:
             with opened(control, latency=0) as world:
-                asyncio.run(prove(name, world, Path(folder)))
+                asyncio.run(prove(adapters[name], world, Path(folder) / f"{name}.json"))
         for name in names:
             outcomes = {each: Outcome(adapters[each].LACKS.get(name)) for each in peers}
             results.scenarios[name] = outcomes

@@ -31,12 +31,12 @@ async def attempt(peer: Peer) -> str | None:
         return None
 
 
-async def crowd(peer: Peer, *, callers: int, every: float, seconds: float) -> list[Asked]:
+async def crowd(peer: Peer, *, callers: int, every: float, seconds: float, patience: float = PATIENCE) -> list[Asked]:
     """Let *callers* ask, each *every* so many seconds, and return all that came of it.
 
     A wait is counted from the moment at which the question was due, not from when it could be put: else a caller who
     is held up, or a loop that is blocked, would leave out the very questions that had to wait. What has no answer
-    `PATIENCE` seconds after the end counts with the wait that it has had by then.
+    *patience* seconds after the end counts with the wait that it has had by then.
     """
     asked: list[Asked] = []
     turns = round(seconds / every)
@@ -52,7 +52,7 @@ async def crowd(peer: Peer, *, callers: int, every: float, seconds: float) -> li
             asked.append(Asked(time.perf_counter() - unanswered.pop((turn, number)), time.time(), token))
 
     tasks = [asyncio.create_task(caller(number)) for number in range(callers)]
-    await asyncio.wait(tasks, timeout=every + seconds + PATIENCE)
+    await asyncio.wait(tasks, timeout=every + seconds + patience)
     ended = time.perf_counter()
     for task in tasks:
         task.cancel()

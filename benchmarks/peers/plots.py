@@ -4,35 +4,14 @@
 # pyright: reportMissingImports=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false
 
-from dataclasses import dataclass
-
 import matplotlib as mpl
 from matplotlib import pyplot as plt
 
 from benchmarks.peers import scenario
-from benchmarks.peers.results import FOLDER, Results
+from benchmarks.peers.figures import INK, PLOTS, Plot
+from benchmarks.peers.results import Results
 from benchmarks.peers.table import OURS, shown
 
-
-@dataclass(frozen=True, slots=True)
-class Plot:
-    """One figure of each library as a bar."""
-
-    name: str
-    scenario: str
-    key: str
-    title: str
-    log: bool = False
-
-
-PLOTS = (
-    Plot("fresh", "fresh", "ns", "A token that is good: ns a call", log=True),
-    Plot("waits", "ahead", "p99", "Renewal at a slow token endpoint: p99 of the wait, ms", log=True),
-    Plot("outage", "outage", "errors_percent", "Token endpoint down, token still good: calls with an error, %"),
-    Plot("processes", "processes", "requests", "8 processes with 25 callers each at expiry: token requests", log=True),
-)
-
-_INK = {"light": "#1f2328", "dark": "#e6edf3"}
 _OURS = {"light": "#0969da", "dark": "#58a6ff"}
 _THEIRS = {"light": "#8c959f", "dark": "#6e7681"}
 
@@ -41,14 +20,14 @@ def draw(results: Results) -> None:
     """Write each plot twice."""
     for plot in PLOTS:
         if plot.scenario in results.scenarios:
-            for shade in _INK:
+            for shade in INK:
                 _draw(results, plot, shade)
 
 
 def _draw(results: Results, plot: Plot, shade: str) -> None:
     column = next(each for each in scenario.load(plot.scenario).COLUMNS if each.key == plot.key)
     outcomes = {peer: outcome for peer, outcome in results.scenarios[plot.scenario].items() if outcome.lacks is None}
-    ink = _INK[shade]
+    ink = INK[shade]
     settings = {
         "svg.fonttype": "none",  # text stays text: readable by programs, and a tenth of the size
         "svg.hashsalt": "comparison",  # the same figures give the same file
@@ -73,7 +52,5 @@ def _draw(results: Results, plot: Plot, shade: str) -> None:
         axes.xaxis.set_visible(False)  # the bars bear their figures
         axes.spines[:].set_visible(False)
         axes.tick_params(left=False)
-        figure.savefig(
-            FOLDER / f"{plot.name}-{shade}.svg", transparent=True, bbox_inches="tight", metadata={"Date": None}
-        )
+        figure.savefig(plot.file(shade), transparent=True, bbox_inches="tight", metadata={"Date": None})
         plt.close(figure)
