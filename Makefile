@@ -124,6 +124,13 @@ mutants: $(READY) ## Mutation testing of the pure rooms
 bench: $(READY) ## Measure, each ratio against its baseline in the same run
 	$(PY) -m pytest benchmarks -p no:cacheprovider --benchmark-only --benchmark-sort=name --capture=no $(ARGS)
 
+.PHONY: compare
+compare: ## Measure beside other libraries, in an environment of its own, and write docs/comparison; ARGS="--only ahead" prints a part
+	@$(MAKE) venv VENV=.venvs/compare
+	@if command -v uv > /dev/null; then uv pip install --quiet --python .venvs/compare/bin/python --group compare; \
+	else .venvs/compare/bin/python -m pip install --quiet --disable-pip-version-check --group compare; fi
+	.venvs/compare/bin/python -m benchmarks.peers $(ARGS)
+
 .PHONY: demo
 demo: $(READY) ## See two processes and 400 coroutines share one sign-in while everything goes wrong
 	$(PY) -m bitbucket_auth_async.cli.demo

@@ -132,9 +132,6 @@ class Renewer:
     async def _renew(self, need: Need) -> Held:
         await self.flush()
         decision = await self._first_decision(need)
-        present = self._present(need)
-        if self.held is None and present is not None and isinstance(decision, Spend):
-            return self._hold(present, AT_ONCE)  # R6: it is good, so callers go on, and the renewal comes right after
         poll = _FIRST_POLL
         while True:
             if isinstance(decision, Use):
@@ -150,6 +147,9 @@ class Renewer:
                 poll = min(poll * 1.6, _LONGEST_POLL)
                 decision = self._decide(await self._ledger.load(), need)
                 continue
+            found = self._found(decision, need)
+            if found is not None:
+                return self._hold(found, AT_ONCE)  # R6: nobody waits; what is due is done beside the callers
             async with self._shared.turn():
                 held = await self._claim_and_spend(decision)
             if held is not None:
@@ -195,14 +195,6 @@ class Renewer:
             self._pending = partial(signed_out, issuer=self._shared.issuer, generation=generation)
         await self._write()
 
-    def _present(self, need: Need) -> Token | None:
-        """Return the record's token, if it is good and not the one that was refused."""
-        record = self._ledger.record
-        token = None if record is None else record.token
-        if token is None or token.access_token == need.rejected:
-            return None
-        return None if self._deadlines(token).age(self._shared.clock.boot()) is Age.EXPIRED else token
-
     async def _first_decision(self, need: Need) -> Decision:
         """Decide on the remembered record if that leads straight to a claim: its swap tells if it was out of date."""
         if need.rejected is None and self._ledger.record is not None:
@@ -210,6 +202,13 @@ class Renewer:
             if isinstance(decision, Spend):
                 return decision
         return self._decide(await self._ledger.load(), need)
+
+    def _found(self, spend: Spend, need: Need) -> Token | None:
+        """Return the record's token if it is good and news to this process, which may have just begun."""
+        token, held = spend.record.token, self.held
+        if token is None or token.access_token == need.rejected or (held is not None and held.token == token):
+            return None
+        return None if self._deadlines(token).age(self._shared.clock.boot()) is Age.EXPIRED else token
 
     def _decide(self, record: Record | None, need: Need) -> Decision:
         clock, owner = self._shared.clock, self._owner

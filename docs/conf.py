@@ -18,7 +18,7 @@ project_copyright = f"2026, {author}"
 version = release = METADATA["version"]
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-exclude_patterns = ["conf.py"]
+exclude_patterns = ["conf.py", "comparison/tables.md"]  # the tables are part of a page
 html_theme = "furo"
 html_title = f"{project} {release}"
 default_role = "code"  # docstrings say `code` with single backticks

@@ -20,6 +20,40 @@ async def test_r6_a_stale_token_is_handed_out_at_once_while_one_renewal_runs(wor
     assert world.fake.token_requests == 1
 
 
+async def test_r6_a_process_that_begins_with_a_stale_token_hands_it_out_while_one_renewal_runs(world: World) -> None:
+    old = await world.manager().adopt(world.fake.sign_in())
+    await world.clock.advance(3600 - 200)
+    manager = world.manager()
+    with world.fake.inject(faults.hold()) as held:
+        assert {await manager.get_token() for _ in range(100)} == {old}
+        await held.reached.wait()
+        assert world.fake.token_requests == 1
+    await world.clock.settle()
+    assert (await manager.get_token()) != old
+    assert world.fake.token_requests == 1
+
+
+async def test_r6_a_process_that_slept_takes_the_stale_token_of_another_at_once(world: World) -> None:
+    sleeper, other = world.manager(), world.manager()
+    await sleeper.adopt(world.fake.sign_in())
+    await world.clock.advance(3600)
+    newer = await other.get_token()
+    await world.clock.advance(3600 - 200)
+    with world.fake.inject(faults.hold()) as held:
+        assert await sleeper.get_token() == newer
+        await held.reached.wait()
+
+
+async def test_r7_a_process_that_begins_in_an_outage_lives_on_the_stale_token_of_its_store(world: World) -> None:
+    old = await world.manager().adopt(world.fake.sign_in())
+    await world.clock.advance(3600 - 200)
+    manager = world.manager()
+    with world.fake.inject(faults.status(503), times=None):
+        assert await manager.get_token() == old
+        await world.clock.settle()
+        assert await manager.get_token() == old
+
+
 async def test_r6_a_fresh_token_is_not_renewed(world: World) -> None:
     manager = world.manager()
     await manager.adopt(world.fake.sign_in())

@@ -1,0 +1,32 @@
+"""Which figures of the results are drawn as bars, and into which files."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.peers.results import FOLDER
+
+INK = {"light": "#1f2328", "dark": "#e6edf3"}
+"""What is written in, by the page that it stands on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """One figure of each library as a bar."""
+
+    name: str
+    scenario: str
+    key: str
+    title: str
+    log: bool = False
+
+    def file(self, shade: str) -> Path:
+        """Say where it is kept for light or dark pages."""
+        return FOLDER / f"{self.name}-{shade}.svg"
+
+
+PLOTS = (
+    Plot("fresh", "fresh", "ns", "A token that is good: ns a call", log=True),
+    Plot("waits", "ahead", "p99", "Renewal at a slow token endpoint: p99 of the wait, ms", log=True),
+    Plot("outage", "outage", "errors_percent", "Token endpoint down, token still good: calls with an error, %"),
+    Plot("processes", "processes", "requests", "8 processes with 25 callers each at expiry: token requests", log=True),
+)

@@ -1,0 +1,62 @@
+"""What does it take to hold the tokens of many persons?"""
+
+import asyncio
+import gc
+import os
+import time
+from pathlib import Path
+
+from benchmarks.peers.peer import Peer
+from benchmarks.peers.scenario import Column, Figures, in_child
+from benchmarks.peers.world import SignIn, World, opened
+
+TITLE = "Many persons"
+WHAT = (
+    "Each person has a token that is good, of 64 characters, with a refresh token of as many. Memory is what the "
+    "process grew by, the texts of the tokens included; the second round asks for each person's token once. Where one "
+    "takes much time or memory, fewer were made, as the first column says."
+)
+COLUMNS = (
+    Column("identities", "identities", better=None),
+    Column("bytes", "bytes each"),
+    Column("made", "µs to make and sign in each"),
+    Column("asked", "µs to ask each", digits=1),
+)
+ROUNDS = 1
+_MOST = 100_000
+_SECONDS = 20.0
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def conduct(peer: str, control: int) -> Figures:
+    """Measure in a child."""
+    with opened(control) as world:
+        return in_child("identities", peer, world)
+
+
+async def measure(peer: type[Peer], world: World) -> dict[str, float]:
+    """Make as many as there is time for, and ask each."""
+    now = time.time()
+    gc.collect()
+    before, begun = _resident(), time.perf_counter()
+    adapters: list[Peer] = []
+    while len(adapters) < _MOST and time.perf_counter() - begun < _SECONDS:
+        adapter, number = peer(world, None), len(adapters)
+        await adapter.start(
+            SignIn(access_token=f"{number:064}", refresh_token=f"{-number:064}", issued_at=now, expires_at=now + 3600)
+        )
+        adapters.append(adapter)
+    made = time.perf_counter() - begun
+    gc.collect()
+    grown = _resident() - before
+    begun = time.perf_counter()
+    for number, adapter in enumerate(adapters):
+        assert await adapter.get_token() == f"{number:064}"
+    asked = time.perf_counter() - begun
+    await asyncio.sleep(0)
+    many = len(adapters)
+    return {"identities": many, "bytes": grown / many, "made": made * 1e6 / many, "asked": asked * 1e6 / many}
+
+
+def _resident() -> int:
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * _PAGE
