@@ -78,7 +78,7 @@ class Record:
     spares: tuple[Token, ...] = ()
     """Tokens that came too late to be the current one; newest first."""
     spent: tuple[str, ...] = ()
-    """Fingerprints of the refresh tokens that were last spent for sure, newest first."""
+    """Fingerprints of the refresh tokens that were last spent for sure, or refused, newest first."""
     refused: str | None = None
     """Fingerprint of the current token's refresh token, once the server has refused it."""
     rest: Rest | None = None

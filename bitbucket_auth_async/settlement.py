@@ -153,7 +153,11 @@ def _spent(record: Record, attempt: Attempt, token: Token) -> tuple[str, ...]:
     """Remember what *token* came for: it is spent, unless the server does not rotate."""
     if attempt.spends is None or _print(token) == attempt.spends:
         return record.spent
-    return (attempt.spends, *(name for name in record.spent if name != attempt.spends))[:_REMEMBERED]
+    return _remembered(attempt.spends, record)
+
+
+def _remembered(name: str, record: Record) -> tuple[str, ...]:
+    return (name, *(other for other in record.spent if other != name))[:_REMEMBERED]
 
 
 def _late(record: Record, attempt: Attempt, token: Token) -> Record | None:
@@ -176,7 +180,9 @@ def _refused(record: Record, spends: str | None) -> Record:
     spares = tuple(spare for spare in record.spares if _print(spare) != spends)
     current = None if record.token is None else _print(record.token)
     refused = spends if spends is not None and current == spends else record.refused
-    return replace(record, claim=None, spares=spares, refused=refused, rest=None)
+    # Who saved it without a confirmation, and saves again, must not bring it back.
+    spent = record.spent if spends is None else _remembered(spends, record)
+    return replace(record, claim=None, spares=spares, spent=spent, refused=refused, rest=None)
 
 
 def _undone(claim: Claim) -> Claim | None:

@@ -256,18 +256,30 @@ BUSY_REST = replace(REST, reason="It was busy.")
         pytest.param(
             OLD_DOUBT, Misconfigured(), record(claim=claimed("me", lost=True, doubt_since=5.0)), id="an old doubt stays"
         ),
-        pytest.param(replace(MINE, rest=rest()), Refused(), record(refused=print_of("a")), id="R8: dead"),
+        pytest.param(replace(MINE, rest=rest()), Refused(), record(refused=print_of("a"), spent=(print_of("a"),)), id="R8: dead"),
         pytest.param(
             record(C, claim=claimed("me"), refused=print_of("c"), spares=(A, SPARE)),
             Refused(),
-            record(C, refused=print_of("c"), spares=(SPARE,)),
+            record(C, refused=print_of("c"), spares=(SPARE,), spent=(print_of("a"),)),
             id="R8: a spare is dead too",
         ),
-        pytest.param(record(None, claim=claimed("me")), Refused(), record(None), id="R8: nothing left to mark"),
+        pytest.param(record(None, claim=claimed("me")), Refused(), record(None, spent=(print_of("a"),)), id="R8: nothing left to mark"),
     ],
 )
 def test_what_a_failure_leaves_behind(found: Record, outcome: Outcome, expected: Record) -> None:
     assert after(found, outcome) == expected
+
+
+def test_r8_a_token_that_was_refused_does_not_come_back_when_its_save_is_repeated() -> None:
+    late = Attempt(owner="you", generation=7, issuer=PERSON, spends=print_of("a"))
+    unconfirmed = after(record(A, claim=claimed("me")), Renewed(B), late)
+    assert unconfirmed is not None
+    assert unconfirmed.spares == (B,)
+    claim = claimed("me", spends=print_of("b"))
+    refused = after(replace(unconfirmed, claim=claim), Refused(), replace(ATTEMPT, spends=print_of("b")))
+    assert refused is not None
+    assert refused.spares == ()
+    assert after(refused, Renewed(B), late) is None
 
 
 def test_r8_a_refused_grant_marks_no_token() -> None:
