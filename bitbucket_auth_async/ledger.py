@@ -1,4 +1,4 @@
-"""One identity's record in the store, as this process knows it: the manager reads and writes through here."""
+"""One identity's record in the store, as this process knows it, and what is yet to be written there."""
 
 from collections.abc import Callable
 
@@ -7,11 +7,14 @@ from bitbucket_auth_async.errors import BitbucketAuthError, StoreError
 from bitbucket_auth_async.protocols import Clock, TokenStore, Versioned
 from bitbucket_auth_async.record import Record
 
+Change = Callable[[Record | None], Record | None]
+"""Makes the new record of the one there is; None: nothing is to change."""
+
 
 class Ledger:
     """Loads and swaps one key, within bounded time, and remembers what it saw and since when."""
 
-    __slots__ = ("_clock", "_key", "_limit", "_since", "_store", "seen")
+    __slots__ = ("_clock", "_key", "_limit", "_pending", "_since", "_store", "seen")
 
     def __init__(
         self, store: TokenStore, key: str, *, clock: Clock, limit: float, seen: Versioned | None = None
@@ -23,6 +26,12 @@ class Ledger:
         self._limit = limit
         self.seen = seen
         self._since = 0.0
+        self._pending: Change | None = None
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether something that happened is not in the store yet."""
+        return self._pending is not None
 
     @property
     def record(self) -> Record | None:
@@ -61,7 +70,31 @@ class Ledger:
             self._see(Versioned(record, version))
         return bool(version)
 
-    async def change(self, change: Callable[[Record | None], Record | None]) -> None:
+    def note(self, change: Change) -> None:
+        """Keep what happened until it is written."""
+        self._pending = change
+
+    async def write(self) -> None:
+        """Write what was noted, if anything was.
+
+        Raises:
+            StoreError: It could not be written; it stays noted.
+        """
+        if self._pending is not None:
+            await self.change(self._pending)
+            self._pending = None
+
+    async def flush(self) -> None:
+        """Write what could not be written before, over what others wrote since.
+
+        Raises:
+            StoreError: It still can't be.
+        """
+        if self._pending is not None:
+            await self.load()
+            await self.write()
+
+    async def change(self, change: Change) -> None:
         """Apply a pure change to the record, as often as someone else is first; None means that nothing is to change.
 
         Raises:

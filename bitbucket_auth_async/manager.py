@@ -1,15 +1,12 @@
 """TokenManager: hands out one identity's token, always good, and has it renewed when that is due."""
 
 import asyncio
-import hashlib
-import json
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
 from bitbucket_auth_async.bitbucket.cloud import BITBUCKET_CLOUD
 from bitbucket_auth_async.clocks import SYSTEM_CLOCK, join
-from bitbucket_auth_async.defaults import DefaultTransport, default_store
 from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError
 from bitbucket_auth_async.held import Held
 from bitbucket_auth_async.memo import Memo, folded, unfolded
@@ -20,7 +17,7 @@ from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.protocols import Clock, TokenStore, Transport
 from bitbucket_auth_async.renewal import Deadlines, Timing
 from bitbucket_auth_async.renewer import Need, Renewer
-from bitbucket_auth_async.resources import Resources
+from bitbucket_auth_async.resources import Resources, default_key, gathered
 from bitbucket_auth_async.scheduler import Scheduler
 from bitbucket_auth_async.snapshots import Snapshot, snapshot
 from bitbucket_auth_async.telemetry.events import EventKind, Listener
@@ -29,7 +26,6 @@ from bitbucket_auth_async.work import Desk, Failure, Work
 _LONG_AGO = float("-inf")
 _LOGIN_LOOK = 60.0
 """Seconds after which a background renewal looks again whether somebody has signed in."""
-_PUBLIC_PARAMETERS = ("scope", "username", "bitbucket_repository")
 
 
 class TokenManager:
@@ -81,7 +77,7 @@ class TokenManager:
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         """Touch neither network nor store yet; needs no running loop."""
-        shared = resources(
+        shared = gathered(
             client,
             grant=grant,
             store=store,
@@ -93,7 +89,7 @@ class TokenManager:
         )
         if keep_fresh:
             shared.scheduler = Scheduler(clock, self._begin_renewal, at_once=1)
-        self._settle_in(shared, _default_key(server, client, grant) if key is None else key)
+        self._settle_in(shared, default_key(server, client, grant) if key is None else key)
         if keep_fresh:
             self._plan(_LONG_AGO)
 
@@ -148,7 +144,7 @@ class TokenManager:
             return await self.adopt(
                 Token(access_token="", refresh_token=grant.refresh_token, issued_at=0.0, expires_at=0.0)
             )
-        token = await self._errand(lambda renewer: renewer.exchange(grant))
+        token = await self._errand(lambda renewer: renewer.sign_ins.exchange(grant))
         return await self.get_token() if token is None else token
 
     async def adopt(self, token: Token) -> Token:
@@ -159,7 +155,7 @@ class TokenManager:
             LoginRequiredError: The token has expired, and the server refuses its refresh token.
         """
         self._one_identity("adopt")
-        await self._errand(lambda renewer: renewer.adopt(token))
+        await self._errand(lambda renewer: renewer.sign_ins.adopt(token))
         return await self.get_token()
 
     async def logout(self) -> None:
@@ -171,7 +167,7 @@ class TokenManager:
             StoreError: The tombstone could not be written yet; this process has forgotten the token all the same, and
                 goes on trying.
         """
-        await self._errand(Renewer.logout)
+        await self._errand(lambda renewer: renewer.sign_ins.logout())
 
     def snapshot(self) -> Snapshot:
         """Return how this identity stands, JSON-able and without secrets, for a health endpoint; costs no await."""
@@ -288,7 +284,7 @@ class TokenManager:
         """Rest, once there is nothing to do: a manager at rest is small."""
         work = self._work
         if work is not None and work.done:
-            self._memo = folded(work.renewer.seen, self._token, self._shared.issuer)
+            self._memo = folded(work.renewer.ledger.seen, self._token, self._shared.issuer)
             self._work = None
 
     def _take(self, held: Held) -> None:
@@ -324,46 +320,3 @@ class TokenManager:
                 "Make a manager without grant= for it, with a key of its own."
             )
             raise ConfigurationError(msg)
-
-
-def resources(  # noqa: PLR0913 - what a manager and a pool of them take alike
-    client: ClientAuthentication,
-    *,
-    grant: Grant | None,
-    store: TokenStore | None,
-    server: AuthorizationServer,
-    transport: Transport | None,
-    timing: Timing | None,
-    on_event: Listener | None,
-    clock: Clock,
-) -> Resources:
-    """Return what managers share, with the defaults filled in.
-
-    Raises:
-        ConfigurationError: *client* is none.
-    """
-    if not isinstance(getattr(client, "client_id", None), str):
-        msg = f'client takes a Client("key", "secret") or client_from_env(), not {type(client).__name__}.'
-        raise ConfigurationError(msg)
-    return Resources(
-        client=client,
-        grant=grant,
-        server=server,
-        store=default_store() if store is None else store,
-        transport=DefaultTransport() if transport is None else transport,
-        owns_transport=transport is None,
-        clock=clock,
-        timing=Timing() if timing is None else timing,
-        listener=on_event,
-        durable=store is not None,
-    )
-
-
-def _default_key(server: AuthorizationServer, client: ClientAuthentication, grant: Grant | None) -> str:
-    """Name an identity so that two clients, or two grants of one client, never meet in a store."""
-    what: list[Any] = [server.token_endpoint, client.client_id]
-    kind = "sign-in" if grant is None else grant.grant_type
-    if grant is not None:
-        parameters = grant.parameters()
-        what += [grant.grant_type, sorted(grant.scope), [parameters.get(name) for name in _PUBLIC_PARAMETERS]]
-    return f"{kind}:{client.client_id}:{hashlib.sha256(json.dumps(what).encode()).hexdigest()[:32]}"

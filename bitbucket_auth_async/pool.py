@@ -8,12 +8,12 @@ from weakref import WeakValueDictionary
 from bitbucket_auth_async.bitbucket.cloud import BITBUCKET_CLOUD
 from bitbucket_auth_async.clocks import SYSTEM_CLOCK
 from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError
-from bitbucket_auth_async.manager import TokenManager, resources
+from bitbucket_auth_async.manager import TokenManager
 from bitbucket_auth_async.oauth2.clients import ClientAuthentication
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer
 from bitbucket_auth_async.protocols import Clock, TokenStore, Transport
 from bitbucket_auth_async.renewal import Timing
-from bitbucket_auth_async.resources import Resources
+from bitbucket_auth_async.resources import Resources, gathered
 from bitbucket_auth_async.scheduler import Scheduler
 from bitbucket_auth_async.telemetry.events import Listener
 from bitbucket_auth_async.turns import Turns
@@ -69,7 +69,7 @@ class TokenManagerPool:
             if number < 1:
                 msg = f"{name} is {number!r}: it takes a number, 1 or more."
                 raise ConfigurationError(msg)
-        self._shared = resources(
+        self._shared = gathered(
             client,
             grant=None,
             store=store,

@@ -1,22 +1,21 @@
 """One identity's renewal, step by step: the shell that loads, decides, claims, sends and settles."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
 from bitbucket_auth_async.clocks import sleep
 from bitbucket_auth_async.errors import BitbucketAuthError, RecordError, StoreError
-from bitbucket_auth_async.held import Held, held_now, held_since, jitter
+from bitbucket_auth_async.hand import Hand
+from bitbucket_auth_async.held import Held, held_since, jitter
 from bitbucket_auth_async.ledger import Ledger
-from bitbucket_auth_async.oauth2.grants import Grant, RefreshToken
+from bitbucket_auth_async.oauth2.grants import RefreshToken
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.owner import is_gone, this_owner
 from bitbucket_auth_async.protocols import Versioned
-from bitbucket_auth_async.record import Issuer, Record
+from bitbucket_auth_async.record import Record
 from bitbucket_auth_async.renewal import (
     Age,
-    Deadlines,
     Decision,
     Fail,
     Spend,
@@ -31,17 +30,13 @@ from bitbucket_auth_async.resources import Resources
 from bitbucket_auth_async.settlement import (
     Attempt,
     Interrupted,
-    Misconfigured,
-    Outage,
     Outcome,
     Refused,
     Renewed,
-    next_generation,
     outcome_of,
     settle,
-    signed_in,
-    signed_out,
 )
+from bitbucket_auth_async.sign_ins import SignIns, saved_now
 from bitbucket_auth_async.telemetry.events import EventKind
 
 AT_ONCE = float("-inf")
@@ -57,43 +52,35 @@ class Need(NamedTuple):
     still_accepted: bool = False
 
 
-Change = Callable[[Record | None], Record | None]
-
-
 class Renewer:
     """Does the renewals of one identity; its caller sees to it that one runs at a time."""
 
-    __slots__ = ("_key", "_ledger", "_owner", "_pending", "_shared", "held")
+    __slots__ = ("_hand", "_key", "_owner", "_shared", "ledger", "sign_ins")
 
     def __init__(self, shared: Resources, key: str, *, held: Held | None = None, seen: Versioned | None = None) -> None:
         """Touch nothing yet; go on with the token in hand, and with the record last seen."""
         self._shared = shared
         self._key = key
-        self._ledger = Ledger(shared.store, key, clock=shared.clock, limit=shared.timing.store, seen=seen)
+        self.ledger = Ledger(shared.store, key, clock=shared.clock, limit=shared.timing.store, seen=seen)
         self._owner = this_owner()
-        self._pending: Change | None = None
-        self.held = held
+        self._hand = Hand(shared, key, held)
+        self.sign_ins = SignIns(shared, key, self.ledger, self._hand)
 
     @property
-    def unsaved(self) -> bool:
-        """Whether something that happened is not in the store yet."""
-        return self._pending is not None
-
-    @property
-    def seen(self) -> Versioned | None:
-        """The record last seen, with its version."""
-        return self._ledger.seen
+    def held(self) -> Held | None:
+        """What is in hand."""
+        return self._hand.held
 
     @property
     def claims(self) -> bool:
         """Whether a claim is in the record last seen: who made it, and since when we see it, must not be forgotten."""
-        record = self._ledger.record
+        record = self.ledger.record
         return record is not None and record.claim is not None
 
     @property
     def signed_out(self) -> bool:
         """Whether the record, as last seen, is a tombstone."""
-        record = self._ledger.record
+        record = self.ledger.record
         return record is not None and record.signed_out
 
     def reborn(self) -> "Renewer":
@@ -102,18 +89,8 @@ class Renewer:
 
     def rests_for(self) -> float:
         """Return the seconds until the next attempt that the record allows; 0 if it says nothing."""
-        record = self._ledger.record
+        record = self.ledger.record
         return 0.0 if record is None else resting(record, self._shared.clock.wall()) or 0.0
-
-    async def flush(self) -> None:
-        """Write what could not be written before.
-
-        Raises:
-            StoreError: It still can't be.
-        """
-        if self._pending is not None:
-            await self._ledger.load()
-            await self._write()
 
     async def renew(self, need: Need) -> Held:
         """Return the token that is good now, having adopted or renewed it.
@@ -130,14 +107,14 @@ class Renewer:
                 return await self._replay_without_store(error)
 
     async def _renew(self, need: Need) -> Held:
-        await self.flush()
+        await self.ledger.flush()
         decision = await self._first_decision(need)
         poll = _FIRST_POLL
         while True:
             if isinstance(decision, Use):
                 if decision.token.access_token == need.rejected and not need.still_accepted:
                     self._tell_not_forced(decision.token)
-                return self._hold(decision.token, decision.again_in)
+                return self._hand.find(decision.token, decision.again_in)
             if isinstance(decision, Fail):
                 raise decision.error
             if isinstance(decision, Wait):
@@ -145,78 +122,39 @@ class Renewer:
                     self._tell(EventKind.CLAIM_WAITED, "Somebody else is renewing; we wait for what comes of it.")
                 await sleep(self._shared.clock, poll * (0.5 + jitter()))
                 poll = min(poll * 1.6, _LONGEST_POLL)
-                decision = self._decide(await self._ledger.load(), need)
+                decision = self._decide(await self.ledger.load(), need)
                 continue
             found = self._found(decision, need)
             if found is not None:
-                return self._hold(found, AT_ONCE)  # R6: nobody waits; what is due is done beside the callers
+                return self._hand.find(found, AT_ONCE)  # R6: nobody waits; what is due is done beside the callers
             async with self._shared.turn():
                 held = await self._claim_and_spend(decision)
             if held is not None:
                 return held
-            decision = self._decide(self._ledger.record, need)
-
-    async def exchange(self, grant: Grant) -> Held | None:
-        """Trade a single-use grant for a token, and keep it as a new sign-in; None: a newer one stands.
-
-        Raises:
-            StoreError: The store can't be read, and nothing was spent.
-            BitbucketAuthError: The token endpoint gave no token.
-        """
-        with self._shared.told("exchange", self._key):
-            return await self._exchange(grant)
-
-    async def _exchange(self, grant: Grant) -> Held | None:
-        await self.flush()
-        await self._ledger.load()
-        async with self._shared.turn(sign_in=True):
-            asked = self._shared.clock.boot()
-            token = await self._shared.request(grant, key=self._key)
-        return await self._begin(token, grant.grant_type, asked)
-
-    async def adopt(self, token: Token) -> Held | None:
-        """Keep a token from elsewhere as a new sign-in; None: a newer one stands."""
-        await self.flush()
-        await self._ledger.load()
-        return await self._begin(token, "refresh_token", None)
-
-    async def logout(self) -> None:
-        """Leave a tombstone; what was not saved yet is dropped with the rest.
-
-        Raises:
-            StoreError: It could not be written yet; it is kept to be written later.
-        """
-        self.held = None
-        wall = self._shared.clock.wall()
-        try:
-            await self._ledger.load()
-        finally:
-            generation = next_generation(self._ledger.record, wall, jitter=jitter())
-            self._pending = partial(signed_out, issuer=self._shared.issuer, generation=generation)
-        await self._write()
+            decision = self._decide(self.ledger.record, need)
 
     async def _first_decision(self, need: Need) -> Decision:
         """Decide on the remembered record if that leads straight to a claim: its swap tells if it was out of date."""
-        if need.rejected is None and self._ledger.record is not None:
-            decision = self._decide(self._ledger.record, need)
+        if need.rejected is None and self.ledger.record is not None:
+            decision = self._decide(self.ledger.record, need)
             if isinstance(decision, Spend):
                 return decision
-        return self._decide(await self._ledger.load(), need)
+        return self._decide(await self.ledger.load(), need)
 
     def _found(self, spend: Spend, need: Need) -> Token | None:
         """Return the record's token if it is good and news to this process, which may have just begun."""
         token, held = spend.record.token, self.held
         if token is None or token.access_token == need.rejected or (held is not None and held.token == token):
             return None
-        return None if self._deadlines(token).age(self._shared.clock.boot()) is Age.EXPIRED else token
+        return None if self._hand.deadlines(token).age(self._shared.clock.boot()) is Age.EXPIRED else token
 
     def _decide(self, record: Record | None, need: Need) -> Decision:
         clock, owner = self._shared.clock, self._owner
         age, lapsed = Age.EXPIRED, False
         if record is not None and record.token is not None:
-            age = self._deadlines(record.token).age(clock.boot())
+            age = self._hand.deadlines(record.token).age(clock.boot())
         if record is not None and record.claim is not None:
-            lapsed = self._ledger.seen_for() >= self._shared.timing.lease or is_gone(record.claim)
+            lapsed = self.ledger.seen_for() >= self._shared.timing.lease or is_gone(record.claim)
         view = View(
             owner=owner.id,
             host=owner.host,
@@ -234,9 +172,9 @@ class Renewer:
     async def _claim_and_spend(self, spend: Spend) -> Held | None:
         """Return the token that a decision to spend leads to; None: decide again."""
         claimed_at = self._shared.clock.boot()
-        before = self._ledger.record
-        if not await self._ledger.swap(spend.record):
-            await self._ledger.load()
+        before = self.ledger.record
+        if not await self.ledger.swap(spend.record):
+            await self.ledger.load()
             return None
         theirs = None if before is None else before.claim
         if theirs is not None and theirs.owner != self._owner.id and not theirs.lost:
@@ -268,28 +206,32 @@ class Renewer:
         return await self._renewed(attempt, token, asked)
 
     async def _renewed(self, attempt: Attempt, token: Token, asked: float) -> Held | None:
-        self._recovered()
+        self._shared.recovered(self._key)
         self._note(attempt, Renewed(token))
         held = held_since(token, asked, self._shared.timing)
-        if not await self._save():
-            return self._keep(held)
-        record = self._ledger.record
+        if not await saved_now(self._shared, self._key, self.ledger):
+            return self._hand.keep(held)
+        record = self.ledger.record
         if record is None or record.token == token:
             self._tell(EventKind.RENEWED, "The token was renewed.")
-            return self._keep(held)
+            return self._hand.keep(held)
         if token in record.spares:
             self._tell(EventKind.KEPT_AS_SPARE, "Our claim had lapsed, and the record is another's by now.")
             decision = self._decide(record, Need())
-            return self._hold(decision.token, decision.again_in) if isinstance(decision, Use) else self._keep(held)
+            return (
+                self._hand.find(decision.token, decision.again_in)
+                if isinstance(decision, Use)
+                else self._hand.keep(held)
+            )
         return None  # signed in or out anew meanwhile
 
     async def _failed(self, attempt: Attempt, error: BitbucketAuthError) -> None:
         """Note what a failed request means; it returns if a refresh token was refused: there may be another way."""
         outcome = outcome_of(error)
         self._note(attempt, outcome)
-        self._tell_failure(outcome, error)
+        self._shared.tell_failure(self._key, outcome, error)
         try:
-            await self.flush()
+            await self.ledger.flush()
         except StoreError as store_error:
             self._tell(EventKind.STORE_FAILED, str(store_error))
             raise error from store_error
@@ -307,82 +249,21 @@ class Renewer:
             async with self._shared.turn():
                 token = await self._shared.request(grant, key=self._key)
         except BitbucketAuthError as request_error:
-            self._tell_failure(outcome_of(request_error), request_error)
+            self._shared.tell_failure(self._key, outcome_of(request_error), request_error)
             raise
-        self._recovered()
+        self._shared.recovered(self._key)
         issuer = self._shared.issuer
         self._note(Attempt(owner=self._owner.id, generation=None, issuer=issuer, spends=None), Renewed(token))
-        return self._keep(held_since(token, boot, self._shared.timing))
-
-    async def _begin(self, token: Token, grant_type: str, asked: float | None) -> Held | None:
-        issuer = self._shared.issuer
-        issuer = Issuer(token_endpoint=issuer.token_endpoint, client_id=issuer.client_id, grant_type=grant_type)
-        clock, timing = self._shared.clock, self._shared.timing
-        generation = next_generation(self._ledger.record, clock.wall(), jitter=jitter())
-        self._pending = partial(signed_in, token=token, issuer=issuer, generation=generation)
-        held = held_now(token, clock, timing) if asked is None else held_since(token, asked, timing)
-        saved, record = await self._save(), self._ledger.record
-        if saved and (record is None or record.token != token):
-            self.held = None  # R3: a sign-in or sign-out that came after ours stands
-            return None
-        return self._keep(held)
-
-    async def _save(self) -> bool:
-        """Write what is pending; False: it could not be, so the token is kept in memory, to be saved later."""
-        try:
-            await self._write()
-        except StoreError as error:
-            self._tell(EventKind.SAVE_FAILED, f"{error} The token is kept in memory, and saving goes on.")
-            return False
-        return True
-
-    async def _write(self) -> None:
-        if self._pending is not None:
-            await self._ledger.change(self._pending)
-            self._pending = None
+        return self._hand.keep(held_since(token, boot, self._shared.timing))
 
     def _note(self, attempt: Attempt, outcome: Outcome) -> None:
         """Keep what happened until it is written."""
-        self._pending = partial(
-            settle,
-            attempt=attempt,
-            outcome=outcome,
-            wall=self._shared.clock.wall(),
-            jitter=jitter(),
+        self.ledger.note(
+            partial(settle, attempt=attempt, outcome=outcome, wall=self._shared.clock.wall(), jitter=jitter())
         )
 
-    def _hold(self, token: Token, again_in: float | None) -> Held:
-        """Take over the token of the record; one that is held already keeps its deadlines."""
-        held = self.held
-        if held is not None and held.token.access_token == token.access_token:
-            moments = held.deadlines
-        else:
-            moments = self._deadlines(token)
-            self._tell(EventKind.ADOPTED, "The store had a newer token.")
-        again_at = moments.stale_at if again_in is None else self._shared.clock.boot() + again_in
-        return self._keep(Held(token, moments, again_at))
-
-    def _deadlines(self, token: Token) -> Deadlines:
-        if self.held is not None and self.held.token.access_token == token.access_token:
-            return self.held.deadlines
-        return held_now(token, self._shared.clock, self._shared.timing).deadlines
-
-    def _keep(self, held: Held) -> Held:
-        """Remember what is handed out, and plan R9's look: a third of the grace at most until the next one."""
-        grace = self._shared.server.reuse_grace
-        if grace > 0 and held.token.refresh_token is not None:
-            held = held._replace(again_at=min(held.again_at, self._shared.clock.boot() + grace / 3))
-        if held.token.refresh_token is not None and not self._shared.durable:
-            self._shared.durable = True
-            self._tell(
-                EventKind.NOT_DURABLE,
-                "The refresh token is kept in memory alone, so a restart loses the sign-in; give the manager a store.",
-            )
-        self.held = held
-        return held
-
     def _tell_not_forced(self, token: Token) -> None:
-        record = self._ledger.record
+        record = self.ledger.record
         age = self._shared.clock.wall() - token.issued_at
         least = 0.0 if record is None else forced_from(record, token)
         if 0 <= age < least:
@@ -391,19 +272,6 @@ class Renewer:
                 f"The API refused a token that is {age:.0f} s old, which no other one is forced for before "
                 f"{least:.0f} s: perhaps the endpoint does not take this kind of token.",
             )
-
-    def _tell_failure(self, outcome: Outcome, error: BitbucketAuthError) -> None:
-        if isinstance(outcome, Outage):
-            self._tell(EventKind.OUTAGE_GOES_ON if self._shared.in_outage else EventKind.OUTAGE_BEGAN, str(error))
-            self._shared.in_outage = True
-            return
-        self._recovered()
-        self._tell(EventKind.MISCONFIGURED if isinstance(outcome, Misconfigured) else EventKind.REFUSED, str(error))
-
-    def _recovered(self) -> None:
-        if self._shared.in_outage:
-            self._shared.in_outage = False
-            self._tell(EventKind.OUTAGE_ENDED, "The token endpoint answers again.")
 
     def _tell(self, kind: EventKind, detail: str) -> None:
         self._shared.tell(kind, self._key, detail)

@@ -1,12 +1,16 @@
 """What the managers of many identities can share: client, server, store, transport, clock, numbers, listener."""
 
+import hashlib
+import json
 import logging
 from collections.abc import Generator
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from typing import Any
 
 from bitbucket_auth_async.clocks import within
-from bitbucket_auth_async.errors import BitbucketAuthError, TransportError
+from bitbucket_auth_async.defaults import DefaultTransport, default_store
+from bitbucket_auth_async.errors import BitbucketAuthError, ConfigurationError, TransportError
 from bitbucket_auth_async.home import Home, Moved
 from bitbucket_auth_async.oauth2.clients import ClientAuthentication
 from bitbucket_auth_async.oauth2.grants import Grant
@@ -17,8 +21,11 @@ from bitbucket_auth_async.protocols import Clock, TokenStore, Transport
 from bitbucket_auth_async.record import Issuer
 from bitbucket_auth_async.renewal import Timing
 from bitbucket_auth_async.scheduler import Scheduler
+from bitbucket_auth_async.settlement import Misconfigured, Outage, Outcome
 from bitbucket_auth_async.telemetry.events import Event, EventKind, Listener, logger, tell
 from bitbucket_auth_async.turns import Turns
+
+_PUBLIC_PARAMETERS = ("scope", "username", "bitbucket_repository")
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -111,6 +118,21 @@ class Resources:
         """Tell what happened to the identity *key*."""
         tell(Event(kind=kind, key=key, detail=detail, seconds=seconds, error=error), self.listener)
 
+    def tell_failure(self, key: str, outcome: Outcome, error: BitbucketAuthError) -> None:
+        """Tell what a failed token request means; of an outage, that it begins or goes on."""
+        if isinstance(outcome, Outage):
+            self.tell(EventKind.OUTAGE_GOES_ON if self.in_outage else EventKind.OUTAGE_BEGAN, key, str(error))
+            self.in_outage = True
+            return
+        self.recovered(key)
+        self.tell(EventKind.MISCONFIGURED if isinstance(outcome, Misconfigured) else EventKind.REFUSED, key, str(error))
+
+    def recovered(self, key: str) -> None:
+        """Tell that an outage has ended, if there was one."""
+        if self.in_outage:
+            self.in_outage = False
+            self.tell(EventKind.OUTAGE_ENDED, key, "The token endpoint answers again.")
+
     def tell_wait(self, key: str, seconds: float) -> None:
         """Tell how long a caller waited, if there is anybody to tell: ten thousand may wait for one renewal."""
         if self.listener is not None or logger.isEnabledFor(logging.DEBUG):
@@ -129,3 +151,46 @@ class Resources:
             raise
         finally:
             self.tell(EventKind.ENDED, key, work, seconds=self.clock.boot() - begun, error=failed)
+
+
+def gathered(  # noqa: PLR0913 - what a manager and a pool of them take alike
+    client: ClientAuthentication,
+    *,
+    grant: Grant | None,
+    store: TokenStore | None,
+    server: AuthorizationServer,
+    transport: Transport | None,
+    timing: Timing | None,
+    on_event: Listener | None,
+    clock: Clock,
+) -> Resources:
+    """Return what managers share, with the defaults filled in.
+
+    Raises:
+        ConfigurationError: *client* is none.
+    """
+    if not isinstance(getattr(client, "client_id", None), str):
+        msg = f'client takes a Client("key", "secret") or client_from_env(), not {type(client).__name__}.'
+        raise ConfigurationError(msg)
+    return Resources(
+        client=client,
+        grant=grant,
+        server=server,
+        store=default_store() if store is None else store,
+        transport=DefaultTransport() if transport is None else transport,
+        owns_transport=transport is None,
+        clock=clock,
+        timing=Timing() if timing is None else timing,
+        listener=on_event,
+        durable=store is not None,
+    )
+
+
+def default_key(server: AuthorizationServer, client: ClientAuthentication, grant: Grant | None) -> str:
+    """Name an identity so that two clients, or two grants of one client, never meet in a store."""
+    what: list[Any] = [server.token_endpoint, client.client_id]
+    kind = "sign-in" if grant is None else grant.grant_type
+    if grant is not None:
+        parameters = grant.parameters()
+        what += [grant.grant_type, sorted(grant.scope), [parameters.get(name) for name in _PUBLIC_PARAMETERS]]
+    return f"{kind}:{client.client_id}:{hashlib.sha256(json.dumps(what).encode()).hexdigest()[:32]}"

@@ -89,7 +89,7 @@ class Work:
     @property
     def busy(self) -> bool:
         """Whether something is under way or unsaved, so that it would be lost with us."""
-        return bool(self.under_way()) or self._saver is not None or self.renewer.unsaved
+        return bool(self.under_way()) or self._saver is not None or self.renewer.ledger.unsaved
 
     @property
     def done(self) -> bool:
@@ -188,19 +188,19 @@ class Work:
     # Saving.
 
     def _save_later(self) -> None:
-        if self.renewer.unsaved and self._saver is None and not self._shared.home.closed:
+        if self.renewer.ledger.unsaved and self._saver is None and not self._shared.home.closed:
             self._saver = asyncio.create_task(self._save(), name=f"saving of {self._key}")
             self._saver.add_done_callback(self._saver_ended)
 
     async def _save(self) -> None:
         """Try until everything that happened is in the store."""
         attempts = 0
-        while self.renewer.unsaved:
+        while self.renewer.ledger.unsaved:
             attempts += 1
             await sleep(self._shared.clock, pause(attempts, jitter=jitter()))
             async with self._lock:
                 try:
-                    await self.renewer.flush()
+                    await self.renewer.ledger.flush()
                 except StoreError as error:
                     self._tell(EventKind.STORE_FAILED, str(error))
                 else:
@@ -235,14 +235,14 @@ class Work:
         if self._saver is not None:
             self._saver.cancel()
         attempts = 0
-        while self.renewer.unsaved:
+        while self.renewer.ledger.unsaved:
             async with self._lock:
                 try:
-                    await self.renewer.flush()
+                    await self.renewer.ledger.flush()
                 except StoreError as error:
                     self._tell(EventKind.STORE_FAILED, str(error))
             attempts += 1
-            if self.renewer.unsaved:
+            if self.renewer.ledger.unsaved:
                 await sleep(self._shared.clock, pause(attempts, jitter=jitter()))
 
     def _tell(self, kind: EventKind, detail: str) -> None:

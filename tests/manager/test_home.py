@@ -288,4 +288,4 @@ def test_r1_a_forked_child_goes_on_under_a_name_of_its_own(world: World) -> None
 
 async def _put(manager: TokenManager, token: Token) -> None:
     """Write a token into the store without having it renewed."""
-    await manager._errand(lambda renewer: renewer.adopt(token))
+    await manager._errand(lambda renewer: renewer.sign_ins.adopt(token))
