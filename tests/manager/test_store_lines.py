@@ -15,6 +15,7 @@ from bitbucket_auth_async.errors import DeadlineError, StoreError
 from bitbucket_auth_async.manager import TokenManager
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.opening import OpenStore
+from bitbucket_auth_async.protocols import TokenStore, Versioned
 from bitbucket_auth_async.record import Record
 from bitbucket_auth_async.renewal import Timing
 from bitbucket_auth_async.stores.postgres import PostgresStore
@@ -47,6 +48,23 @@ def cut_every_answer(line: Line) -> None:
 dead_lines = pytest.mark.parametrize("die", [become_a_black_hole, refuse, cut_every_answer])
 
 
+class Watched:
+    """A store that tells when somebody has found a claim in it."""
+
+    def __init__(self, inner: TokenStore) -> None:
+        self.inner = inner
+        self.claim_seen = asyncio.Event()
+
+    async def load(self, key: str, /) -> Versioned | None:
+        found = await self.inner.load(key)
+        if found is not None and found.record.claim is not None:
+            self.claim_seen.set()
+        return found
+
+    async def swap(self, key: str, record: Record, /, *, expected: int) -> int:
+        return await self.inner.swap(key, record, expected=expected)
+
+
 class Far:
     """One sign-in in a store at the end of a line, and a way to look at it past the line."""
 
@@ -59,7 +77,7 @@ class Far:
         self.told: asyncio.Queue[EventKind] = asyncio.Queue()
         self.manager = self.another(through)
 
-    def another(self, store: OpenStore, **timing: float) -> TokenManager:
+    def another(self, store: TokenStore, **timing: float) -> TokenManager:
         """Return a manager as another process would make it."""
         numbers: dict[str, Any] = {"store": 1.0, "closing": 1.0, **timing}
         return TokenManager(
@@ -239,6 +257,34 @@ async def test_r6_while_the_line_is_dead_a_good_token_is_handed_out_at_once(
     await far.hears(EventKind.RENEWED)
     assert await far.token() is not before
     await far.assert_whole(requests=1)
+
+
+async def test_r3_who_is_cut_off_from_the_store_for_longer_than_its_lease_brings_a_spare(far: Far) -> None:
+    far.fake.rules.reuse_grace, far.fake.rules.reuse_revokes = 600.0, False
+    watched = Watched(far.past)
+    async with far.another(watched) as other:
+        await other.get_token()
+        far.later(3600)
+        with far.fake.inject(faults.hold()) as held:
+            callers = asyncio.create_task(far.token())
+            await held.reached.wait()  # the claim is in
+            become_a_black_hole(far.line)
+        late = await callers
+        waiting = asyncio.create_task(other.get_token())
+        await watched.claim_seen.wait()
+        far.later(61)
+        newer = await waiting
+        assert await far.token() == late  # both are good
+        far.line.mend()
+        far.later(10)
+        await far.hears(EventKind.SAVED_LATE)
+        record = await far.record()
+        assert (record.token, record.spares) == (newer, (late,))
+        assert far.fake.token_requests == 2
+        far.fake.kill_refresh_token(newer.refresh_token or "")
+        far.later(3600)
+        assert (await other.get_token()).refresh_token not in {late.refresh_token, newer.refresh_token}
+        assert (await far.record()).spares == ()
 
 
 async def test_r7_no_caller_waits_beyond_its_deadline_whatever_the_line_does(server: tuple[int, Stores]) -> None:
