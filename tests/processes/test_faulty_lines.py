@@ -31,12 +31,11 @@ def strike(line: Line, fault: str) -> None:
     elif fault == "cut once":
         line.answers_to_halve = 1
     elif fault == "always cut":
-        line.answers_to_halve = 1_000_000
+        line.halve()
     elif fault == "refused":
-        line.refuses = True
-        line.cut()
+        line.refuse()
     else:
-        line.silent = True
+        line.swallow()
 
 
 @pytest.fixture
