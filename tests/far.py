@@ -3,9 +3,10 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from typing import Any
 
+from bitbucket_auth_async.errors import BitbucketAuthError, StoreError
 from bitbucket_auth_async.manager import TokenManager
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.opening import OpenStore
@@ -21,8 +22,10 @@ from tests.proxies import Line, line_to
 from tests.servers import DURABLE, postgres_server, redis_server
 
 CALLERS = 25
+HASTY = 0.4
+"""Seconds that a call to the store may take where waiting is in vain."""
 BOUND = 2.0
-"""Seconds in which any caller must have an answer here, where a call to the store may take 0.4 s."""
+"""Seconds in which any caller must have an answer then."""
 
 
 class Watched:
@@ -42,10 +45,25 @@ class Watched:
         return await self.inner.swap(key, record, expected=expected)
 
 
+class Through:
+    """The store at the end of a line: waited for with patience, until waiting is known to be in vain."""
+
+    def __init__(self, patient: OpenStore, hasty: OpenStore) -> None:
+        self.patient = patient
+        self.hasty = hasty
+        self.inner = patient
+
+    async def load(self, key: str, /) -> Versioned | None:
+        return await self.inner.load(key)
+
+    async def swap(self, key: str, record: Record, /, *, expected: int) -> int:
+        return await self.inner.swap(key, record, expected=expected)
+
+
 class Far:
     """One sign-in in a store at the end of a line, and a way to look at it past the line."""
 
-    def __init__(self, line: Line, through: OpenStore, past: OpenStore) -> None:
+    def __init__(self, line: Line, through: Through, past: OpenStore) -> None:
         self.line = line
         self.through = through
         self.past = past
@@ -56,7 +74,7 @@ class Far:
 
     def another(self, store: TokenStore, **timing: float) -> TokenManager:
         """Return a manager as another process would make it."""
-        numbers: dict[str, Any] = {"store": 1.0, "closing": 1.0, **timing}
+        numbers: dict[str, Any] = {"closing": 1.0, **timing}
         return TokenManager(
             self.fake.client,
             store=store,
@@ -66,6 +84,16 @@ class Far:
             timing=Timing(**numbers),
             on_event=self.hear,
         )
+
+    def die(self, how: Callable[[Line], object]) -> None:
+        """Let this happen on the line from now on."""
+        how(self.line)
+        self.through.inner = self.through.hasty
+
+    def mend(self) -> None:
+        """Let everything through again."""
+        self.line.mend()
+        self.through.inner = self.through.patient
 
     def later(self, seconds: float) -> None:
         """Let so much time have passed, and wake who slept."""
@@ -81,18 +109,18 @@ class Far:
             while await self.told.get() is not kind:
                 pass
 
-    async def all_ask(self) -> list[Token | BaseException]:
-        """Let many callers ask at once, and see that none of them waits for long."""
-        began = time.monotonic()
-        found = await asyncio.gather(*(self.manager.get_token() for _ in range(CALLERS)), return_exceptions=True)
-        assert time.monotonic() - began < BOUND
-        return found
-
     async def token(self) -> Token:
-        """Return the one token that all callers get."""
-        [token] = set(await self.all_ask())
-        assert isinstance(token, Token), token
+        """Let many callers ask at once, and return the one token that all of them get."""
+        [token] = set(await asyncio.gather(*(self.manager.get_token() for _ in range(CALLERS))))
         return token
+
+    async def in_vain(self, manager: TokenManager) -> list[BitbucketAuthError]:
+        """Let many callers ask at once, see that none gets a token and none waits for long; return what they get."""
+        began = time.monotonic()
+        found = await asyncio.gather(*(manager.get_token() for _ in range(CALLERS)), return_exceptions=True)
+        assert time.monotonic() - began < BOUND
+        assert self.fake.token_requests == 0
+        return [error for error in found if isinstance(error, BitbucketAuthError)]
 
     async def record(self) -> Record:
         found = await self.past.load("alice")
@@ -126,17 +154,21 @@ def server_of(kind: str) -> Generator[tuple[int, Stores]]:
 
 
 @asynccontextmanager
-async def far_from(server: tuple[int, Stores], patience: float) -> AsyncGenerator[Far]:
-    """Put a line before the server; a call to the store through it takes *patience* seconds at most."""
+async def far_from(server: tuple[int, Stores], *, hasty: float = HASTY) -> AsyncGenerator[Far]:
+    """Put a line before the server, and sign in; once the line is dead, a call to the store takes so many seconds."""
     port, store_at = server
     async with AsyncExitStack() as stack:
         line = await stack.enter_async_context(line_to(port))
-        past = await stack.enter_async_context(store_at(port, 10.0))
-        through = await stack.enter_async_context(store_at(line.port, patience))
+        past, patient, in_haste = [
+            await stack.enter_async_context(store_at(*where))
+            for where in ((port, 10.0), (line.port, 10.0), (line.port, hasty))
+        ]
         if isinstance(past, PostgresStore):
             await past.create_schema()
-        far = Far(line, through, past)
+        far = Far(line, Through(patient, in_haste), past)
         async with far.manager:
             await far.manager.adopt(far.fake.sign_in())
+            with suppress(StoreError):
+                await in_haste.load("alice")  # so that it has a connection that can go dead
             yield far
-            line.mend()
+            far.mend()
