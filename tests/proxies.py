@@ -60,6 +60,19 @@ class Line(Service):
         for writer in self._writers:
             writer.transport.abort()
 
+    def swallow(self) -> None:
+        """Be a black hole from now on."""
+        self.silent = True
+
+    def refuse(self) -> None:
+        """Reset what is there, and whoever comes."""
+        self.refuses = True
+        self.cut()
+
+    def halve(self) -> None:
+        """Cut every answer in the middle from now on."""
+        self.answers_to_halve = 1_000_000
+
     def mend(self) -> None:
         """Let everything through again."""
         self.silent = self.refuses = False

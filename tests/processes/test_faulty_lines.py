@@ -19,7 +19,7 @@ from tests.proxies import Line, line_to
 
 SOAK = bool(os.environ.get("SOAK"))
 PROCESSES, CALLERS, TIMES = (16, 100, 2) if SOAK else (4, 25, 1)
-STORE, DEADLINE = (5.0, 20.0) if SOAK else (0.8, 4.0)
+STORE, DEADLINE = (5.0, 20.0) if SOAK else (1.5, 6.0)
 PAST_THE_SHARED_FAILURE = 2.0
 HARMLESS, HARMFUL = ("delayed", "cut once"), ("always cut", "refused", "black hole")
 
@@ -31,12 +31,11 @@ def strike(line: Line, fault: str) -> None:
     elif fault == "cut once":
         line.answers_to_halve = 1
     elif fault == "always cut":
-        line.answers_to_halve = 1_000_000
+        line.halve()
     elif fault == "refused":
-        line.refuses = True
-        line.cut()
+        line.refuse()
     else:
-        line.silent = True
+        line.swallow()
 
 
 @pytest.fixture

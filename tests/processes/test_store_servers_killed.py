@@ -14,7 +14,7 @@ from tests.servers import DURABLE, PostgresServer, RedisServer, postgres_server,
 
 Server = RedisServer | PostgresServer
 CALLERS = 25
-STORE, DEADLINE = 1.0, 5.0
+STORE, DEADLINE = 5.0, 20.0
 PAST_THE_SHARED_FAILURE = 2.0
 
 
