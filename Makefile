@@ -12,7 +12,7 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 SOURCES := $(wildcard bitbucket_auth_async tests benchmarks docs)
 EXTRAS := import tomllib; print(",".join(tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]))
-OLDEST := import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; x = p["optional-dependencies"]; print("\n".join(p["dependencies"] + x["httpx"] + x["httpx2"] + x["otel"]).replace(">=", "=="))
+OLDEST := import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; x = p["optional-dependencies"]; print("\n".join(p["dependencies"] + x["httpx"] + x["httpx2"]).replace(">=", "=="))
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 # COVERAGE=1 makes `make test` measure branches too, and fail under the bound that pyproject.toml sets.

@@ -12,7 +12,7 @@ _NAMES = (
 )
 _QUOTE = r"\\*[\"']"
 # Quoted, quoted within a quoted text, or bare; what closes it may have been cut off.
-_QUOTED = r"{q}(?:[^{q}\\]|\\.)*{q}?|\\+{q}(?:(?!\\+{q}).)*(?:\\+{q})?"
+_QUOTED = r"{q}(?:[^{q}\\]|\\.)*{q}?|\\{{1,9}}{q}(?:(?!\\{{1,9}}{q}).)*(?:\\{{1,9}}{q})?"
 _VALUE = rf"(?:{_QUOTED.format(q=chr(34))}|{_QUOTED.format(q=chr(39))}|[^\s\"'&,;)\]}}>]+)"
 
 _RULES = (
@@ -24,8 +24,8 @@ _RULES = (
     rf"((?<![a-z])(?:{_NAMES})(?:{_QUOTE})?\s*[:=]\s*b?)(?!None\b|null\b){_VALUE}",
     # ?code=…&state=…, and a form that begins with it; not "code: 200"
     r"((?:[?&]|(?<=[\"']))(?:code|state)=)[^\s\"'&#]+",
-    r"()\beyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?",
-    r"(://)[^\s/@\"']*:[^\s/@\"']*(?=@)",
+    r"()(?<![\w-])eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?",
+    r"(://[^\s/@:\"']*:)[^\s/@\"']*(?=@)",
 )
 _SECRETS = tuple(re.compile(rule, re.IGNORECASE) for rule in _RULES)
 

@@ -18,7 +18,7 @@ class HttpxTransport(HttpxFamilyTransport):
 
     Args:
         transport: A transport of httpx to send through instead, such as your own `httpx.AsyncHTTPTransport`. It is
-            never closed, and must live in the loop that sends.
+            never closed, keeps its connections as it likes, and must live in the loop that sends.
         proxy: The address of an HTTP proxy.
         ssl: Whom to trust; by default, whom httpx trusts.
         trust_env: Whether `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` name the proxy where *proxy* does not. Unlike in

@@ -77,7 +77,8 @@ class HttpxFamilyTransport:
         self._defaults: Mapping[str, str] = {
             "User-Agent": f"bitbucket-auth-async/{_version()}",
             "Accept-Encoding": "identity",
-            "Connection": "close",
+            # Not to a transport of the caller: it may speak HTTP/2, where this header is an error.
+            **({"Connection": "close"} if transport is None else {}),
         }
 
     async def send(self, request: Request, /, *, timeout: float) -> Response:  # noqa: ASYNC109  - the port says so

@@ -166,7 +166,7 @@ async def test_who_takes_over_a_claim_that_lapsed_says_so(world: World) -> None:
             await asking
         assert of_kind(world, EventKind.CLAIM_LAPSED) == []
     waiting = asyncio.create_task(other.get_token())
-    await world.clock.advance(61)
+    await world.clock.advance(65)  # a lease, and the longest pause between two looks
     await waiting
     assert len(of_kind(world, EventKind.CLAIM_LAPSED)) == 1
 

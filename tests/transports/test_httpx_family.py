@@ -68,14 +68,25 @@ async def test_says_who_it_is(kind: type[HttpxFamilyTransport]) -> None:
     assert server.received[0].headers["user-agent"].startswith("bitbucket-auth-async/")
 
 
-@pytest.mark.parametrize("own", [False, True])
-async def test_no_connection_is_used_twice(kind: type[HttpxFamilyTransport], library: ModuleType, *, own: bool) -> None:
-    async with wire(always(answer())) as server, library.AsyncHTTPTransport() as given:
-        transport = kind(given if own else None)
+async def test_no_connection_is_used_twice(kind: type[HttpxFamilyTransport]) -> None:
+    async with wire(always(answer())) as server:
+        transport = kind()
         for _ in range(2):
             await transport.send(token_request(server.origin), timeout=ENOUGH)
         assert server.connections == 2
     assert [request.headers["connection"] for request in server.received] == ["close", "close"]
+
+
+async def test_a_transport_of_the_caller_keeps_its_connections_as_it_likes(
+    kind: type[HttpxFamilyTransport], library: ModuleType
+) -> None:
+    """It may speak HTTP/2, where a `Connection` header is an error (RFC 9113 section 8.2.2)."""
+    async with wire(always(answer())) as server, library.AsyncHTTPTransport() as given:
+        transport = kind(given)
+        for _ in range(2):
+            await transport.send(token_request(server.origin), timeout=ENOUGH)
+        assert server.connections == 1
+    assert all("connection" not in request.headers for request in server.received)
 
 
 async def test_a_request_is_never_sent_twice(kind: type[HttpxFamilyTransport]) -> None:

@@ -1,5 +1,6 @@
 """What type checkers must see of the public face; mypy and pyright check it, nothing runs it."""
 
+import logging
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import PurePosixPath
 from ssl import SSLContext
@@ -56,9 +57,12 @@ from bitbucket_auth_async.oauth2.messages import Request, Response
 from bitbucket_auth_async.opening import OpenStore
 from bitbucket_auth_async.protocols import Clock, Codec, TokenSource, TokenStore, Transport, Versioned
 from bitbucket_auth_async.record import Record
+from bitbucket_auth_async.snapshots import Snapshot
 from bitbucket_auth_async.stores.callbacks import CallbackStore
 from bitbucket_auth_async.stores.file import FileStore
 from bitbucket_auth_async.stores.memory import MemoryStore
+from bitbucket_auth_async.telemetry.otel import OpenTelemetry
+from bitbucket_auth_async.telemetry.redaction import RedactingFilter, redacted
 from bitbucket_auth_async.transports.aiohttp import AiohttpTransport
 from bitbucket_auth_async.transports.httpx import HttpxTransport
 from bitbucket_auth_async.transports.httpx2 import Httpx2Transport
@@ -127,6 +131,17 @@ async def many_persons(store: TokenStore) -> None:
         assert_type(len(pool), int)
 
 
+def seen(client: Client, handler: logging.Handler) -> None:
+    telemetry = OpenTelemetry()
+    manager = TokenManager(client, on_event=telemetry)
+    telemetry.watch(manager)
+    assert_type(manager.snapshot(), Snapshot)
+    assert_type(manager.snapshot()["ok"], bool)
+    manager.tell(EventKind.API_REFUSED, "...")
+    handler.addFilter(RedactingFilter())
+    assert_type(redacted("..."), str)
+
+
 def a_coroutine_that_tasks_take(manager: TokenManager) -> None:
     call: Callable[[], Coroutine[Any, Any, Token]] = manager.get_token
     del call
@@ -142,6 +157,8 @@ def values(token: Token, timing: Timing, event: Event) -> None:
     assert_type(timing.refresh_ahead, float | None)
     assert_type(event.kind, EventKind)
     assert_type(event.key, str)
+    assert_type(event.seconds, float | None)
+    assert_type(event.error, str)
     assert_type(BITBUCKET_CLOUD.reuse_grace, float)
     assert_type(BITBUCKET_CLOUD.api_origins, frozenset[str])
     assert_type(bitbucket_data_center("https://bitbucket.example"), AuthorizationServer)
