@@ -90,7 +90,7 @@ async def test_broken_json_is_asked_for_again() -> None:
 async def test_an_answer_without_end_is_given_up() -> None:
     async def endless(_: Received, writer: asyncio.StreamWriter) -> None:
         writer.write(answer(200, b"", {"Content-Type": "application/json", "Content-Length": "99999999999"}))
-        for _ in range(80):
+        for _mebibyte in range(80):
             writer.write(b" " * 2**20)
             await writer.drain()
         await asyncio.Event().wait()
