@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from bitbucket_auth_async.api import ApiError, NoAnswerError, RateLimit, RateLimitedError
+from bitbucket_auth_async.api import ApiError, BitbucketAPI, NoAnswerError, RateLimit, RateLimitedError
 from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError, OutageError
 from bitbucket_auth_async.testing.clock import FakeClock
+from bitbucket_auth_async.testing.counting_source import CountingSource
 from bitbucket_auth_async.testing.wire import Received, always, answer
 from tests.apis import in_turn, opened, reply
 
@@ -126,6 +127,12 @@ async def test_patience_counts_from_the_first_failure() -> None:
 
     async with opened(slow_first, patience=10) as here:
         assert await here.api.get("/x") == "done"
+
+
+@pytest.mark.parametrize("patience", [-1, float("nan")])
+def test_patience_is_a_number_of_seconds(patience: float) -> None:
+    with pytest.raises(ConfigurationError, match="patience"):
+        BitbucketAPI(CountingSource(), patience=patience)
 
 
 async def test_without_patience_nothing_is_sent_again() -> None:

@@ -124,6 +124,25 @@ async def test_nobody_at_the_port_is_told_as_not_sent() -> None:
     assert (caught.value.sent, caught.value.retryable, caught.value.status) == (False, True, None)
 
 
+async def test_a_server_that_falls_silent_is_told() -> None:
+    async def silent(_: Received, writer: asyncio.StreamWriter) -> None:
+        await asyncio.Event().wait()
+
+    async with opened(silent, patience=0, timeout=aiohttp.ClientTimeout(sock_read=0.01)) as (api, *_):
+        with pytest.raises(NoAnswerError) as caught:
+            await api.get("/x")
+    assert (caught.value.sent, caught.value.retryable) == (True, True)
+
+
+@pytest.mark.parametrize("location", ["/2.0/x", "file:///etc/passwd", "http://:0/"])
+async def test_redirects_that_lead_nowhere_are_told_at_once(location: str) -> None:
+    async with opened(redirects(location, 302)) as here:
+        with pytest.raises(NoAnswerError) as caught:
+            await here.api.get("/x")
+    assert not caught.value.retryable
+    assert here.clock.waits == []
+
+
 async def test_a_body_is_streamed_up() -> None:
     async def parts() -> AsyncIterator[bytes]:
         for number in range(3):
