@@ -47,7 +47,7 @@ class BitbucketAPI:
         limit: A budget that the requests are spread over; hand the same object to all who share it.
         clock: For tests.
         session: Whatever `aiohttp.ClientSession` takes, such as `connector` or `timeout`. By default connecting takes
-            10 seconds at most, and so does a minute pass without a byte.
+            10 seconds at most, and no minute passes without a byte.
 
     Raises:
         ConfigurationError: The base URL is neither https nor loopback, or the patience is no number of seconds.

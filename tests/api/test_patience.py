@@ -178,6 +178,18 @@ async def test_a_wall_that_is_met_while_others_wait_for_their_turn_holds_them_up
     assert 45 <= here.clock.waits[0] <= 51
 
 
+async def test_a_wall_is_told_to_all_sessions_that_share_the_budget() -> None:
+    limit = RateLimit(1000)
+    async with (
+        opened(always(reply({"error": {"message": "slow down"}}, 429, Retry_After="3000")), limit=limit) as one,
+        opened(always(OK), limit=limit) as other,
+    ):
+        for api in (one.api, other.api):
+            with pytest.raises(RateLimitedError, match="slow down"):
+                await api.get("/x")
+    assert other.wire.received == []
+
+
 async def test_an_outage_of_the_token_endpoint_is_waited_for_by_a_post_too() -> None:
     """Nothing of it was sent."""
     async with opened(always(OK)) as here:
