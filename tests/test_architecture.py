@@ -21,6 +21,7 @@ AT_HOME = {
     "aiohttp": (
         "transports.aiohttp",
         "bearer.aiohttp",
+        "api.sending",
         "api.session",
         "web.aiohttp",
         "web.resource",
@@ -110,7 +111,7 @@ def test_importing_the_package_loads_no_other_library() -> None:
 
 
 def test_importing_the_package_loads_no_adapter() -> None:
-    rooms = tuple(f"{PACKAGE}.{room}." for room in ("stores", "transports", "bearer", "web", "testing", "cli"))
+    rooms = tuple(f"{PACKAGE}.{room}." for room in ("stores", "transports", "bearer", "api", "web", "testing", "cli"))
     assert [name for name in loaded_by(f"from {PACKAGE} import TokenManager") if name.startswith(rooms)] == []
 
 

@@ -5,6 +5,7 @@ import base64
 import pytest
 
 from bitbucket_auth_async.bearer.aiohttp import authenticated_session
+from bitbucket_auth_async.bearer.httpx import authenticated_client
 from bitbucket_auth_async.bearer.policy import authorization
 from bitbucket_auth_async.credentials import AccessToken, ApiToken, StaticToken
 from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError
@@ -48,6 +49,16 @@ async def test_r12_both_fit_a_bearer_and_stay_home(source: TokenSource) -> None:
         http.get(api.origin),
     ):
         pass
+    assert api.authorizations() == [authorization(await source.get_token())]
+    assert foreign.authorizations() == [None]
+
+
+@pytest.mark.parametrize("source", [AccessToken("ATCTT3x"), ApiToken(EMAIL, "ATATT3x=secret")], ids=repr)
+async def test_r12_both_fit_the_bearer_of_httpx_too(source: TokenSource) -> None:
+    async with wire(always(answer())) as foreign, wire(redirects(foreign.origin)) as api:
+        client = authenticated_client(source, origins=[api.origin], follow_redirects=True)
+        async with client as http:
+            await http.get(api.origin)
     assert api.authorizations() == [authorization(await source.get_token())]
     assert foreign.authorizations() == [None]
 

@@ -62,7 +62,7 @@ class Pages:
                 del page
         finally:
             if under_way is not None:
-                under_way.cancel()  # of no effect once it is done
+                under_way.cancel()  # once it is done, that only says that nobody will ask for its error
 
     async def aclose(self) -> None:
         """End the prefetches that are under way."""
@@ -74,16 +74,11 @@ class Pages:
     def _begin(self, call: Call) -> "asyncio.Task[bytes]":
         task = asyncio.create_task(self._bytes(call), name="prefetch of the next page")
         self._under_way.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._under_way.discard)
         return task
 
     async def _bytes(self, call: Call) -> bytes:
         return await self._fetch_bytes(call)
-
-    def _ended(self, task: "asyncio.Task[bytes]") -> None:
-        self._under_way.discard(task)
-        if not task.cancelled():
-            task.exception()  # looked at, since whoever iterates may have stopped before this page
 
     async def _answer(self, call: Call, under_way: "asyncio.Task[bytes] | None") -> Any:  # noqa: ANN401 - JSON
         if under_way is not None:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 
+from bitbucket_auth_async.api.quiet import Quiet
 from bitbucket_auth_async.clocks import SYSTEM_CLOCK, sleep
 from bitbucket_auth_async.errors import ConfigurationError, StoreError
 from bitbucket_auth_async.held import jitter
@@ -20,8 +21,10 @@ class RateLimit:
     """A budget of requests, such as Bitbucket's 1,000 an hour for repository data, spread instead of run into.
 
     In no span of *per* seconds do more than *limit* requests get their turn: a tenth of them at once, the rest evenly.
-    Hand one object to each BitbucketAPI that draws on the budget. Bitbucket counts OAuth requests against the consumer,
-    so all its users share one: https://support.atlassian.com/bitbucket-cloud/docs/api-request-limits/
+    Bitbucket counts OAuth requests against the consumer, so all its users share one:
+    https://support.atlassian.com/bitbucket-cloud/docs/api-request-limits/
+
+    Hand one object to each BitbucketAPI that draws on the budget; a 429 that one of them meets quiets all.
 
     With a *store* and a *key* the budget is shared by all processes that name the same ones, at the cost of a load and
     a swap for each request. While the store is down, each process spreads as if it were alone.
@@ -53,6 +56,8 @@ class RateLimit:
         if (store is None) != (key is None):
             msg = "RateLimit takes store and key together, or neither."
             raise ConfigurationError(msg)
+        self.quiet = Quiet()
+        """What all sessions on this budget keep after a 429 that one of them met."""
         self._spread = Spread(limit, per)
         self._store = store
         self._key = key or ""

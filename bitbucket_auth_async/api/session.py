@@ -9,12 +9,13 @@ from typing import Any, Self, TypeVar
 import aiohttp
 
 from bitbucket_auth_async.api.addresses import PathValue, address, base_url_of
-from bitbucket_auth_async.api.envelope import Answered, error_of, parsed
-from bitbucket_auth_async.api.errors import ApiError, NoAnswerError, RateLimitedError
+from bitbucket_auth_async.api.envelope import parsed
+from bitbucket_auth_async.api.errors import RateLimitedError
 from bitbucket_auth_async.api.pace import Pace
 from bitbucket_auth_async.api.paging import Pages
 from bitbucket_auth_async.api.persistence import Call, rest_after
 from bitbucket_auth_async.api.rate_limit import RateLimit
+from bitbucket_auth_async.api.sending import body_of, send
 from bitbucket_auth_async.bearer.aiohttp import authenticated_session
 from bitbucket_auth_async.bitbucket.cloud import BITBUCKET_CLOUD
 from bitbucket_auth_async.clocks import SYSTEM_CLOCK, sleep
@@ -27,11 +28,7 @@ from bitbucket_auth_async.protocols import Clock, TokenSource
 
 _T = TypeVar("_T")
 
-_LONGEST_ANSWER = 64 * 2**20
-_LONGEST_ERROR = 2**20
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10.0, sock_read=60.0)
-_REDIRECT = 300
-"""RFC 9110 section 15: below it, success."""
 
 
 class BitbucketAPI:
@@ -50,10 +47,10 @@ class BitbucketAPI:
         limit: A budget that the requests are spread over; hand the same object to all who share it.
         clock: For tests.
         session: Whatever `aiohttp.ClientSession` takes, such as `connector` or `timeout`. By default connecting takes
-            10 seconds at most, and so does a minute pass without a byte.
+            10 seconds at most, and no minute passes without a byte.
 
     Raises:
-        ConfigurationError: The base URL is neither https nor loopback.
+        ConfigurationError: The base URL is neither https nor loopback, or the patience is no number of seconds.
     """
 
     def __init__(
@@ -67,6 +64,9 @@ class BitbucketAPI:
         **session: Any,  # noqa: ANN401 - aiohttp's own, of each release
     ) -> None:
         """Open nothing yet; needs no running loop."""
+        if not patience >= 0:
+            msg = f"patience is {patience!r}: it takes seconds, 0 or more."
+            raise ConfigurationError(msg)
         self._source: TokenSource = StaticToken(source, clock=clock) if isinstance(source, Token) else source
         server = getattr(source, "server", None)
         self.base_url = base_url_of(base_url, server if isinstance(server, AuthorizationServer) else BITBUCKET_CLOUD)
@@ -250,57 +250,11 @@ class BitbucketAPI:
             await sleep(self._clock, rest)
             patience = until - self._clock.boot()
 
-    async def _json(self, call: Call) -> Any:  # noqa: ANN401 - JSON
-        return parsed(call, await self._body(call))
+    async def _open(self, call: Call) -> aiohttp.ClientResponse:
+        return await send(self.http, call, now=self._clock.wall)
 
     async def _body(self, call: Call) -> bytes:
-        """Return the JSON that is answered, as bytes."""
-        async with await self._open(call) as response:
-            body = await self._read(call, response, _LONGEST_ANSWER)
-        if len(body) > _LONGEST_ANSWER:
-            reason = f"the answer is longer than {_LONGEST_ANSWER // 2**20} MiB"
-        elif body and "json" not in response.content_type:
-            reason = "the answer is no JSON"
-        else:
-            return body
-        advice = "stream() reads what is not JSON, or long."
-        raise ApiError(reason, method=call.method, path=call.path, status=response.status, advice=advice)
+        return await body_of(call, await self._open(call))
 
-    async def _open(self, call: Call) -> aiohttp.ClientResponse:
-        """Send the call, and return the response if it is a success."""
-        http = self.http
-        try:
-            response = await http.request(
-                call.method,
-                call.url,
-                params=call.params,
-                json=call.json,
-                data=call.data,
-                allow_redirects=call.is_safe,
-                raise_for_status=False,
-            )
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _no_answer(call, error) from error
-        if response.status < _REDIRECT:
-            return response
-        async with response:
-            body = await self._read(call, response, _LONGEST_ERROR)
-        answered = Answered(call.method, call.path, response.status, response.headers, body)
-        raise error_of(answered, now=self._clock.wall())
-
-    async def _read(self, call: Call, response: aiohttp.ClientResponse, longest: int) -> bytes:
-        """Return the body, or at least one byte more than *longest*."""
-        pieces: list[bytes] = []
-        length = 0
-        try:
-            while length <= longest and (piece := await response.content.readany()):
-                pieces.append(piece)
-                length += len(piece)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _no_answer(call, error) from error
-        return b"".join(pieces)
-
-
-def _no_answer(call: Call, error: Exception) -> NoAnswerError:
-    sent = not isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
-    return NoAnswerError(type(error).__name__, method=call.method, path=call.path, sent=sent)
+    async def _json(self, call: Call) -> Any:  # noqa: ANN401 - JSON
+        return parsed(call, await self._body(call))

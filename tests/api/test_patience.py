@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from bitbucket_auth_async.api import ApiError, NoAnswerError, RateLimit, RateLimitedError
+from bitbucket_auth_async.api import ApiError, BitbucketAPI, NoAnswerError, RateLimit, RateLimitedError
 from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError, OutageError
 from bitbucket_auth_async.testing.clock import FakeClock
+from bitbucket_auth_async.testing.counting_source import CountingSource
 from bitbucket_auth_async.testing.wire import Received, always, answer
 from tests.apis import in_turn, opened, reply
 
@@ -128,6 +129,12 @@ async def test_patience_counts_from_the_first_failure() -> None:
         assert await here.api.get("/x") == "done"
 
 
+@pytest.mark.parametrize("patience", [-1, float("nan")])
+def test_patience_is_a_number_of_seconds(patience: float) -> None:
+    with pytest.raises(ConfigurationError, match="patience"):
+        BitbucketAPI(CountingSource(), patience=patience)
+
+
 async def test_without_patience_nothing_is_sent_again() -> None:
     async with opened(in_turn(reply({}, 500), OK), patience=0) as here:
         with pytest.raises(ApiError):
@@ -160,7 +167,7 @@ async def test_a_wall_that_is_too_far_is_told_without_a_request() -> None:
 async def test_a_wall_that_is_met_while_others_wait_for_their_turn_holds_them_up_too() -> None:
     clock = FakeClock()
     limit = RateLimit(20, per=36, clock=clock)  # two at once, then one every two seconds
-    async with opened(in_turn(reply({}, 429, Retry_After="50"), OK), limit=limit) as here:
+    async with opened(always(OK), limit=limit) as here:
         waiting = [asyncio.create_task(limit.turn()) for _ in range(3)]
         second = asyncio.create_task(here.api.get("/second"))
         await clock.settle()
@@ -169,6 +176,18 @@ async def test_a_wall_that_is_met_while_others_wait_for_their_turn_holds_them_up
         await second
         await asyncio.gather(*waiting)
     assert 45 <= here.clock.waits[0] <= 51
+
+
+async def test_a_wall_is_told_to_all_sessions_that_share_the_budget() -> None:
+    limit = RateLimit(1000)
+    async with (
+        opened(always(reply({"error": {"message": "slow down"}}, 429, Retry_After="3000")), limit=limit) as one,
+        opened(always(OK), limit=limit) as other,
+    ):
+        for api in (one.api, other.api):
+            with pytest.raises(RateLimitedError, match="slow down"):
+                await api.get("/x")
+    assert other.wire.received == []
 
 
 async def test_an_outage_of_the_token_endpoint_is_waited_for_by_a_post_too() -> None:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bitbucket_auth_async.api.rate_limit import RateLimit, Spread
@@ -31,6 +31,7 @@ def most_in_any_span(moments: list[float], per: float) -> int:
     per=st.sampled_from([1.0, 60.0, 3600.0]),
     gaps=st.lists(st.floats(0, 2), min_size=1, max_size=200),
 )
+@example(limit=20, per=60.0, gaps=[0.0] * 60)
 def test_no_span_of_its_time_has_more_than_the_budget(limit: int, per: float, gaps: list[float]) -> None:
     spread, due, now, moments = Spread(limit, per), float("-inf"), 0.0, list[float]()
     for gap in gaps:

@@ -90,9 +90,10 @@ async def test_broken_json_is_asked_for_again() -> None:
 async def test_an_answer_without_end_is_given_up() -> None:
     async def endless(_: Received, writer: asyncio.StreamWriter) -> None:
         writer.write(answer(200, b"", {"Content-Type": "application/json", "Content-Length": "99999999999"}))
-        while not writer.is_closing():
+        for _mebibyte in range(80):
             writer.write(b" " * 2**20)
             await writer.drain()
+        await asyncio.Event().wait()
 
     async with opened(endless) as (api, *_):
         with pytest.raises(ApiError, match="longer than 64 MiB"):
@@ -102,9 +103,8 @@ async def test_an_answer_without_end_is_given_up() -> None:
 async def test_an_error_page_without_end_does_no_harm() -> None:
     async def endless(_: Received, writer: asyncio.StreamWriter) -> None:
         writer.write(answer(404, b"", {"Content-Length": "99999999999"}))
-        while not writer.is_closing():
-            writer.write(b"x" * 2**20)
-            await writer.drain()
+        writer.write(b"x" * 3 * 2**20)
+        await asyncio.Event().wait()
 
     async with opened(endless) as (api, *_):
         with pytest.raises(NotFoundError):
@@ -122,6 +122,25 @@ async def test_nobody_at_the_port_is_told_as_not_sent() -> None:
         with pytest.raises(NoAnswerError) as caught:
             await api.get("/x")
     assert (caught.value.sent, caught.value.retryable, caught.value.status) == (False, True, None)
+
+
+async def test_a_server_that_falls_silent_is_told() -> None:
+    async def silent(_: Received, writer: asyncio.StreamWriter) -> None:
+        await asyncio.Event().wait()
+
+    async with opened(silent, patience=0, timeout=aiohttp.ClientTimeout(sock_read=0.01)) as (api, *_):
+        with pytest.raises(NoAnswerError) as caught:
+            await api.get("/x")
+    assert (caught.value.sent, caught.value.retryable) == (True, True)
+
+
+@pytest.mark.parametrize("location", ["/2.0/x", "file:///etc/passwd", "http://:0/"])
+async def test_redirects_that_lead_nowhere_are_told_at_once(location: str) -> None:
+    async with opened(redirects(location, 302)) as here:
+        with pytest.raises(NoAnswerError) as caught:
+            await here.api.get("/x")
+    assert not caught.value.retryable
+    assert here.clock.waits == []
 
 
 async def test_a_body_is_streamed_up() -> None:

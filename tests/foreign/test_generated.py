@@ -1,0 +1,40 @@
+"""A client that a generator made of an API description (bitbucket.yaml), on a token that renews itself."""
+
+import asyncio
+from http import HTTPStatus
+
+from bitbucket_auth_async import TokenManager
+from bitbucket_auth_async.bearer.httpx import BearerAuth
+from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
+from bitbucket_auth_async.testing.server import serve
+from tests.ahead import AheadClock
+from tests.foreign.generated.api.users import get_user
+from tests.foreign.generated.client import Client as GeneratedClient
+from tests.foreign.generated.models.account import Account
+
+
+async def name(client: GeneratedClient) -> object:
+    answered = await get_user.asyncio_detailed(client=client)
+    assert answered.status_code is HTTPStatus.OK
+    assert isinstance(answered.parsed, Account)
+    return answered.parsed.username
+
+
+async def test_a_generated_client_lives_on_while_its_token_expires_or_dies() -> None:
+    clock = AheadClock()
+    fake = FakeBitbucket(clock)
+    async with (
+        serve(fake) as site,
+        TokenManager(fake.client, server=site.server, clock=clock) as manager,
+        GeneratedClient(base_url=f"{site.base_url}/2.0", httpx_args={"auth": BearerAuth(manager)}) as client,
+    ):
+        await manager.adopt(fake.sign_in())
+        assert await name(client) == "ada"
+        assert fake.token_requests == 0
+        clock.hurry(3600)
+        assert await name(client) == "ada"
+        assert fake.token_requests == 1
+        clock.hurry(1000)
+        fake.expire_access_tokens()
+        assert await asyncio.gather(*(name(client) for _ in range(10))) == ["ada"] * 10
+        assert fake.token_requests == 2
