@@ -208,6 +208,7 @@ async def test_the_parts(blank: str, tab: Open) -> None:
             "failed": "configuration",
             "own": "k",
             "kept": 1,
+            "inLocalStorage": 32,
         }
         assert asked.startswith("https://bitbucket.org/site/oauth2/authorize?response_type=token&client_id=key")
         assert "redirect_uri=https%3A%2F%2Fa.example%2Fcb" in asked
