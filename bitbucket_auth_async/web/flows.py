@@ -45,22 +45,23 @@ class MemoryFlowStore:
 
 
 class Spent:
-    """Remembers for a while which sign-ins of this process came back, so that none comes back twice."""
+    """Remembers for a while which sign-ins came back to this process, *limit* at most, so that none does so twice."""
 
-    __slots__ = ("_until",)
+    __slots__ = ("_limit", "_until")
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = 100_000) -> None:
         """Begin empty."""
         self._until: dict[str, float] = {}
+        self._limit = limit
 
     def first(self, name: str, *, now: float, until: float) -> bool:
         """Tell whether *name* comes for the first time; it is remembered until then."""
+        if self._until.get(name, now) > now:
+            return False
         while self._until:  # in the order of their coming, which is that of their ends
             oldest = next(iter(self._until))
-            if self._until[oldest] > now:
+            if len(self._until) < self._limit and self._until[oldest] > now:
                 break
             del self._until[oldest]
-        if name in self._until:
-            return False
         self._until[name] = until
         return True

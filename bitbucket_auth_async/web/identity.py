@@ -51,7 +51,9 @@ def _refusal(response: Response, token: Token) -> BitbucketAuthError:
     if response.status == _TOO_MANY or response.status >= _SERVER_ERROR:
         return UnavailableError(f"/2.0/user answered {response.status}.", status=response.status)
     told = "the new token is refused there" if response.status == _UNAUTHORIZED else "nobody can be told from that"
-    return ConfigurationError(f"/2.0/user answered {response.status}: {told}. Is it the API of the same Bitbucket?")
+    return ConfigurationError(
+        f"/2.0/user answered {response.status}: {told}. If this is not Bitbucket Cloud, give Login an identify= for it."
+    )
 
 
 def _object(response: Response) -> "dict[str, Any]":

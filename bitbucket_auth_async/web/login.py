@@ -92,7 +92,8 @@ class Login:
         writes: Let pages of this site change things through `/resource`; by default they only read.
 
     Raises:
-        ConfigurationError: `redirect_uri` can't be used, there is no key, or a proxy is no address.
+        ConfigurationError: `redirect_uri` can't be used, there is no key, a proxy is no address, or nobody can be asked
+            who has signed in.
     """
 
     def __init__(  # noqa: PLR0913 - each goes by its name
@@ -117,6 +118,9 @@ class Login:
         self._resources = pool.resources
         self._redirect_uri = redirect_uri
         self._scope = scope
+        if identify is None and not pool.resources.server.api_origins:
+            msg = "The server names no api_origins to ask who has signed in: name them, or give Login an identify=."
+            raise ConfigurationError(msg)
         self._identify: Identify = partial(account_id, pool.resources) if identify is None else identify
         self._flows = flows
         self._spent = Spent()

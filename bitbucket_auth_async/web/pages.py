@@ -53,7 +53,8 @@ _DENIED = _Told(403, "Access was not granted", "You said no, so nothing was stor
 _STALE = _Told(
     400,
     "This sign-in can't be finished",
-    "It was finished before, took longer than ten minutes, or began in another browser. Sign in again here.",
+    "It was finished before, took longer than ten minutes, or began in another browser; or this browser keeps no "
+    "cookies. Sign in again here.",
 )
 _SPENT = _Told(400, "This sign-in was used already", "A sign-in works once, and soon. Sign in again.")
 _REFUSED = _Told(400, "Bitbucket refused the sign-in", "Sign in again; if that does not help, tell who runs this site.")

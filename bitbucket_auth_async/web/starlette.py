@@ -73,6 +73,7 @@ def _handler(answer: Callable[[Incoming], Awaitable[Answer]], login: Login) -> C
 
 def _incoming(request: Request, login: Login, body: bytes = b"") -> Incoming:
     headers = {name: ",".join(request.headers.getlist(name)) for name in request.headers}
+    raw_path: bytes = request.scope.get("raw_path") or request.url.path.encode()  # not every server has it
     return Incoming(
         method=request.method,
         origin=login.proxies.origin(
@@ -81,7 +82,7 @@ def _incoming(request: Request, login: Login, body: bytes = b"") -> Incoming:
             peer=None if request.client is None else request.client.host,
             headers=headers,
         ),
-        path=request.scope.get("raw_path", request.url.path.encode()).decode("latin-1"),
+        path=raw_path.decode("latin-1").partition("?")[0],
         query=request.scope["query_string"].decode("latin-1"),
         headers=headers,
         cookies=request.cookies,

@@ -2,6 +2,9 @@
 
     BITBUCKET_CLIENT_ID=… BITBUCKET_CLIENT_SECRET=… python3 crawler.py workspace … > repositories.jsonl
 
+A progress bar (from the extra `cli`) shows on standard error how far it is; `make example-crawler` shows it without
+Bitbucket.
+
 Fifty workers share one token, which is renewed once for all of them, and one budget of requests, which is spread
 instead of run into. A page that meets a 429, an outage or a lost connection is asked for again for up to an hour; no
 item comes twice and none is left out.
@@ -12,9 +15,12 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager, suppress
 from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bitbucket_auth_async import ClientCredentials, TokenManager, client_from_env
 from bitbucket_auth_async.api import BitbucketAPI, NotFoundError, RateLimit
@@ -24,8 +30,16 @@ WORKERS = 50
 AN_HOUR = 3600.0
 
 
+Keep = Callable[[dict[str, Any]], object]
+
+
 async def crawl(
-    api: BitbucketAPI, workspaces: Iterable[str], keep: Callable[[dict[str, Any]], object], *, workers: int = WORKERS
+    api: BitbucketAPI,
+    workspaces: Iterable[str],
+    keep: Keep,
+    *,
+    done: Callable[[], object] = lambda: None,
+    workers: int = WORKERS,
 ) -> None:
     """Hand every repository of the workspaces to *keep*; a workspace that is not there is told and left out."""
     left = iter(workspaces)
@@ -37,10 +51,34 @@ async def crawl(
                     keep(repository)
             except NotFoundError as error:
                 print(error, file=sys.stderr)
+            done()
 
     async with asyncio.TaskGroup() as group:
         for _ in range(workers):
             group.create_task(work())
+
+
+@contextmanager
+def progress_bar(workspaces: int, keep: Keep) -> Generator[tuple[Keep, Callable[[], object]]]:
+    """Show on standard error how many workspaces are done, and how many repositories were kept."""
+    columns = (
+        TextColumn("workspaces"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[kept]} repositories"),
+        TimeElapsedColumn(),
+    )
+    kept = 0
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        bar = progress.add_task("", total=workspaces, kept=0)
+
+        def keep_and_count(repository: dict[str, Any]) -> None:
+            nonlocal kept
+            kept += 1
+            keep(repository)
+            progress.update(bar, kept=kept)
+
+        yield keep_and_count, lambda: progress.advance(bar)
 
 
 def stop_on_sigterm() -> None:
@@ -61,7 +99,8 @@ async def main(arguments: list[str] | None = None) -> None:
         TokenManager(client_from_env(), grant=ClientCredentials(), store=FileStore(app_name="crawler")) as manager,
         BitbucketAPI(manager, patience=AN_HOUR, limit=RateLimit(options.per_hour)) as api,
     ):
-        await crawl(api, options.workspace, lambda repository: print(json.dumps(repository)))
+        with progress_bar(len(options.workspace), lambda repository: print(json.dumps(repository))) as (keep, done):
+            await crawl(api, options.workspace, keep, done=done)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import json
 import os
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 import aiohttp
 import uvicorn
@@ -157,15 +157,19 @@ async def _send_events(http: aiohttp.ClientSession) -> None:
 
 
 async def run_crawler() -> None:
-    """Crawl three workspaces."""
+    """Crawl twenty workspaces."""
     crawler.stop_on_sigterm()
-    async with fake() as (bitbucket, site):
-        bitbucket.rest.repositories = 250
-        async with (
-            TokenManager(bitbucket.client, grant=ClientCredentials(), server=site.server) as manager,
-            BitbucketAPI(manager, base_url=f"{site.base_url}/2.0") as api,
-        ):
-            await crawler.crawl(api, ["acme", "bolt", "cobalt"], lambda repository: print(repository["full_name"]))
+    workspaces = [f"workspace-{number}" for number in range(1, 21)]
+    with suppress(asyncio.CancelledError):
+        async with fake() as (bitbucket, site):
+            bitbucket.rest.repositories = 250
+            async with (
+                TokenManager(bitbucket.client, grant=ClientCredentials(), server=site.server) as manager,
+                BitbucketAPI(manager, base_url=f"{site.base_url}/2.0") as api,
+            ):
+                print("Reading", flush=True)
+                with crawler.progress_bar(len(workspaces), lambda repository: print(repository["full_name"])) as bar:
+                    await crawler.crawl(api, workspaces, bar[0], done=bar[1])
 
 
 async def run_oauth() -> None:

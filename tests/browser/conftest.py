@@ -5,6 +5,7 @@ import shutil
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from tests.web.apps import serving
 from tests.web.people import free_port
 
 SCREENSHOTS = Path(__file__).parents[2] / ".build" / "screenshots"
+AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
+WIDTHS = {"wide": (1200, 800), "narrow": (390, 844)}
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -80,6 +83,16 @@ def tab(chromium: Browser) -> Open:
         assert found.complaints == []
 
     return opened
+
+
+async def judged(ada: Tab, name: str) -> None:
+    """Take a picture, let axe-core judge, and see that nothing sticks out at the side."""
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    await ada.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+    assert await ada.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    await ada.page.evaluate(AXE)
+    found = (await ada.page.evaluate("axe.run()"))["violations"]
+    assert [(each["id"], each["impact"], [node["html"] for node in each["nodes"]]) for each in found] == []
 
 
 @dataclass(slots=True)

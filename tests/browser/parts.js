@@ -26,13 +26,17 @@ async () => {
   }
   new Own({ client: { client_id: "key", redirect_uris: ["https://a.example/cb"], scope: "a b" } }).authorize();
 
+  const toCloud = asked;
+  new Own({ ...options, stateStorage: localStorage }).authorize();
+  const inLocalStorage = JSON.parse(localStorage.getItem("bitbucket-auth-state")).state.length;
+
   let failed = null;
   const foreign = new BitbucketClient({ ...options, onFailure: (error) => (failed = error.code) });
   await foreign.fetchResource({ resourceUrl: "https://evil.example/2.0/user" });
 
   return {
     states: states.size, letters: letters.size, length: client.generateState(7).length, before, token, late,
-    broken: await storage.loadConfig(), same: BitBucketClient === BitbucketClient, failed, asked,
-    own: new LocalStorage({ storageKey: "k" }).storageKey, kept: sessionStorage.length,
+    broken: await storage.loadConfig(), same: BitBucketClient === BitbucketClient, failed, asked: toCloud,
+    own: new LocalStorage({ storageKey: "k" }).storageKey, kept: sessionStorage.length, inLocalStorage,
   };
 }

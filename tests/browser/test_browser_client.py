@@ -13,7 +13,7 @@ from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 from bitbucket_auth_async.testing.server import listening
 from bitbucket_auth_async.web.static_files import STATIC
 from docs.examples.offline import browser_only
-from tests.browser.conftest import Open
+from tests.browser.conftest import WIDTHS, Open, judged
 from tests.web.people import free_port
 
 PARTS = Path(__file__).with_name("parts.js").read_text(encoding="utf-8")
@@ -89,6 +89,14 @@ async def test_the_implicit_grant_to_its_end(app: App, tab: Open) -> None:
         await page.get_by_role("button", name="Sign out").click()
         await page.get_by_role("button", name="Who am I?").click()
         await expect(status).to_contain_text("Nobody is signed in")
+
+
+@pytest.mark.parametrize("theme, width", [("light", "wide"), ("dark", "narrow")])
+async def test_the_page_is_accessible(app: App, tab: Open, theme: str, width: str) -> None:
+    size = dict(zip(("width", "height"), WIDTHS[width], strict=True))
+    async with tab(viewport=size, color_scheme=theme) as ada:
+        await ada.page.goto(app.url)
+        await judged(ada, f"browser-only-{theme}-{width}")
 
 
 async def test_a_person_says_no_to_the_implicit_grant(app: App, tab: Open) -> None:
@@ -200,6 +208,7 @@ async def test_the_parts(blank: str, tab: Open) -> None:
             "failed": "configuration",
             "own": "k",
             "kept": 1,
+            "inLocalStorage": 32,
         }
         assert asked.startswith("https://bitbucket.org/site/oauth2/authorize?response_type=token&client_id=key")
         assert "redirect_uri=https%3A%2F%2Fa.example%2Fcb" in asked

@@ -1,17 +1,13 @@
 """The web services as a person meets them: in Chromium, over real ports, at the fake Bitbucket."""
 
 import json
-from importlib.resources import files
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.async_api import Page, expect
 
 from bitbucket_auth_async.web.return_address import local_path
-from tests.browser.conftest import SCREENSHOTS, Board, Open, Tab
-
-AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
-WIDTHS = {"wide": (1200, 800), "narrow": (390, 844)}
+from tests.browser.conftest import WIDTHS, Board, Open, judged
 
 
 async def consent(page: Page, person: str = "Ada", decision: str = "Grant access") -> None:
@@ -178,16 +174,6 @@ async def test_each_page_is_accessible(board: Board, tab: Open, theme: str, widt
         await judged(ada, f"board-{theme}-{width}")
         await page.goto(f"{board.url}/callback?code=c&state=s")
         await judged(ada, f"stale-{theme}-{width}")
-
-
-async def judged(ada: Tab, name: str) -> None:
-    """Take a picture, let axe-core judge, and see that nothing sticks out at the side."""
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    await ada.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
-    assert await ada.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    await ada.page.evaluate(AXE)
-    found = (await ada.page.evaluate("axe.run()"))["violations"]
-    assert [(each["id"], each["impact"], [node["html"] for node in each["nodes"]]) for each in found] == []
 
 
 @pytest.mark.parametrize("framework", ["aiohttp"], indirect=True)

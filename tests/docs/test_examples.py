@@ -55,12 +55,20 @@ async def ended(process: asyncio.subprocess.Process, *, told: bool = False) -> t
     return process.returncode, out.decode(), err.decode()
 
 
-async def test_the_crawler_reads_every_repository() -> None:
+async def test_the_crawler_reads_every_repository_and_shows_how_far_it_is() -> None:
     async with example("crawler") as process:
         code, out, err = await ended(process)
-    assert (code, err) == (0, "")
-    found = out.split()
-    assert len(found) == len(set(found)) == 750
+    assert code == 0
+    assert len(set(out.split())) == len(out.split()) == 1 + 20 * 250
+    assert "20/20" in err
+    assert "5000 repositories" in err
+
+
+async def test_the_crawler_ends_when_told() -> None:
+    async with example("crawler") as process:
+        assert await line(process) == "Reading"
+        code, _, err = await ended(process, told=True)
+    assert (code, "Traceback" in err, "20/20" in err) == (0, False, False)
 
 
 async def test_the_generic_client_shows_each_grant() -> None:

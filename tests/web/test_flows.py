@@ -42,3 +42,9 @@ def test_what_was_spent_is_remembered_as_long_as_it_could_come_again() -> None:
     assert not spent.first("a", now=599.0, until=1199.0)
     assert spent.first("b", now=600.0, until=1200.0)
     assert list(spent._until) == ["b"]
+
+
+def test_what_was_spent_does_not_fill_the_memory() -> None:
+    spent = Spent(2)
+    assert [spent.first(name, now=0.0, until=600.0) for name in "abcb"] == [True, True, True, False]
+    assert list(spent._until) == ["b", "c"]

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from bitbucket_auth_async import Client, Token
+from bitbucket_auth_async import BITBUCKET_CLOUD, Client, Token
 from bitbucket_auth_async.errors import (
     CallbackError,
     ConfigurationError,
@@ -64,6 +64,13 @@ def login(**options: Any) -> Login:  # noqa: ANN401 - whatever Login takes
 def test_what_can_not_work_is_told_at_once(options: dict[str, Any], told: str) -> None:
     with pytest.raises(ConfigurationError, match=told):
         login(**options)
+
+
+def test_a_server_without_an_api_needs_another_way_to_tell_who_it_is() -> None:
+    server = replace(BITBUCKET_CLOUD, api_origins=frozenset())
+    pool = People(Client("id", "secret"), server=server)
+    with pytest.raises(ConfigurationError, match="identify="):
+        Login(pool, redirect_uri=HERE, keys=[KEY])
 
 
 def test_the_routes_stand_beside_the_callback() -> None:
