@@ -17,6 +17,7 @@ from bitbucket_auth_async.oauth2.grants import ClientCredentials
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer, is_loopback, origin_of
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.opening import OpenStore, open_store, store_from_env
+from bitbucket_auth_async.renewal import Timing
 from bitbucket_auth_async.telemetry.events import Event, EventKind
 from bitbucket_auth_async.transports.aiohttp import AiohttpTransport
 
@@ -57,6 +58,8 @@ async def opened(profile: Profile, *, client: Client | None = None) -> AsyncGene
             key=profile.key,
             server=server_of(profile),
             transport=transport,
+            # A person's new token must be saved, however long that takes; a client's is had again at any time.
+            timing=Timing() if grant is None else Timing(closing=2.0),
             on_event=_hear,
         ) as manager,
     ):

@@ -6,6 +6,7 @@ import pty
 import shutil
 import sys
 import termios
+import time
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,17 @@ async def test_r2_a_disk_that_fills_up_costs_no_refresh_token(cli: Program) -> N
     assert (await cli.run("token")).code == 0
 
 
+async def test_a_machine_with_a_store_that_is_full_goes_on_and_does_not_wait_for_it(cli: Program) -> None:
+    await cli.run(*machine(cli))
+    (key,) = await cli.store.keys()
+    await cli.age(3600, key)
+    began = time.monotonic()
+    done = await cli.run("token", command=within_file_size(1))
+    assert (done.code, cli.fake.is_live(done.out.strip())) == (0, True)
+    assert "kept in memory" in done.err or done.err == ""
+    assert time.monotonic() - began < 20
+
+
 async def test_a_read_only_home_is_told_and_a_fresh_token_read_all_the_same(
     cli: Program, someone: tuple[str, ...]
 ) -> None:
@@ -133,13 +145,37 @@ async def test_the_home_of_somebody_else_is_neither_read_nor_written(cli: Progra
     assert (await cli.run("token", command=someone)).code == 0
 
 
-async def test_a_keyring_that_is_absent_is_told(cli: Program) -> None:
-    environ = {"PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"}
-    done = await cli.run("login", "--store", "keyring://app", "--server", cli.site.base_url, environ=environ)
+@pytest.mark.parametrize("backend", ["keyring.backends.fail.Keyring", "tests.rings.LockedRing"])
+async def test_a_keyring_that_is_absent_or_locked_is_told(cli: Program, backend: str) -> None:
+    environ = {"PYTHON_KEYRING_BACKEND": backend}
+    done = await cli.run(*machine(cli, "--store", "keyring://app"), environ=environ)
     assert done.code in {1, 4}
+    assert is_one_sentence(done)
     assert "keyring" in done.err
-    assert "Traceback" not in done.err
     assert cli.fake.token_requests == 0
+    assert (await cli.run("profiles")).code == 3
+
+
+async def test_in_a_keyring_there_is_room_for_token_and_secret(cli: Program, tmp_path: Path) -> None:
+    client = (cli.environ.pop("BITBUCKET_CLIENT_ID"), cli.environ.pop("BITBUCKET_CLIENT_SECRET"))
+    ring = tmp_path / "ring"
+    ring.mkdir()
+    cli.environ |= {"PYTHON_KEYRING_BACKEND": "tests.rings.FolderRing", "RING_FOLDER": str(ring)}
+    process, mine, its = await at_a_terminal(cli, *machine(cli, "--store", "keyring://app"))
+    await read_until(mine, "Key: ")
+    os.write(mine, f"{client[0]}\n".encode())
+    await read_until(mine, "does not show): ")
+    os.write(mine, f"{client[1]}\n".encode())
+    await read_until(mine, "Signed in")
+    assert await process.wait() == 0
+    os.close(mine)
+    os.close(its)
+    assert cli.fake.is_live((await cli.run("token")).out.strip())
+    on_disk = "".join(path.read_text() for path in cli.home.rglob("*") if path.is_file())
+    assert client[1] not in on_disk
+    assert any(client[1] in path.read_text() for path in ring.iterdir())
+    assert (await cli.run("profiles", "--forget", "default")).code == 0
+    assert not any(client[1] in path.read_text() for path in ring.iterdir())
 
 
 async def test_a_damaged_profile_file_is_left_as_it_is(cli: Program) -> None:
