@@ -1,6 +1,6 @@
 """A profile at work: its client, its store and its manager, opened for one command."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -60,7 +60,7 @@ async def opened(profile: Profile, *, client: Client | None = None) -> AsyncGene
             transport=transport,
             # A person's new token must be saved, however long that takes; a client's is had again at any time.
             timing=Timing() if grant is None else Timing(closing=2.0),
-            on_event=_hear,
+            on_event=_warner(grant),
         ) as manager,
     ):
         yield Identity(profile, store, manager)
@@ -99,6 +99,14 @@ def stand_in(address: str) -> str:
     return origin
 
 
-def _hear(event: Event) -> None:
-    if event.kind is EventKind.SAVE_FAILED:
-        say(event.detail)
+def _warner(grant: ClientCredentials | None) -> Callable[[Event], None]:
+    """Return what tells the person of a store that fails, where no error does: each thing once."""
+    kinds = {EventKind.SAVE_FAILED} if grant is None else {EventKind.SAVE_FAILED, EventKind.STORE_FAILED}
+    told: set[str] = set()
+
+    def hear(event: Event) -> None:
+        if event.kind in kinds and event.detail not in told:
+            told.add(event.detail)
+            say(event.detail)
+
+    return hear

@@ -96,7 +96,7 @@ async def test_a_machine_with_a_store_that_is_full_goes_on_and_does_not_wait_for
     began = time.monotonic()
     done = await cli.run("token", command=within_file_size(1))
     assert (done.code, cli.fake.is_live(done.out.strip())) == (0, True)
-    assert "kept in memory" in done.err or done.err == ""
+    assert "may not grow" in done.err
     assert time.monotonic() - began < 20
 
 
@@ -118,11 +118,10 @@ async def test_a_read_only_home_is_told_and_a_fresh_token_read_all_the_same(
             folder.chmod(0o700)
 
 
+@ROOT_ONLY
 async def test_without_any_home_it_says_what_to_set(cli: Program) -> None:
     del cli.environ["HOME"]
-    if os.geteuid() != 0:  # then we can't be somebody whom the system does not know
-        cli.environ["HOME"] = "not/absolute"
-    done = await cli.run("token", command=as_user(54_321), cwd=Path("/"))
+    done = await cli.run("token", command=as_user(54_321), cwd=Path("/"))  # the system knows no such user
     assert done.code == 1
     assert is_one_sentence(done)
     assert "HOME" in done.err
