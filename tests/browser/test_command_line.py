@@ -19,7 +19,7 @@ async def cli(tmp_path: Path) -> AsyncGenerator[Program]:
 
 async def begun(cli: Program) -> tuple[asyncio.subprocess.Process, str]:
     """Begin a sign-in; return also the address that the browser is to open."""
-    process = await cli.start("login", "--server", cli.site.base_url)
+    process = await cli.start(*cli.login_words())
     assert process.stderr is not None
     async with asyncio.timeout(30):
         while True:
@@ -35,7 +35,7 @@ async def test_a_person_says_yes_and_sees_the_closing_page(cli: Program, chromiu
     page = await chromium.new_page(color_scheme="dark" if scheme == "dark" else "light")
     await page.goto(url)
     await page.click("button[value=allow]")
-    await page.wait_for_url("http://127.0.0.1:8372/callback**")
+    await page.wait_for_url(f"{cli.callback}**")
     assert await page.inner_text("h1") == "Signed in"
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     await page.screenshot(path=SCREENSHOTS / f"command-line-{scheme}.png")
@@ -49,7 +49,7 @@ async def test_a_person_says_no_and_sees_that_too(cli: Program, chromium: Browse
     page = await chromium.new_page()
     await page.goto(url)
     await page.click("button[value=deny]")
-    await page.wait_for_url("http://127.0.0.1:8372/callback**")
+    await page.wait_for_url(f"{cli.callback}**")
     assert await page.inner_text("h1") == "Not signed in"
     assert await process.wait() == 1
 
@@ -61,22 +61,23 @@ async def test_a_page_that_sweeps_ports_neither_ends_the_sign_in_nor_reads_anyth
     page = await chromium.new_page()
     await page.goto(f"{cli.site.base_url}/2.0/user")  # a page of another origin
     read = await page.evaluate(
-        """async () => {
+        """async (place) => {
             const read = [];
             for (let turn = 0; turn < 40; turn++) {
                 for (const path of ["/", "/callback?code=theirs&state=guessed", "/callback?error=access_denied"]) {
-                    const at = "http://127.0.0.1:8372" + path;
+                    const at = place + path;
                     new Image().src = at;
                     try { read.push((await fetch(at)).status) } catch (error) { /* as it should be */ }
                     try { await fetch(at, {method: "POST", mode: "no-cors", body: "code=theirs"}) } catch (error) {}
                 }
             }
             return read;
-        }"""
+        }""",
+        cli.callback.removesuffix("/callback"),
     )
     assert read == []
     assert process.returncode is None
     await page.goto(url)
     await page.click("button[value=allow]")
-    await page.wait_for_url("http://127.0.0.1:8372/callback**")
+    await page.wait_for_url(f"{cli.callback}**")
     assert await process.wait() == 0

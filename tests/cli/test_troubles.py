@@ -65,11 +65,11 @@ def someone(cli: Program, tmp_path: Path) -> tuple[str, ...]:
 
 def machine(cli: Program, *words: str) -> tuple[str, ...]:
     """Return the words by which a machine signs in."""
-    return ("login", "--client-credentials", "--server", cli.site.base_url, *words)
+    return (*cli.login_words("--client-credentials"), *words)
 
 
 async def test_a_full_disk_is_told_before_anybody_is_bothered(cli: Program) -> None:
-    done = await cli.run("login", "--server", cli.site.base_url, command=within_file_size(0))
+    done = await cli.run(*cli.login_words(), command=within_file_size(0))
     assert done.code == 1
     assert is_one_sentence(done)
     assert "may not grow" in done.err
@@ -136,7 +136,7 @@ async def test_a_home_that_is_not_there_is_told(cli: Program, someone: tuple[str
 @ROOT_ONLY
 async def test_the_home_of_somebody_else_is_neither_read_nor_written(cli: Program, someone: tuple[str, ...]) -> None:
     assert (await cli.run(*machine(cli), command=someone)).code == 0
-    for words in (["token"], ["login", "--server", cli.site.base_url], ["status"]):
+    for words in (["token"], [*cli.login_words()], ["status"]):
         done = await cli.run(*words)  # as root, with HOME kept, as some sudo does
         assert done.code == 1, words
         assert is_one_sentence(done)
@@ -236,9 +236,9 @@ def echoes(terminal: int) -> bool:
 
 async def test_a_newcomer_is_led_through_and_the_secret_does_not_show(cli: Program) -> None:
     client = (cli.environ.pop("BITBUCKET_CLIENT_ID"), cli.environ.pop("BITBUCKET_CLIENT_SECRET"))
-    process, mine, its = await at_a_terminal(cli, "login", "--client-credentials", "--server", cli.site.base_url)
+    process, mine, its = await at_a_terminal(cli, *cli.login_words("--client-credentials"))
     said = await read_until(mine, "Key: ")
-    assert "Callback URL: http://127.0.0.1:8372/callback" in said
+    assert f"Callback URL: {cli.callback}" in said
     assert "This is a private consumer: tick it" in said
     os.write(mine, f"{client[0]}\n".encode())
     await read_until(mine, "does not show): ")
@@ -262,7 +262,7 @@ async def test_a_newcomer_is_led_through_and_the_secret_does_not_show(cli: Progr
 async def test_ctrl_c_at_each_question_leaves_nothing_and_the_terminal_sane(cli: Program, prompt: str) -> None:
     if "paste" not in prompt:
         del cli.environ["BITBUCKET_CLIENT_ID"], cli.environ["BITBUCKET_CLIENT_SECRET"]
-    process, mine, its = await at_a_terminal(cli, "login", "--no-browser", "--server", cli.site.base_url)
+    process, mine, its = await at_a_terminal(cli, *cli.login_words("--no-browser"))
     if "show" in prompt:
         await read_until(mine, "Key: ")
         os.write(mine, b"some-key\n")
