@@ -2,16 +2,15 @@
 
 import asyncio
 import os
-import pty
 import shutil
 import sys
-import termios
 import time
 from pathlib import Path
 
 import pytest
 
 from tests.program import Done, Program
+from tests.terminals import at_a_terminal, echoes, read_until
 
 NOBODY = 65534
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
@@ -197,41 +196,6 @@ async def test_r5_a_clock_that_was_an_hour_ahead_or_behind_gives_no_expired_toke
         assert done.code == 0
         assert cli.fake.is_live(done.out.strip())
     assert cli.fake.token_requests == 3
-
-
-async def at_a_terminal(cli: Program, *words: str) -> tuple[asyncio.subprocess.Process, int, int]:
-    """Start it at a terminal of its own; return also both ends of that."""
-    mine, its = pty.openpty()
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bitbucket_auth_async", *words),
-        env=cli.environ,
-        stdin=its,
-        stdout=its,
-        stderr=its,
-        start_new_session=True,
-        preexec_fn=_take_terminal,
-    )
-    return process, mine, its
-
-
-def _take_terminal() -> None:
-    import fcntl  # noqa: PLC0415 - in the child
-
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-
-
-async def read_until(terminal: int, text: str) -> str:
-    """Read from a terminal up to this text."""
-    said = ""
-    async with asyncio.timeout(30):
-        while text not in said:
-            said += (await asyncio.to_thread(os.read, terminal, 4096)).decode()
-    return said
-
-
-def echoes(terminal: int) -> bool:
-    flags: int = termios.tcgetattr(terminal)[3]
-    return bool(flags & termios.ECHO)
 
 
 async def test_a_newcomer_is_led_through_and_the_secret_does_not_show(cli: Program) -> None:
