@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
@@ -16,7 +17,14 @@ from tests.git_server import GitServer
 
 ROOT = Path(__file__).parents[1]
 BROWSER = ROOT / "tests" / "cli" / "browser.py"
-PORT = 8372
+
+
+def free_port() -> int:
+    """Return a port on which nobody listens."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
 
 
 class Done(NamedTuple):
@@ -35,6 +43,10 @@ class Program:
         self.fake = fake
         self.site = site
         self.git_server = git_server
+        self.port = free_port()  # two runs of these tests may be under way on one machine
+        self.callback = f"http://127.0.0.1:{self.port}/callback"
+        fake.registration().callback = self.callback
+        self.started: list[asyncio.subprocess.Process] = []
         self.environ: dict[str, str] = {
             "HOME": str(home),
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
@@ -72,9 +84,11 @@ class Program:
     ) -> asyncio.subprocess.Process:
         """Start it, with pipes on all sides."""
         pipe = asyncio.subprocess.PIPE
-        return await asyncio.create_subprocess_exec(
+        process = await asyncio.create_subprocess_exec(
             *command, *words, env={**self.environ, **environ}, cwd=cwd, stdin=pipe, stdout=pipe, stderr=pipe
         )
+        self.started.append(process)
+        return process
 
     async def run(self, *words: str, stdin: str = "", **more: Any) -> Done:  # noqa: ANN401 - what `start` takes
         """Run it to its end."""
@@ -84,11 +98,15 @@ class Program:
         assert process.returncode is not None
         return Done(process.returncode, out.decode(), err.decode())
 
+    def login_words(self, *words: str) -> tuple[str, ...]:
+        """Return the words of a sign-in at the fake."""
+        return ("login", "--server", self.site.base_url, "--port", str(self.port), *words)
+
     async def login(self, *words: str, **more: Any) -> Done:  # noqa: ANN401 - as above
         """Sign in by a browser that says yes."""
         browser = {"BROWSER": f"{sys.executable} {BROWSER} %s"}
         environ = {**browser, **more.pop("environ", {})}
-        done = await self.run("login", "--server", self.site.base_url, *words, environ=environ, **more)
+        done = await self.run(*self.login_words(*words), environ=environ, **more)
         assert done.code == 0, done
         return done
 
@@ -120,4 +138,11 @@ async def program(folder: Path, fake: FakeBitbucket | None = None) -> AsyncGener
     async with listening(app) as port:
         base_url = f"http://127.0.0.1:{port}"
         fake.rest.base_url = base_url
-        yield Program(home, fake, Site(base_url=base_url, server=server_at(base_url, fake)), git_server)
+        made = Program(home, fake, Site(base_url=base_url, server=server_at(base_url, fake)), git_server)
+        try:
+            yield made
+        finally:
+            for process in made.started:  # a test that failed may have left one that waits
+                if process.returncode is None:
+                    process.kill()
+                    await process.wait()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from keyring.backend import KeyringBackend
-from keyring.errors import PasswordDeleteError
+from keyring.errors import KeyringLocked, PasswordDeleteError
 
 
 class MemoryRing(KeyringBackend):
@@ -38,6 +38,18 @@ class MemoryRing(KeyringBackend):
     def delete_password(self, service: str, username: str) -> None:
         if self.entries.pop((service.lower(), username.lower()), None) is None:
             raise PasswordDeleteError
+
+
+class LockedRing(MemoryRing):
+    """Nobody has given its password yet."""
+
+    priority: Any = 0.1
+
+    def get_password(self, service: str, username: str) -> str | None:
+        raise KeyringLocked
+
+    def put(self, service: str, username: str, password: str) -> None:
+        raise KeyringLocked
 
 
 class FolderRing(MemoryRing):

@@ -115,10 +115,13 @@ async def _write_list(pages: AsyncGenerator[Mapping[str, Any], None]) -> None:
         async for page in pages:
             for item in page["values"]:
                 text = json.dumps(item, indent=2, ensure_ascii=not sys.stdout.isatty())
-                out(("[\n" if count == 0 else ",\n") + "\n".join(f"  {line}" for line in text.splitlines()))
+                sys.stdout.write(
+                    ("[\n" if count == 0 else ",\n") + "\n".join(f"  {line}" for line in text.splitlines())
+                )
                 count += 1
+            sys.stdout.flush()
             progress.show(count, page.get("size"))
-    out("]" if count else "[]")
+    out("\n]" if count else "[]")
 
 
 class _Progress(Protocol):

@@ -1,6 +1,6 @@
 """A profile at work: its client, its store and its manager, opened for one command."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -17,6 +17,7 @@ from bitbucket_auth_async.oauth2.grants import ClientCredentials
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer, is_loopback, origin_of
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.opening import OpenStore, open_store, store_from_env
+from bitbucket_auth_async.renewal import Timing
 from bitbucket_auth_async.telemetry.events import Event, EventKind
 from bitbucket_auth_async.transports.aiohttp import AiohttpTransport
 
@@ -57,7 +58,9 @@ async def opened(profile: Profile, *, client: Client | None = None) -> AsyncGene
             key=profile.key,
             server=server_of(profile),
             transport=transport,
-            on_event=_hear,
+            # A person's new token must be saved, however long that takes; a client's is had again at any time.
+            timing=Timing() if grant is None else Timing(closing=2.0),
+            on_event=_warner(grant),
         ) as manager,
     ):
         yield Identity(profile, store, manager)
@@ -96,6 +99,14 @@ def stand_in(address: str) -> str:
     return origin
 
 
-def _hear(event: Event) -> None:
-    if event.kind is EventKind.SAVE_FAILED:
-        say(event.detail)
+def _warner(grant: ClientCredentials | None) -> Callable[[Event], None]:
+    """Return what tells the person of a store that fails, where no error does: each thing once."""
+    kinds = {EventKind.SAVE_FAILED} if grant is None else {EventKind.SAVE_FAILED, EventKind.STORE_FAILED}
+    told: set[str] = set()
+
+    def hear(event: Event) -> None:
+        if event.kind in kinds and event.detail not in told:
+            told.add(event.detail)
+            say(event.detail)
+
+    return hear

@@ -109,6 +109,7 @@ def _refuse_secret_in(store: str) -> None:
 
 async def _as_client(settled: _Settled) -> ExitCode:
     async with opened(settled.profile, client=settled.client) as identity:
+        await identity.store.load(settled.profile.key)  # a store that is down is told before anything is asked for
         return await _kept(identity, await identity.token(), settled)
 
 

@@ -13,7 +13,10 @@ class Bar:
     def __init__(self) -> None:
         """Show nothing yet."""
         columns = (TextColumn("items"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
+        # Left to itself, rich would lead what is written to standard output to its own console.
+        self._progress = Progress(
+            *columns, console=Console(stderr=True), transient=True, redirect_stdout=False, redirect_stderr=False
+        )
         self._task = self._progress.add_task("items", total=None)
 
     def show(self, count: int, size: object) -> None:

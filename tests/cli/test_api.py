@@ -1,9 +1,12 @@
 """`api`: one request, a whole list, and what is told where the API does not answer with what was asked for."""
 
 import json
+import os
+from pathlib import Path
 
 from bitbucket_auth_async.testing.fake import faults
 from tests.program import Program
+from tests.terminals import at_a_terminal, read_until
 
 
 async def test_one_request_however_the_path_is_spelled(cli: Program) -> None:
@@ -24,6 +27,22 @@ async def test_a_list_is_followed_to_its_end_and_comes_out_as_one(cli: Program) 
     assert len(json.loads(short.out)) == 250
     cli.fake.rest.repositories = 0
     assert json.loads((await cli.run("api", "GET", "/repositories/acme", "--paginate")).out) == []
+
+
+async def test_at_a_terminal_a_bar_is_on_standard_error_and_the_list_where_it_belongs(
+    cli: Program, tmp_path: Path
+) -> None:
+    await cli.login()
+    cli.fake.rest.repositories = 250
+    with (tmp_path / "list.json").open("wb") as list_file:
+        words = ("api", "GET", "/repositories/acme", "--paginate")
+        process, mine, its = await at_a_terminal(cli, *words, stdout=list_file)
+        said = await read_until(mine, "250/250")
+        assert await process.wait() == 0
+        os.close(mine)
+        os.close(its)
+    assert "acme-1" not in said
+    assert len(json.loads((tmp_path / "list.json").read_bytes())) == 250
 
 
 async def test_r4_a_token_that_has_run_out_is_renewed_first(cli: Program) -> None:

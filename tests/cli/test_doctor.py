@@ -41,7 +41,7 @@ async def test_what_is_not_fine_comes_with_what_to_do(cli: Program) -> None:
     assert said["consumer"][0] == "wrong"
     assert "Key and Secret" in said["consumer"][1]
     assert said["callback"][0] == "wrong"
-    assert "http://127.0.0.1:8372/callback" in said["callback"][1]
+    assert cli.callback in said["callback"][1]
     assert said["git"] == ("warning", "Git does not ask this program. If it should: bitbucket-auth git-setup")
     assert "3 of 8 are wrong" in done.err
 

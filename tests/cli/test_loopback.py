@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 
 import pytest
 import pytest_asyncio
@@ -107,6 +108,12 @@ async def test_nothing_else_ends_the_wait_or_yields_a_code(waiting: Waiting, tar
     await waiting.still_waits()
 
 
+async def test_the_path_is_ours_to_the_letter(waiting: Waiting) -> None:
+    answer = await waiting.get(waiting.right.replace("/callback", "/callback/more"))
+    assert answer.startswith(b"HTTP/1.1 404")
+    await waiting.still_waits()
+
+
 async def test_a_page_that_has_another_name_lead_to_this_machine_gets_nothing(waiting: Waiting) -> None:
     for host in ("evil.example", f"evil.example:{waiting.port}", "127.0.0.1", f"localhost:{waiting.port}"):
         assert b"404" in (await waiting.get(waiting.right, host=host))[:20]
@@ -142,6 +149,15 @@ async def test_who_opens_many_connections_and_says_nothing_keeps_nobody_out(wait
     await waiting.still_waits()
     for _, writer in many:
         writer.transport.abort()
+
+
+async def test_of_too_many_connections_the_oldest_is_closed(waiting: Waiting) -> None:
+    oldest, writer = await asyncio.open_connection("127.0.0.1", waiting.port)
+    many = [await asyncio.open_connection("127.0.0.1", waiting.port) for _ in range(80)]
+    with suppress(ConnectionError):
+        assert await asyncio.wait_for(oldest.read(), 5) == b""
+    for _, each in [(oldest, writer), *many]:
+        each.transport.abort()
 
 
 async def test_who_is_slow_is_cut_off(waiting: Waiting, monkeypatch: pytest.MonkeyPatch) -> None:

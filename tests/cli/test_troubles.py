@@ -2,15 +2,15 @@
 
 import asyncio
 import os
-import pty
 import shutil
 import sys
-import termios
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.program import Done, Program
+from tests.terminals import at_a_terminal, echoes, read_until
 
 NOBODY = 65534
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
@@ -64,11 +64,11 @@ def someone(cli: Program, tmp_path: Path) -> tuple[str, ...]:
 
 def machine(cli: Program, *words: str) -> tuple[str, ...]:
     """Return the words by which a machine signs in."""
-    return ("login", "--client-credentials", "--server", cli.site.base_url, *words)
+    return (*cli.login_words("--client-credentials"), *words)
 
 
 async def test_a_full_disk_is_told_before_anybody_is_bothered(cli: Program) -> None:
-    done = await cli.run("login", "--server", cli.site.base_url, command=within_file_size(0))
+    done = await cli.run(*cli.login_words(), command=within_file_size(0))
     assert done.code == 1
     assert is_one_sentence(done)
     assert "may not grow" in done.err
@@ -86,6 +86,17 @@ async def test_r2_a_disk_that_fills_up_costs_no_refresh_token(cli: Program) -> N
     assert cli.tokens.read_bytes() == before
     assert cli.fake.token_requests == 1
     assert (await cli.run("token")).code == 0
+
+
+async def test_a_machine_with_a_store_that_is_full_goes_on_and_does_not_wait_for_it(cli: Program) -> None:
+    await cli.run(*machine(cli))
+    (key,) = await cli.store.keys()
+    await cli.age(3600, key)
+    began = time.monotonic()
+    done = await cli.run("token", command=within_file_size(1))
+    assert (done.code, cli.fake.is_live(done.out.strip())) == (0, True)
+    assert "may not grow" in done.err
+    assert time.monotonic() - began < 20
 
 
 async def test_a_read_only_home_is_told_and_a_fresh_token_read_all_the_same(
@@ -106,11 +117,10 @@ async def test_a_read_only_home_is_told_and_a_fresh_token_read_all_the_same(
             folder.chmod(0o700)
 
 
+@ROOT_ONLY
 async def test_without_any_home_it_says_what_to_set(cli: Program) -> None:
     del cli.environ["HOME"]
-    if os.geteuid() != 0:  # then we can't be somebody whom the system does not know
-        cli.environ["HOME"] = "not/absolute"
-    done = await cli.run("token", command=as_user(54_321), cwd=Path("/"))
+    done = await cli.run("token", command=as_user(54_321), cwd=Path("/"))  # the system knows no such user
     assert done.code == 1
     assert is_one_sentence(done)
     assert "HOME" in done.err
@@ -125,7 +135,7 @@ async def test_a_home_that_is_not_there_is_told(cli: Program, someone: tuple[str
 @ROOT_ONLY
 async def test_the_home_of_somebody_else_is_neither_read_nor_written(cli: Program, someone: tuple[str, ...]) -> None:
     assert (await cli.run(*machine(cli), command=someone)).code == 0
-    for words in (["token"], ["login", "--server", cli.site.base_url], ["status"]):
+    for words in (["token"], [*cli.login_words()], ["status"]):
         done = await cli.run(*words)  # as root, with HOME kept, as some sudo does
         assert done.code == 1, words
         assert is_one_sentence(done)
@@ -133,13 +143,37 @@ async def test_the_home_of_somebody_else_is_neither_read_nor_written(cli: Progra
     assert (await cli.run("token", command=someone)).code == 0
 
 
-async def test_a_keyring_that_is_absent_is_told(cli: Program) -> None:
-    environ = {"PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"}
-    done = await cli.run("login", "--store", "keyring://app", "--server", cli.site.base_url, environ=environ)
+@pytest.mark.parametrize("backend", ["keyring.backends.fail.Keyring", "tests.rings.LockedRing"])
+async def test_a_keyring_that_is_absent_or_locked_is_told(cli: Program, backend: str) -> None:
+    environ = {"PYTHON_KEYRING_BACKEND": backend}
+    done = await cli.run(*machine(cli, "--store", "keyring://app"), environ=environ)
     assert done.code in {1, 4}
+    assert is_one_sentence(done)
     assert "keyring" in done.err
-    assert "Traceback" not in done.err
     assert cli.fake.token_requests == 0
+    assert (await cli.run("profiles")).code == 3
+
+
+async def test_in_a_keyring_there_is_room_for_token_and_secret(cli: Program, tmp_path: Path) -> None:
+    client = (cli.environ.pop("BITBUCKET_CLIENT_ID"), cli.environ.pop("BITBUCKET_CLIENT_SECRET"))
+    ring = tmp_path / "ring"
+    ring.mkdir()
+    cli.environ |= {"PYTHON_KEYRING_BACKEND": "tests.rings.FolderRing", "RING_FOLDER": str(ring)}
+    process, mine, its = await at_a_terminal(cli, *machine(cli, "--store", "keyring://app"))
+    await read_until(mine, "Key: ")
+    os.write(mine, f"{client[0]}\n".encode())
+    await read_until(mine, "does not show): ")
+    os.write(mine, f"{client[1]}\n".encode())
+    await read_until(mine, "Signed in")
+    assert await process.wait() == 0
+    os.close(mine)
+    os.close(its)
+    assert cli.fake.is_live((await cli.run("token")).out.strip())
+    on_disk = "".join(path.read_text() for path in cli.home.rglob("*") if path.is_file())
+    assert client[1] not in on_disk
+    assert any(client[1] in path.read_text() for path in ring.iterdir())
+    assert (await cli.run("profiles", "--forget", "default")).code == 0
+    assert not any(client[1] in path.read_text() for path in ring.iterdir())
 
 
 async def test_a_damaged_profile_file_is_left_as_it_is(cli: Program) -> None:
@@ -164,46 +198,11 @@ async def test_r5_a_clock_that_was_an_hour_ahead_or_behind_gives_no_expired_toke
     assert cli.fake.token_requests == 3
 
 
-async def at_a_terminal(cli: Program, *words: str) -> tuple[asyncio.subprocess.Process, int, int]:
-    """Start it at a terminal of its own; return also both ends of that."""
-    mine, its = pty.openpty()
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bitbucket_auth_async", *words),
-        env=cli.environ,
-        stdin=its,
-        stdout=its,
-        stderr=its,
-        start_new_session=True,
-        preexec_fn=_take_terminal,
-    )
-    return process, mine, its
-
-
-def _take_terminal() -> None:
-    import fcntl  # noqa: PLC0415 - in the child
-
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-
-
-async def read_until(terminal: int, text: str) -> str:
-    """Read from a terminal up to this text."""
-    said = ""
-    async with asyncio.timeout(30):
-        while text not in said:
-            said += (await asyncio.to_thread(os.read, terminal, 4096)).decode()
-    return said
-
-
-def echoes(terminal: int) -> bool:
-    flags: int = termios.tcgetattr(terminal)[3]
-    return bool(flags & termios.ECHO)
-
-
 async def test_a_newcomer_is_led_through_and_the_secret_does_not_show(cli: Program) -> None:
     client = (cli.environ.pop("BITBUCKET_CLIENT_ID"), cli.environ.pop("BITBUCKET_CLIENT_SECRET"))
-    process, mine, its = await at_a_terminal(cli, "login", "--client-credentials", "--server", cli.site.base_url)
+    process, mine, its = await at_a_terminal(cli, *cli.login_words("--client-credentials"))
     said = await read_until(mine, "Key: ")
-    assert "Callback URL: http://127.0.0.1:8372/callback" in said
+    assert f"Callback URL: {cli.callback}" in said
     assert "This is a private consumer: tick it" in said
     os.write(mine, f"{client[0]}\n".encode())
     await read_until(mine, "does not show): ")
@@ -227,7 +226,7 @@ async def test_a_newcomer_is_led_through_and_the_secret_does_not_show(cli: Progr
 async def test_ctrl_c_at_each_question_leaves_nothing_and_the_terminal_sane(cli: Program, prompt: str) -> None:
     if "paste" not in prompt:
         del cli.environ["BITBUCKET_CLIENT_ID"], cli.environ["BITBUCKET_CLIENT_SECRET"]
-    process, mine, its = await at_a_terminal(cli, "login", "--no-browser", "--server", cli.site.base_url)
+    process, mine, its = await at_a_terminal(cli, *cli.login_words("--no-browser"))
     if "show" in prompt:
         await read_until(mine, "Key: ")
         os.write(mine, b"some-key\n")

@@ -1,0 +1,47 @@
+"""A terminal of its own for a program, and what is seen on it."""
+
+import asyncio
+import fcntl
+import os
+import pty
+import sys
+import termios
+from typing import IO
+
+from tests.program import Program
+
+
+async def at_a_terminal(
+    cli: Program, *words: str, stdout: IO[bytes] | None = None
+) -> tuple[asyncio.subprocess.Process, int, int]:
+    """Start it at a terminal of its own; return also both ends of that."""
+    mine, its = pty.openpty()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bitbucket_auth_async", *words),
+        env={**cli.environ, "TERM": "xterm-256color"},
+        stdin=its,
+        stdout=its if stdout is None else stdout,
+        stderr=its,
+        start_new_session=True,
+        preexec_fn=_take_terminal,
+    )
+    cli.started.append(process)
+    return process, mine, its
+
+
+def _take_terminal() -> None:
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+async def read_until(terminal: int, text: str) -> str:
+    """Read from a terminal up to this text."""
+    said = ""
+    async with asyncio.timeout(30):
+        while text not in said:
+            said += (await asyncio.to_thread(os.read, terminal, 4096)).decode()
+    return said
+
+
+def echoes(terminal: int) -> bool:
+    flags: int = termios.tcgetattr(terminal)[3]
+    return bool(flags & termios.ECHO)
