@@ -280,6 +280,18 @@ def test_what_a_failure_leaves_behind(found: Record, outcome: Outcome, expected:
     assert after(found, outcome) == expected
 
 
+def test_r8_a_token_that_was_refused_does_not_come_back_when_its_save_is_repeated() -> None:
+    late = replace(ATTEMPT, owner="you")
+    unconfirmed = after(MINE, Renewed(B), late)
+    assert unconfirmed is not None
+    assert unconfirmed.spares == (B,)
+    claim = claimed("me", spends="b")
+    refused = after(replace(unconfirmed, claim=claim), Refused(), replace(ATTEMPT, spends=print_of("b")))
+    assert refused is not None
+    assert refused.spares == ()
+    assert after(refused, Renewed(B), late) is None
+
+
 def test_r8_a_refused_grant_marks_no_token() -> None:
     found = record(ACCESS_ONLY, issuer=BOT, claim=claimed("me", spends=None), spares=(B,))
     assert after(found, Refused(), REPLAY) == replace(found, claim=None)
