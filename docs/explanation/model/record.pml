@@ -1,0 +1,280 @@
+/* The one record in the store, and the pure decisions about it: `decide` of renewal.py, `settle` of settlement.py. */
+
+#define FRESH 0
+#define STALE 1 /* good, and due for renewal */
+#define EXPIRED 2
+#define SPARES (T - 1)
+
+byte r_gen;          /* Record.generation */
+bool r_out;          /* signed_out */
+byte r_token;        /* token */
+byte r_spare[SPARES]; /* spares, newest first */
+byte r_spent;        /* spent, one bit for each token */
+bool r_marked;       /* refused: the mark, which is always one on the current token */
+byte c_owner;        /* claim.owner; NONE: no claim */
+byte c_spends;
+bool c_doubt;        /* claim.doubt_since is not None */
+bool c_lost;
+byte age;            /* of the access token beside r_token */
+
+#if P == 2
+#define somebody(is) (is(0) || is(1))
+#elif P == 3
+#define somebody(is) (is(0) || is(1) || is(2))
+#endif
+
+/* What each holder knows of the record. A version is drawn at random and never comes again, so of what was read only
+ * this matters: whether it still is the newest. */
+bool current[P];
+bool lapsed[P];      /* it has seen this very claim for a whole lease */
+
+hidden byte candidate, kept;
+hidden byte changed;
+
+#define is_spent(t) ((r_spent >> (t)) & 1)
+#if T == 3
+#define among_spares(is) (is(r_spare[0]) || is(r_spare[1]))
+#define has_spare(t) (r_spare[0] == (t) || r_spare[1] == (t))
+#elif T == 4
+#define among_spares(is) (is(r_spare[0]) || is(r_spare[1]) || is(r_spare[2]))
+#define has_spare(t) (r_spare[0] == (t) || r_spare[1] == (t) || r_spare[2] == (t))
+#elif T == 5
+#define among_spares(is) (is(r_spare[0]) || is(r_spare[1]) || is(r_spare[2]) || is(r_spare[3]))
+#define has_spare(t) (r_spare[0] == (t) || r_spare[1] == (t) || r_spare[2] == (t) || r_spare[3] == (t))
+#elif T == 6
+#define among_spares(is) (is(r_spare[0]) || is(r_spare[1]) || is(r_spare[2]) || is(r_spare[3]) || is(r_spare[4]))
+#define has_spare(t) (r_spare[0] == (t) || r_spare[1] == (t) || r_spare[2] == (t) || r_spare[3] == (t) || r_spare[4] == (t))
+#endif
+
+/* renewal._is_live: a successor may be on its way to somebody else. */
+#ifdef BUG_REPEAT_WHILE_THE_OWNER_LIVES
+#define is_live(me) false
+#else
+#define is_live(me) (c_owner != NONE && c_owner != me && !c_lost && !lapsed[me])
+#endif
+
+/* renewal._doubt, for a claim that is not live: the token that it names may have been spent. */
+#ifdef BUG_A_LAPSED_CLAIM_IS_NO_DOUBT
+#define in_doubt(me) (c_owner != NONE && c_doubt)
+#else
+#define in_doubt(me) (c_owner != NONE && (c_doubt || c_lost || c_owner != me))
+#endif
+
+#define is_usable (r_token != NONE && age != EXPIRED)
+#ifdef BUG_A_STRICT_SERVER_IN_DOUBT_IS_ASKED_AT_ONCE
+#define is_due(me) (in_doubt(me) || age == STALE)
+#else
+#define is_due(me) (in_doubt(me) -> GRACE : age == STALE)
+#endif
+
+#ifdef BUG_A_MARK_OUTRANKS_A_TOKEN
+#define can_renew(t) (!r_marked)
+#else
+#define can_renew(t) (!(r_marked && (t) == r_token))
+#endif
+
+/* Something is to be done for the record's token: renewal.decide says neither Use nor Wait. */
+#define acts(me) (!is_live(me) && !(is_usable && !is_due(me)))
+
+/* A manager that holds a good token looks all the same (Renewer._keep). */
+#ifdef BUG_A_GOOD_TOKEN_IS_NOT_LOOKED_BEHIND
+#define wakes(me) (r_token == NONE || age != FRESH)
+#else
+#define wakes(me) true
+#endif
+
+/* renewal._candidate: the current token, unless it is refused, then the spares; at a strict server first what has not
+ * been spent. */
+inline choose(me) {
+    candidate = NONE;
+    each = SPARES;
+    do
+    :: each > 0 ->
+        each--;
+        if
+        :: r_spare[each] != NONE && can_renew(r_spare[each]) -> candidate = r_spare[each]
+        :: else
+        fi
+    :: else -> break
+    od;
+    if
+    :: r_token != NONE && can_renew(r_token) -> candidate = r_token
+    :: else
+    fi;
+#ifdef FIXB
+    if
+    :: GRACE && in_doubt(me) && has_spare(c_spends) -> candidate = c_spends
+    :: else
+    fi;
+#endif
+#if !GRACE && !defined(BUG_A_STRICT_SERVER_IS_SHOWN_WHAT_IS_SPENT)
+    if
+    :: candidate != NONE && is_spent(candidate) ->
+        each = SPARES;
+        do
+        :: each > 0 ->
+            each--;
+            if
+            :: r_spare[each] != NONE && can_renew(r_spare[each]) && !is_spent(r_spare[each]) ->
+                candidate = r_spare[each]
+            :: else
+            fi
+        :: else -> break
+        od
+    :: else
+    fi;
+#endif
+}
+
+/* A new version is in the store. */
+inline written() {
+    other = 0;
+    do
+    :: other < P -> current[other] = false; lapsed[other] = false; other++
+    :: else -> break
+    od
+}
+
+inline no_spares() {
+    each = 0;
+    do
+    :: each < SPARES -> r_spare[each] = NONE; each++
+    :: else -> break
+    od
+}
+
+inline unclaim() {
+    c_owner = NONE;
+    c_spends = NONE;
+    c_doubt = false;
+    c_lost = false
+}
+
+/* Take t out of the spares. */
+inline drop_spare(t) {
+    each = 0; kept = 0;
+    do
+    :: each < SPARES ->
+        if
+        :: r_spare[each] != t && r_spare[each] != NONE -> r_spare[kept] = r_spare[each]; kept++
+        :: else
+        fi;
+        each++
+    :: else -> break
+    od;
+    do
+    :: kept < SPARES -> r_spare[kept] = NONE; kept++
+    :: else -> break
+    od
+}
+
+inline add_spare(t) {
+    each = SPARES - 1;
+    do
+    :: each > 0 -> r_spare[each] = r_spare[each - 1]; each--
+    :: else -> break
+    od;
+    r_spare[0] = t
+}
+
+/* settlement._current: t, which came for s, is the current token now; what it does not replace becomes a spare. */
+inline make_current(t, s) {
+    r_spent = r_spent | (1 << s);
+    other = 0;
+    do
+    :: other < T ->
+        if
+        :: is_spent(other) -> drop_spare(other)
+        :: else
+        fi;
+        other++
+    :: else -> break
+    od;
+    drop_spare(s);
+    if
+    :: r_token != NONE && !r_marked && !is_spent(r_token) -> add_spare(r_token)
+    :: else
+    fi;
+    r_token = t;
+    age = FRESH;
+    r_out = false;
+#ifndef BUG_A_MARK_OUTRANKS_A_TOKEN
+    r_marked = false;
+#endif
+    unclaim()
+}
+
+/* settlement._renewed; sets `changed`. */
+inline settle_renewed(me, t, s) {
+    changed = true;
+    if
+#ifndef BUG_A_RENEWAL_OVERWRITES_A_NEWER_SIGN_IN
+    :: r_gen > generation[t] -> changed = false
+#endif
+    :: else ->
+        if
+        :: r_token == t -> changed = false
+#ifndef BUG_WHAT_WAS_RENEWED_SINCE_COMES_BACK
+        :: r_token != t && is_spent(t) -> changed = false
+#endif
+#ifdef FIX2
+        :: r_token != t && has_spare(t) -> changed = false
+#endif
+        :: else ->
+#ifdef BUG_A_LATE_TOKEN_REPLACES_THE_CURRENT_ONE
+            if
+            :: true ->
+#else
+            if
+            :: c_owner == me ->
+#endif
+                judge_replaced(me, s);
+                make_current(t, s)
+            :: else ->
+                /* settlement._late */
+                if
+#ifdef BUG_A_LATE_TOKEN_TAKES_THE_PLACE_IN_DOUBT
+                :: (c_owner == NONE || c_lost) && (r_token == NONE || r_token == s || r_marked) ->
+#else
+                :: c_owner == NONE && (r_token == NONE || r_token == s || r_marked) ->
+#endif
+                    judge_replaced(me, s);
+                    make_current(t, s)
+                :: else ->
+#ifdef BUG_NO_SPARE
+                    changed = false
+#else
+                    if
+                    :: has_spare(t) -> changed = false
+                    :: else -> add_spare(t); r_spent = r_spent | (1 << s)
+                    fi
+#endif
+                fi
+            fi
+        fi
+    fi
+}
+
+/* settlement.settle for what was no renewal: only the claim's present owner may say. */
+inline settle_failed(me, what, s) {
+    changed = (c_owner == me && !c_lost);
+    if
+    :: changed && what == LOST -> c_lost = true; c_doubt = true
+    :: changed && what == UNDONE && c_doubt -> c_lost = true
+    :: changed && what == UNDONE && !c_doubt -> unclaim()
+    :: changed && what == REFUSED ->
+        drop_spare(s);
+#ifndef BUG_A_DEAD_TOKEN_IS_NOT_REMEMBERED
+        if
+        :: r_token == s -> r_marked = true
+        :: else
+        fi;
+#endif
+#ifndef BUG_A_DEAD_SPARE_IS_NOT_REMEMBERED
+        r_spent = r_spent | (1 << s);
+#endif
+        told_dead[s] = true;
+        unclaim()
+    :: else
+    fi
+}
