@@ -16,7 +16,7 @@ def test_what_a_bug_changes_stands_once_in_the_code(bug: Bug, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("name", "promise"),
+    "name,promise",
     [("publish before save", "R2"), ("repeat while the owner lives", "R1"), ("a dead token is not remembered", "R8")],
 )
 def test_the_simulation_catches_a_bug_within_a_few_seeds(name: str, promise: str) -> None:
