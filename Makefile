@@ -76,6 +76,10 @@ simulate: $(READY) ## Live through SEEDS histories of a fleet in virtual time, a
 bugs: $(READY) ## Seed bugs into the protocol, one at a time, and count the histories it takes to catch each
 	$(PY) -m tests.testing.simulation.bugs
 
+.PHONY: model
+model: ## Check the model of the renewal protocol with spin, and that each bug seeded into it is found
+	$(PYTHON) tests/model/run.py $(ARGS)
+
 .PHONY: test
 test: $(READY) ## Run the whole suite; COVERAGE=1 measures branches as well
 ifneq ($(COVERAGE),)

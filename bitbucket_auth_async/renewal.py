@@ -306,4 +306,7 @@ def _candidate(record: Record, view: View) -> Token | None:
     if view.reuse_grace == 0:  # a strict server has seen all but the last one, and would revoke that too
         ways.sort(key=lambda token: token.issued_at, reverse=True)
         ways.sort(key=lambda token: fingerprint(token.refresh_token or "") in record.spent)  # clocks may differ
+    elif record.claim is not None and _doubt(record.claim, view) is not None:
+        doubtful = record.claim.spends  # it goes first: a claim on another token would forget the doubt
+        ways.sort(key=lambda token: fingerprint(token.refresh_token or "") != doubtful)
     return ways[0] if ways else None

@@ -109,6 +109,14 @@ def test_what_is_handed_out_or_waited_for(found: Record, seen: View, expected: U
             id="R9: with spares, the same",
         ),
         pytest.param(
+            replace(DEAD, claim=claimed(spends="c", lost=True), spares=(B, C)),
+            view(EXPIRED),
+            C,
+            True,
+            False,
+            id="R9: a spare in doubt is repeated before one that came later",
+        ),
+        pytest.param(
             record(spares=(B, C)), view(STALE, reuse_grace=0.0), C, False, False, id="R9: strict, the youngest alone"
         ),
         pytest.param(

@@ -281,11 +281,11 @@ def test_what_a_failure_leaves_behind(found: Record, outcome: Outcome, expected:
 
 
 def test_r8_a_token_that_was_refused_does_not_come_back_when_its_save_is_repeated() -> None:
-    late = Attempt(owner="you", generation=7, issuer=PERSON, spends=print_of("a"))
-    unconfirmed = after(record(A, claim=claimed("me")), Renewed(B), late)
+    late = replace(ATTEMPT, owner="you")
+    unconfirmed = after(MINE, Renewed(B), late)
     assert unconfirmed is not None
     assert unconfirmed.spares == (B,)
-    claim = claimed("me", spends=print_of("b"))
+    claim = claimed("me", spends="b")
     refused = after(replace(unconfirmed, claim=claim), Refused(), replace(ATTEMPT, spends=print_of("b")))
     assert refused is not None
     assert refused.spares == ()

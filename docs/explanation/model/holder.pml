@@ -49,6 +49,12 @@ inline rest(me) {
 /* Load the record, and decide. */
 #define may_look(me) (stage[me] == IDLE && (!current[me] || acts(me) || (is_restless(me) && c_owner == NONE)) && wakes(me))
 
+inline decided(me) {
+    stage[me] = DECIDED;
+    spends[me] = candidate;
+    repeats[me] = is_spent(candidate) || (c_spends == candidate && in_doubt(me))
+}
+
 inline look(me) {
     current[me] = true;
     if
@@ -57,10 +63,7 @@ inline look(me) {
     :: else ->
         choose(me);
         if
-        :: candidate != NONE ->
-            stage[me] = DECIDED;
-            spends[me] = candidate;
-            repeats[me] = is_spent(candidate) || (c_spends == candidate && in_doubt(me))
+        :: candidate != NONE -> decided(me)
         :: candidate == NONE && is_usable -> has_looked(me)
         :: else -> judge_login_required(); has_looked(me)
         fi
@@ -135,9 +138,16 @@ inline give_up(me) {
 
 /* What the server gave is gone for good. A strict server leaves nothing to repeat it with. A request that was late by
  * then may have come after another's, and have killed what that one got. */
+#if !GRACE
+#define IS_LOST_FOR_GOOD(me) true
+#elif defined(LAST_PAIR_WINS)
+#define IS_LOST_FOR_GOOD(me) late[me]
+#else
+#define IS_LOST_FOR_GOOD(me) false
+#endif
 inline lose(me) {
     if
-    :: answered[me] != NONE && !in_store[answered[me]] && (!GRACE || late[me]) -> excused[generation[answered[me]]] = true
+    :: answered[me] != NONE && !in_store[answered[me]] && IS_LOST_FOR_GOOD(me) -> excused[generation[answered[me]]] = true
     :: else
     fi;
     answered[me] = NONE
@@ -229,6 +239,15 @@ proctype holder(byte me) {
     :: d_step { stage[me] == ANSWERED -> receive(me) }
     :: atomic { stage[me] == ASKING || stage[me] == ANSWERED -> give_up(me) }
     :: atomic { settling(me) -> save(me) }
+#if PERIODS
+    /* A 401 for a token that is fresh: get_token(rejected=…) forces a renewal. */
+    :: d_step { stage[me] == IDLE && current[me] && r_token != NONE && age == FRESH && !acts(me) && !is_live(me) ->
+        choose(me);
+        if
+        :: candidate != NONE -> decided(me)
+        :: else
+        fi }
+#endif
     /* what befalls it */
     :: d_step { !late[me] && (c_owner == me || stage[me] == ASKING || stage[me] == ANSWERED || stage[me] == RENEWED) ->
         late[me] = true; befalls(me) }

@@ -84,7 +84,7 @@ hidden byte changed;
 #endif
 
 /* renewal._candidate: the current token, unless it is refused, then the spares; at a strict server first what has not
- * been spent. */
+ * been spent, and where there is a grace what is in doubt. */
 inline choose(me) {
     candidate = NONE;
     each = SPARES;
@@ -101,9 +101,9 @@ inline choose(me) {
     :: r_token != NONE && can_renew(r_token) -> candidate = r_token
     :: else
     fi;
-#ifdef FIXB
+#if GRACE && !defined(BUG_A_SPARE_IN_DOUBT_WAITS)
     if
-    :: GRACE && in_doubt(me) && has_spare(c_spends) -> candidate = c_spends
+    :: in_doubt(me) && c_spends != NONE && has_spare(c_spends) -> candidate = c_spends
     :: else
     fi;
 #endif
@@ -216,9 +216,6 @@ inline settle_renewed(me, t, s) {
         :: r_token == t -> changed = false
 #ifndef BUG_WHAT_WAS_RENEWED_SINCE_COMES_BACK
         :: r_token != t && is_spent(t) -> changed = false
-#endif
-#ifdef FIX2
-        :: r_token != t && has_spare(t) -> changed = false
 #endif
         :: else ->
 #ifdef BUG_A_LATE_TOKEN_REPLACES_THE_CURRENT_ONE

@@ -40,6 +40,8 @@ class Bug:
     name: str
     changes: tuple[tuple[str, str, str], ...]
     """File, what stands there, and what shall."""
+    rare: bool = False
+    """So many seeds may not meet what it takes; the table says what catches it."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,11 @@ def bugs(words: Sequence[str] = ()) -> list[Bug]:
     table = tomllib.loads((Path(__file__).parent / "bugs.toml").read_text(encoding="utf-8"))
     entries: list[dict[str, Any]] = table["bug"]
     found = [
-        Bug(entry["name"], ((entry["file"], entry["old"], entry["new"]), *map(tuple, entry.get("more", ()))))
+        Bug(
+            entry["name"],
+            ((entry["file"], entry["old"], entry["new"]), *map(tuple, entry.get("more", ()))),
+            rare=entry.get("rare", False),
+        )
         for entry in entries
     ]
     return [bug for bug in found if not words or any(word in bug.name for word in words)]
@@ -98,14 +104,16 @@ def caught(bug: Bug, most: int = MOST) -> Caught | None:
 
 def main(words: Sequence[str]) -> int:
     """Try the bugs, print the table, and return the exit code."""
-    chosen, missed = bugs(words), 0
+    chosen, missed, rare = bugs(words), 0, 0
     with ThreadPoolExecutor(AT_ONCE) as workers:
         for bug, found in zip(chosen, workers.map(caught, chosen), strict=True):
-            missed += found is None
-            print(f"{'NOT CAUGHT' if found is None else f'{found.seeds:>5} seeds':<12}{bug.name}", flush=True)
+            missed += found is None and not bug.rare
+            rare += found is None and bug.rare
+            outcome = f"{found.seeds:>5} seeds" if found is not None else "not met" if bug.rare else "NOT CAUGHT"
+            print(f"{outcome:<12}{bug.name}", flush=True)
             if found is not None:
                 print(f"{'':<12}    {found.promise}")
-    print(f"\n{len(chosen) - missed} of {len(chosen)} bugs are caught.")
+    print(f"\n{len(chosen) - missed - rare} of {len(chosen)} bugs are caught; {rare} too rare for {MOST} seeds.")
     return 1 if missed or not chosen else 0
 
 
