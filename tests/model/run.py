@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,7 @@ def main(arguments: Sequence[str]) -> int:
     chosen = cases([word for word in arguments if word != "--tell"])
     said = figures(PAGE.read_text(encoding="utf-8"))
     with ThreadPoolExecutor(AT_ONCE) as workers:
-        findings = workers.map(lambda case: check(case, tell=tell), chosen)
+        findings = workers.map(partial(check, tell=tell), chosen)
         wrong = sum(_print(case, finding, said) for case, finding in zip(chosen, findings, strict=True))
     print(f"\n{len(chosen) - wrong} of {len(chosen)} are as they should be.")
     return 1 if wrong or not chosen else 0
