@@ -297,7 +297,7 @@ def forced_from(record: Record, token: Token) -> float:
 
 
 def _candidate(record: Record, view: View) -> Token | None:
-    """Return the token to renew with: the current one, unless it is refused; then the spares, newest first."""
+    """Return the token to renew with: one in doubt, the current one unless refused, then the spares, newest first."""
     ways = [
         token
         for token in (*(() if record.token is None else (record.token,)), *record.spares)

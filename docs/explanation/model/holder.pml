@@ -2,7 +2,7 @@
 
 mtype = { IDLE, DECIDED, CLAIMED, ASKING, ANSWERED, RENEWED, REFUSED, LOST, UNDONE, SIGNED_IN, SIGNED_OUT };
 
-mtype stage[P];     /* from RENEWED on: what happened, and is not known to be in the store yet (Renewer._pending) */
+mtype stage[P];     /* from RENEWED on: what happened, and is not known to be in the store yet (Ledger._pending) */
 byte spends[P];     /* the refresh token that it is about to present, or has presented */
 byte answered[P];   /* what came for it, or by a sign-in; NONE: it was refused */
 byte number[P];     /* generation of a sign-out that is not in the store yet */

@@ -76,7 +76,7 @@ hidden byte changed;
 /* Something is to be done for the record's token: renewal.decide says neither Use nor Wait. */
 #define acts(me) (!is_live(me) && !(is_usable && !is_due(me)))
 
-/* A manager that holds a good token looks all the same (Renewer._keep). */
+/* A manager that holds a good token looks all the same (Hand.keep). */
 #ifdef BUG_A_GOOD_TOKEN_IS_NOT_LOOKED_BEHIND
 #define wakes(me) (r_token == NONE || age != FRESH)
 #else
