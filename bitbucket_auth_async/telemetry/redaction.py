@@ -3,6 +3,7 @@
 import logging
 import re
 import traceback
+from collections.abc import Mapping
 
 HIDDEN = "[redacted]"
 
@@ -55,7 +56,10 @@ class RedactingFilter(logging.Filter):
         message = _message(record)
         clean = redacted(message)
         if clean != message:
-            record.msg, record.args = clean, None
+            # One by one where that is enough: formatters such as uvicorn's want the arguments as they came.
+            record.args = _each(record.args)
+            if _message(record) != clean:
+                record.msg, record.args = clean, None
         _redact_traceback(record)
         if record.stack_info:
             record.stack_info = redacted(record.stack_info)
@@ -66,6 +70,15 @@ class RedactingFilter(logging.Filter):
                 if hidden != shown:
                     setattr(record, name, hidden)
         return True
+
+
+_Args = tuple[object, ...] | Mapping[str, object] | None
+
+
+def _each(args: _Args) -> _Args:
+    if isinstance(args, tuple):
+        return tuple(redacted(arg) if isinstance(arg, str) else arg for arg in args)
+    return args
 
 
 def _message(record: logging.LogRecord) -> str:

@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from hypothesis import given
 from hypothesis import strategies as st
+from uvicorn.logging import AccessFormatter
 
 from bitbucket_auth_async.telemetry.redaction import HIDDEN, RedactingFilter, redacted
 from bitbucket_auth_async.testing.wire import cut_off, wire
@@ -121,6 +122,20 @@ def test_hostile_text_does_not_hold_the_program_up(text: str) -> None:
 def test_r11_arguments_are_redacted_as_they_are_formatted(output: io.StringIO) -> None:
     logging.getLogger("some.library").debug("sending %s with %r", "POST", {"Authorization": f"Bearer {SECRET}"})
     assert output.getvalue() == f"some.library sending POST with {{'Authorization': 'Bearer {HIDDEN}'}}\n"
+
+
+def test_r11_a_formatter_that_wants_each_argument_gets_it() -> None:
+    access = ("1.2.3.4:5", "GET", f"/callback?code={SECRET}", "1.1", 303)
+    record = logging.LogRecord("uvicorn.access", logging.INFO, "", 0, '%s - "%s %s HTTP/%s" %d', access, None)
+    assert RedactingFilter().filter(record)
+    line = AccessFormatter("%(client_addr)s %(request_line)s %(status_code)s", use_colors=False).format(record)
+    assert line == f"1.2.3.4:5 GET /callback?code={HIDDEN} HTTP/1.1 303 See Other"
+
+
+def test_r11_a_secret_that_only_the_whole_message_shows_is_redacted() -> None:
+    record = logging.LogRecord("a", logging.INFO, "", 0, "access_token=%s, %s", (SECRET, "code"), None)
+    assert RedactingFilter().filter(record)
+    assert (record.getMessage(), record.args) == (f"access_token={HIDDEN}, code", None)
 
 
 def test_r11_an_exception_that_shows_a_secret_is_only_its_text(output: io.StringIO) -> None:
