@@ -38,7 +38,7 @@ async def read_until(terminal: int, text: str) -> str:
     said = ""
     async with asyncio.timeout(30):
         while text not in said:
-            said += (await asyncio.to_thread(os.read, terminal, 4096)).decode()
+            said += (await asyncio.to_thread(os.read, terminal, 4096)).decode("utf-8", "replace")
     return said
 
 

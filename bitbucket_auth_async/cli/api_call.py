@@ -2,6 +2,7 @@
 
 import json
 import sys
+import textwrap
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -115,9 +116,8 @@ async def _write_list(pages: AsyncGenerator[Mapping[str, Any], None]) -> None:
         async for page in pages:
             for item in page["values"]:
                 text = json.dumps(item, indent=2, ensure_ascii=not sys.stdout.isatty())
-                sys.stdout.write(
-                    ("[\n" if count == 0 else ",\n") + "\n".join(f"  {line}" for line in text.splitlines())
-                )
+                before = "[\n" if count == 0 else ",\n"
+                sys.stdout.write(before + textwrap.indent(text, "  "))
                 count += 1
             sys.stdout.flush()
             progress.show(count, page.get("size"))

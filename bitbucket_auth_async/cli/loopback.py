@@ -79,7 +79,8 @@ class Loopback:
         for task in self._open:
             task.cancel()
         await asyncio.gather(*self._open, return_exceptions=True)
-        if self._browser is not None:
+        if self._browser is not None:  # nobody came to the point of telling it
+            self._browser.write(page("Not signed in", "The terminal says why. You can close this page.", status=400))
             self._browser.close()
         if self._answer.done() and not self._answer.cancelled():
             self._answer.exception()  # looked at, whoever waited
@@ -96,8 +97,9 @@ class Loopback:
 
     async def conclude(self, title: str, text: str, *, fine: bool) -> None:
         """Show the browser how it ended."""
-        if self._browser is not None:
-            await _write(self._browser, page(title, text, status=200 if fine else 400))
+        browser, self._browser = self._browser, None
+        if browser is not None:
+            await _write(browser, page(title, text, status=200 if fine else 400))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bitbucket_auth_async.testing.fake import faults
 from tests.program import BROWSER, Program
 
 
@@ -119,6 +120,22 @@ async def test_ctrl_c_while_the_browser_is_waited_for_leaves_nothing(cli: Progra
     assert "Traceback" not in err.decode()
     assert not cli.tokens.exists()
     assert (await cli.run("status")).code == 3
+
+
+async def test_ctrl_c_while_the_code_is_traded_leaves_nothing_half_written(cli: Program, tmp_path: Path) -> None:
+    with cli.fake.inject(faults.hold()) as held:
+        environ = {"BROWSER": f"{sys.executable} {BROWSER} %s", "BROWSER_SHOWS": str(tmp_path / "shown.html")}
+        process = await cli.start(*cli.login_words(), environ=environ)
+        await asyncio.wait_for(held.reached.wait(), 30)
+        process.send_signal(signal.SIGINT)
+        await asyncio.sleep(0.2)
+        held.release()
+        _, err = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == 130
+    assert "Traceback" not in err.decode()
+    assert (await cli.run("token")).code == 3
+    await cli.login()
+    assert cli.fake.is_live((await cli.run("token")).out.strip())
 
 
 async def test_a_machine_speaks_for_itself_and_renews_by_itself(cli: Program) -> None:
