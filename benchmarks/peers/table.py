@@ -10,12 +10,12 @@ _NOISE = 0.05
 """The share by which a figure must be better before it is called so."""
 
 GLANCE = (
-    ("fresh", "ns", "a good token, ns"),
-    ("at_expiry", "requests", "token requests of 200 callers at expiry"),
-    ("processes", "go_on_strict", "of 8 processes at expiry go on (strict)"),
-    ("ahead", "max", "longest wait at a slow renewal, ms"),
-    ("outage", "errors_percent", "errors in an outage, %"),
-    ("cancelled", "served_strict", "a cancelled caller costs no sign-in (strict)"),
+    ("fresh", "ns", "good token, ns"),
+    ("at_expiry", "requests", "requests for 200 callers"),
+    ("processes", "go_on_strict", "of 8 processes go on"),
+    ("ahead", "max", "slow renewal: longest wait, ms"),
+    ("outage", "errors_percent", "outage: errors, %"),
+    ("cancelled", "served_strict", "survives a cancelled caller"),
     ("request", "added", "added to a request, µs"),
 )
 """The figures of the first table: scenario, column, header."""
@@ -64,7 +64,7 @@ def _glance(results: Results) -> list[str]:
             column = next(each for each in scenario.load(name).COLUMNS if each.key == key)
             cells.append("n/a" if outcome.lacks is not None else _cell(column, outcome, results.scenarios[name][OURS]))
         lines.append(_row(title, cells))
-    return [*lines, ""]
+    return [*lines, "", "Each column is explained below; what a server does about a second use is *strict* here.", ""]
 
 
 def _releases(results: Results) -> list[str]:
