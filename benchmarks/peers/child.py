@@ -19,7 +19,7 @@ def main() -> None:
     measure: Callable[..., Awaitable[dict[str, float]]] = import_module(
         f"benchmarks.peers.scenarios.{scenario}"
     ).measure
-    adapter = peer.load(name)
+    adapter = peer.load(name, many=scenario == "identities")
     asyncio.run(_tell(measure(adapter, World.from_json(world), **json.loads(options))))
 
 

@@ -25,8 +25,14 @@ class Plot:
 
 
 PLOTS = (
-    Plot("fresh", "fresh", "ns", "A token that is good: ns a call", log=True),
-    Plot("waits", "ahead", "p99", "Renewal at a slow token endpoint: p99 of the wait, ms", log=True),
-    Plot("outage", "outage", "errors_percent", "Token endpoint down, token still good: calls with an error, %"),
-    Plot("processes", "processes", "requests", "8 processes with 25 callers each at expiry: token requests", log=True),
+    Plot("fresh", "fresh", "ns", "A token that is good: ns a call (logarithmic)", log=True),
+    Plot("waits", "ahead", "p99", "Renewal at a slow token endpoint: p99 of the wait, ms (logarithmic)", log=True),
+    Plot("outage", "outage", "errors_percent", "Token endpoint down as the token falls due: calls with an error, %"),
+    Plot(
+        "processes",
+        "processes",
+        "requests",
+        "8 processes with 25 callers each at expiry: token requests (logarithmic)",
+        log=True,
+    ),
 )

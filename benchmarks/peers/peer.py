@@ -63,9 +63,10 @@ class Peer(Protocol):
         """Close what was opened."""
 
 
-def load(name: str) -> type[Peer]:
-    """Import an adapter, and with it its library."""
-    return cast("type[Peer]", import_module(f"benchmarks.peers.adapters.{name}_peer").Adapter)
+def load(name: str, *, many: bool = False) -> type[Peer]:
+    """Import an adapter, and with it its library; with *many* the one for many identities, where there is another."""
+    module = import_module(f"benchmarks.peers.adapters.{name}_peer")
+    return cast("type[Peer]", getattr(module, "Many", module.Adapter) if many else module.Adapter)
 
 
 def save(file: Path | None, content: Mapping[str, Any] | str) -> None:

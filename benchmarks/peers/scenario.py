@@ -40,6 +40,8 @@ class Column:
     """`low`, `high`, or None: it tells nothing of better or worse."""
     truth: bool = False
     """It is 1 for yes and 0 for no."""
+    noise: float = 0.0
+    """A difference up to this is none: the machine makes as much from one round to the next."""
 
 
 class Scenario(Protocol):

@@ -10,12 +10,12 @@ _NOISE = 0.05
 """The share by which a figure must be better before it is called so."""
 
 GLANCE = (
-    ("fresh", "ns", "a good token, ns"),
-    ("at_expiry", "requests", "token requests of 200 callers at expiry"),
-    ("processes", "go_on_strict", "of 8 processes at expiry go on (strict)"),
-    ("ahead", "max", "longest wait at a slow renewal, ms"),
-    ("outage", "errors_percent", "errors in an outage, %"),
-    ("cancelled", "served_strict", "a cancelled caller costs no sign-in (strict)"),
+    ("fresh", "ns", "good token, ns"),
+    ("at_expiry", "requests", "requests for 200 callers"),
+    ("processes", "go_on_strict", "of 8 processes go on"),
+    ("ahead", "max", "slow renewal: longest wait, ms"),
+    ("outage", "errors_percent", "outage: errors, %"),
+    ("cancelled", "served_strict", "survives a cancelled caller"),
     ("request", "added", "added to a request, µs"),
 )
 """The figures of the first table: scenario, column, header."""
@@ -36,14 +36,12 @@ def rendered(results: Results) -> str:
 
 
 def section(results: Results, name: str) -> list[str]:
-    """Return one scenario: its title, what is done, its table, and who is ahead of us."""
+    """Return one scenario: its title, what is done, and its table."""
     asked, outcomes = scenario.load(name), results.scenarios[name]
     lines = [f"## {asked.TITLE}", "", asked.WHAT, ""]
     lines += _head(["", *(column.header for column in asked.COLUMNS)])
-    lines += [_row(results.titles[peer], _cells(asked, outcome)) for peer, outcome in outcomes.items()]
-    ahead = [each for peer in outcomes if peer != OURS for each in _ahead(results, name, peer, asked)]
-    said = "; ".join(ahead) if ahead else "nobody"
-    return [*lines, "", f"Ahead of this library here: {said}.", ""]
+    lines += [_row(results.titles[peer], _cells(asked, outcome, outcomes[OURS])) for peer, outcome in outcomes.items()]
+    return [*lines, ""]
 
 
 def shown(column: Column, outcome: Outcome) -> str:
@@ -64,15 +62,17 @@ def _glance(results: Results) -> list[str]:
         for name, key, _ in wanted:
             outcome = results.scenarios[name][peer]
             column = next(each for each in scenario.load(name).COLUMNS if each.key == key)
-            cells.append("n/a" if outcome.lacks is not None else shown(column, outcome))
+            cells.append("n/a" if outcome.lacks is not None else _cell(column, outcome, results.scenarios[name][OURS]))
         lines.append(_row(title, cells))
-    return [*lines, ""]
+    return [*lines, "", "Each column is explained below; what a server does about a second use is *strict* here.", ""]
 
 
 def _releases(results: Results) -> list[str]:
     measured = "; ".join(results.versions.values())
     where = f"Measured on {results.date} with Python {results.python} on {results.machine}: {measured}."
-    return [where, "Figures are medians over the rounds; all rounds are in {download}`results.json`.", ""]
+    how = "Figures are medians over the rounds, which are all in {download}`results.json`."
+    bold = "**Bold** is what is better than this library's figure, by a twentieth and by more than the machine's noise."
+    return [where, "", f"{how} {bold}", ""]
 
 
 def _head(headers: list[str]) -> list[str]:
@@ -83,28 +83,21 @@ def _row(title: str, cells: list[str]) -> str:
     return "| " + " | ".join([title, *cells]) + " |"
 
 
-def _cells(asked: Scenario, outcome: Outcome) -> list[str]:
+def _cells(asked: Scenario, outcome: Outcome, ours: Outcome) -> list[str]:
+    """Return one library's figures, in bold where it is ahead of ours."""
     if outcome.lacks is not None:
         return [f"n/a: {outcome.lacks}", *[""] * (len(asked.COLUMNS) - 1)]
-    return [shown(column, outcome) for column in asked.COLUMNS]
+    return [_cell(column, outcome, ours) for column in asked.COLUMNS]
 
 
-def _ahead(results: Results, name: str, peer: str, asked: Scenario) -> list[str]:
-    """Say in which columns a library is better than ours by more than noise."""
-    theirs, ours = results.scenarios[name][peer], results.scenarios[name][OURS]
-    if theirs.lacks is not None:
-        return []
-    better = [
-        f"{column.header} {shown(column, theirs)} against {shown(column, ours)}"
-        for column in asked.COLUMNS
-        if _is_better(column, theirs.middle(column.key), ours.middle(column.key))
-        and shown(column, theirs) != shown(column, ours)
-    ]
-    return [f"{results.titles[peer]} ({', '.join(better)})"] if better else []
+def _cell(column: Column, outcome: Outcome, ours: Outcome) -> str:
+    text = shown(column, outcome)
+    return f"**{text}**" if is_ahead(column, outcome, ours) else text
 
 
-def _is_better(column: Column, theirs: float, ours: float) -> bool:
-    if column.better is None:
+def is_ahead(column: Column, theirs: Outcome, ours: Outcome) -> bool:
+    """Tell whether a figure is better than ours, by more than noise and by what can be seen in the table."""
+    if column.better is None or theirs.lacks is not None or shown(column, theirs) == shown(column, ours):
         return False
-    gain = ours - theirs if column.better == "low" else theirs - ours
-    return gain > _NOISE * abs(ours)
+    gain = ours.middle(column.key) - theirs.middle(column.key)
+    return (gain if column.better == "low" else -gain) > max(_NOISE * abs(ours.middle(column.key)), column.noise)

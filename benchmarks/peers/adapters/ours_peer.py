@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from benchmarks.peers.world import SignIn, World
-from bitbucket_auth_async import Token, TokenManager
+from bitbucket_auth_async import Token, TokenManager, TokenManagerPool
 from bitbucket_auth_async.bearer.aiohttp import authenticated_session
 from bitbucket_auth_async.stores.file import FileStore
 from bitbucket_auth_async.stores.memory import MemoryStore
@@ -36,12 +36,7 @@ class Adapter:
     async def start(self, sign_in: SignIn | None) -> None:
         if sign_in is None:
             return  # the store has it
-        token = Token(
-            access_token=sign_in.access_token,
-            refresh_token=sign_in.refresh_token,
-            issued_at=sign_in.issued_at,
-            expires_at=sign_in.expires_at,
-        )
+        token = Token(**sign_in.to_dict())
         # It was kept when it was new, by an earlier run: only then can it be old by now.
         earlier = FakeClock(wall=sign_in.issued_at)
         server, store = self.world.server, self.store
@@ -66,3 +61,27 @@ class Adapter:
         if self.session is not None:
             await self.session.close()
         await self.manager.aclose()
+
+
+class Many(Adapter):
+    """One of many persons in a TokenManagerPool."""
+
+    pool: ClassVar[TokenManagerPool | None] = None
+    persons: ClassVar[int] = 0
+
+    def __init__(self, world: World, file: Path | None) -> None:  # noqa: ARG002 - as the other one
+        if Many.pool is None:
+            Many.pool = TokenManagerPool(
+                world.client, store=MemoryStore(), server=world.server, max_identities=1_000_000
+            )
+        Many.persons += 1
+        self.key = str(Many.persons)
+        self.manager = Many.pool.manager(self.key)
+
+    async def start(self, sign_in: SignIn | None) -> None:
+        if sign_in is not None:
+            await self.manager.adopt(Token(**sign_in.to_dict()))
+
+    async def get_token(self) -> str:
+        assert Many.pool is not None
+        return (await Many.pool.manager(self.key).get_token()).access_token

@@ -22,7 +22,7 @@ COLUMNS = (
     Column("survives_strict", "sign-in lives (strict)", truth=True, better="high"),
     Column("survives", "sign-in lives (grace)", truth=True, better="high"),
 )
-ROUNDS = 3
+ROUNDS = 2
 
 
 def conduct(peer: str, control: int) -> Figures:

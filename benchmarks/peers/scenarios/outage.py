@@ -14,7 +14,7 @@ WHAT = (
 COLUMNS = (
     Column("good_for", "the token is good for, s", better=None),
     Column("errors_percent", "calls with an error, %", digits=1),
-    Column("max", "longest wait, ms"),
+    Column("max", "longest wait, ms", noise=50),
     Column("expired", "expired tokens handed out"),
     Column("requests", "token requests"),
 )

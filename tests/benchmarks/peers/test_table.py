@@ -65,14 +65,21 @@ def test_the_page_shows_each_plot_for_light_and_dark() -> None:
             assert f"{plot.file(shade).name}\n:class: only-{shade}\n" in page
 
 
-def test_a_peer_that_is_ahead_is_named_with_both_figures() -> None:
-    lines = table.section(results(ours=outcome(300, 1), fast=outcome(100, 0)), "cancelled")
-    assert "Ahead of this library here: Fast (the caller got away after, ms 100 against 300)." in lines
+def test_a_figure_that_is_ahead_of_ours_is_bold_and_no_other() -> None:
+    lines = table.section(results(ours=outcome(300, 0, again=1), fast=outcome(100, 1, again=2)), "cancelled")
+    assert "| Ours | 300 | no | yes | 1 |" in lines
+    assert "| Fast | **100** | **yes** | yes | 2 |" in lines
 
 
 def test_a_peer_within_a_twentieth_is_not_ahead() -> None:
     lines = table.section(results(ours=outcome(300, 1), fast=outcome(290, 1)), "cancelled")
-    assert "Ahead of this library here: nobody." in lines
+    assert "| Fast | 290 | yes | yes | 0 |" in lines
+
+
+def test_a_peer_that_is_better_by_noise_alone_is_not_ahead() -> None:
+    lines = table.section(results(ours=outcome(100, 1), fast=outcome(60, 1), faster=outcome(40, 1)), "cancelled")
+    assert "| Fast | 60 | yes | yes | 0 |" in lines
+    assert "| Faster | **40** | yes | yes | 0 |" in lines
 
 
 def test_who_has_no_such_thing_is_shown_with_the_reason() -> None:
