@@ -88,8 +88,8 @@ SETTLEMENTS = (
 def counted(counts: Counter[str]) -> Generator[None]:
     """Count the branches that are taken inside the block.
 
-    The functions are pure, so looking at what went in and came out changes nothing; each is wrapped where the renewer
-    has it, so that production code carries no counters.
+    The functions are pure, so looking at what went in and came out changes nothing; each is wrapped where renewer
+    and sign-ins have it, so that production code carries no counters.
     """
 
     def deciding(record: Record | None, view: View) -> Decision:
@@ -114,12 +114,12 @@ def counted(counts: Counter[str]) -> Generator[None]:
         counts[_signed("signed out", record, after)] += 1
         return after
 
-    renewer = "bitbucket_auth_async.renewer"
+    renewer, sign_ins = "bitbucket_auth_async.renewer", "bitbucket_auth_async.sign_ins"
     with (
         patch(f"{renewer}.decide", deciding),
         patch(f"{renewer}.settle", settling),
-        patch(f"{renewer}.signed_in", signing_in),
-        patch(f"{renewer}.signed_out", signing_out),
+        patch(f"{sign_ins}.signed_in", signing_in),
+        patch(f"{sign_ins}.signed_out", signing_out),
     ):
         yield
 
