@@ -114,12 +114,12 @@ def counted(counts: Counter[str]) -> Generator[None]:
         counts[_signed("signed out", record, after)] += 1
         return after
 
-    renewer = "bitbucket_auth_async.renewer"
+    renewer, sign_ins = "bitbucket_auth_async.renewer", "bitbucket_auth_async.sign_ins"
     with (
         patch(f"{renewer}.decide", deciding),
         patch(f"{renewer}.settle", settling),
-        patch(f"{renewer}.signed_in", signing_in),
-        patch(f"{renewer}.signed_out", signing_out),
+        patch(f"{sign_ins}.signed_in", signing_in),
+        patch(f"{sign_ins}.signed_out", signing_out),
     ):
         yield
 
