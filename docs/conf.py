@@ -5,7 +5,11 @@ import pkgutil
 import tomllib
 from pathlib import Path
 
+from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from bitbucket_auth_async.bitbucket.scopes import SCOPES
 
 DOCS = Path(__file__).parent
 PACKAGE = "bitbucket_auth_async"
@@ -18,7 +22,7 @@ project_copyright = f"2026, {author}"
 version = release = METADATA["version"]
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-exclude_patterns = ["conf.py", "comparison/tables.md"]  # the tables are part of a page
+exclude_patterns = ["conf.py", "comparison/tables.md", "reference/generated/scopes.md"]  # tables are parts of pages
 html_theme = "furo"
 html_title = f"{project} {release}"
 default_role = "code"  # docstrings say `code` with single backticks
@@ -62,6 +66,15 @@ def _public_names() -> list[str]:
     return lines
 
 
+def _scopes() -> list[str]:
+    """Make a table of all scopes; what no endpoint asks for any more stands at its end."""
+    lines = ["| scope | what a token with it may do | comes with |", "| --- | --- | --- |"]
+    for name, scope in sorted(SCOPES.items(), key=lambda item: (not item[1].served, item[0])):
+        allows = scope.allows if scope.served else f"{scope.allows} *Serves nothing any more.*"
+        lines.append(f"| `{name}` | {allows} | {', '.join(f'`{other}`' for other in sorted(scope.implies))} |")
+    return lines
+
+
 def _write(page: str, lines: list[str]) -> None:
     text = "\n".join([*lines, ""])
     path = GENERATED / page
@@ -78,11 +91,28 @@ def _write_reference(_app: Sphinx) -> None:
         title = name.removeprefix(f"{PACKAGE}.")
         _write(f"{name}.md", [f"# {title}", "", "```{eval-rst}", f".. automodule:: {name}", "```"])
     _write("public.md", ["# Public names", "", f"`from {PACKAGE} import …` gives:", "", *_public_names()])
+    _write("scopes.md", _scopes())
     for page in GENERATED.glob("*.md"):
-        if page.stem != "public" and page.stem not in modules:
+        if page.stem not in {"public", "scopes", *modules}:
             page.unlink()
+
+
+class Diagram(SphinxDirective):
+    """Shows one of the diagrams, in the colours that the reader chose; its content says in words what it shows."""
+
+    required_arguments = 1
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        """Return both pictures, of which furo shows one."""
+        name, words = self.arguments[0], " ".join(self.content)
+        return [
+            nodes.image(uri=f"/diagrams/{name}-{tone}.svg", alt=words, classes=["diagram", f"only-{tone}"])
+            for tone in ("light", "dark")
+        ]
 
 
 def setup(app: Sphinx) -> None:
     """Write the reference before Sphinx looks for its pages."""
     app.connect("config-inited", lambda app, _config: _write_reference(app))
+    app.add_directive("diagram", Diagram)
