@@ -24,6 +24,8 @@ version = release = METADATA["version"]
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["conf.py", "comparison/tables.md", "reference/generated/scopes.md"]  # tables are parts of pages
 html_theme = "furo"
+html_static_path = ["static"]
+html_css_files = ["diagrams.css"]
 html_title = f"{project} {release}"
 default_role = "code"  # docstrings say `code` with single backticks
 nitpicky = True
@@ -106,10 +108,11 @@ class Diagram(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Return both pictures, of which furo shows one."""
         name, words = self.arguments[0], " ".join(self.content)
-        return [
-            nodes.image(uri=f"/diagrams/{name}-{tone}.svg", alt=words, classes=["diagram", f"only-{tone}"])
+        pictures = [
+            nodes.image(uri=f"/diagrams/{name}-{tone}.svg", alt=words, classes=[f"only-{tone}"])
             for tone in ("light", "dark")
         ]
+        return [nodes.container("", *pictures, classes=["diagram"])]
 
 
 def setup(app: Sphinx) -> None:
