@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+import re
 import tomllib
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from bitbucket_auth_async.bitbucket.scopes import SCOPES
 DOCS = Path(__file__).parent
 PACKAGE = "bitbucket_auth_async"
 GENERATED = DOCS / "reference" / "generated"
+PAGES = sorted(path for part in ("how-to", "explanation", "project", ".") for path in (DOCS / part).glob("*.md"))
+FENCE = re.compile(r"```python\n(.*?)```", re.DOTALL)
 METADATA = tomllib.loads((DOCS.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 project = METADATA["name"]
@@ -50,22 +53,32 @@ napoleon_numpy_docstring = False
 napoleon_use_ivar = True  # attributes told of in the class's docstring are documented once
 
 
-def _modules() -> list[str]:
+def modules() -> list[str]:
     """Name every public module of the package; `__main__` would run."""
     package = importlib.import_module(PACKAGE)
     found = (module.name for module in pkgutil.walk_packages(package.__path__, f"{PACKAGE}."))
     return sorted(name for name in found if not name.rpartition(".")[2].startswith("_"))
 
 
-def _public_names() -> list[str]:
-    """Link every class and function that the package re-exports to the place where it is described."""
-    package = importlib.import_module(PACKAGE)
+def _public_names(package_name: str) -> list[str]:
+    """Link every name that a package re-exports to its description, and to the pages that show how to use it."""
+    package = importlib.import_module(package_name)
     lines: list[str] = []
-    for name in sorted(getattr(package, "__all__", ())):
+    for name in sorted(package.__all__):
         what = getattr(package, name)
         # A plain value does not know its home.
-        lines.append(f"- {{py:obj}}`{name} <{what.__module__}.{name}>`" if callable(what) else f"- `{name}`")
+        link = f"{{py:obj}}`{name} <{what.__module__}.{name}>`" if callable(what) else f"`{name}`"
+        pages = [f"[](../../{page.relative_to(DOCS)})" for page in pages_that_show(name)]
+        lines.append(f"- {link}: {', '.join(pages)}")
     return lines
+
+
+def pages_that_show(name: str) -> list[Path]:
+    """Return the hand-written pages that name *name*, those with a fence that uses it first, three at most."""
+    texts = {page: page.read_text(encoding="utf-8") for page in PAGES}
+    named = [page for page, text in texts.items() if re.search(rf"\b{name}\b", text)]
+    used = [page for page in named if any(re.search(rf"\b{name}\b", fence) for fence in FENCE.findall(texts[page]))]
+    return [*used, *(page for page in named if page not in used)][:3]
 
 
 def _scopes() -> list[str]:
@@ -88,14 +101,17 @@ def _write(page: str, lines: list[str]) -> None:
 def _write_reference(_app: Sphinx) -> None:
     """Write a page for each module, and the list of public names; remove the pages of modules that are gone."""
     GENERATED.mkdir(parents=True, exist_ok=True)
-    modules = _modules()
-    for name in modules:
+    names = modules()
+    for name in names:
         title = name.removeprefix(f"{PACKAGE}.")
         _write(f"{name}.md", [f"# {title}", "", "```{eval-rst}", f".. automodule:: {name}", "```"])
-    _write("public.md", ["# Public names", "", f"`from {PACKAGE} import …` gives:", "", *_public_names()])
+    public = ["# Public names", "", "Each with its description and the pages that show it in use."]
+    for package in (PACKAGE, f"{PACKAGE}.api", f"{PACKAGE}.testing"):
+        public += ["", f"## from {package}", "", *_public_names(package)]
+    _write("public.md", public)
     _write("scopes.md", _scopes())
     for page in GENERATED.glob("*.md"):
-        if page.stem not in {"public", "scopes", *modules}:
+        if page.stem not in {"public", "scopes", *names}:
             page.unlink()
 
 

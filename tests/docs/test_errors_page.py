@@ -6,22 +6,23 @@ from pathlib import Path
 import pytest
 
 import bitbucket_auth_async
+import bitbucket_auth_async.api.errors as api_errors
+import bitbucket_auth_async.errors as core_errors
 from bitbucket_auth_async import BitbucketAuthError, api
 
 PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "when-it-goes-wrong.md").read_text(encoding="utf-8")
 ENTRIES = {
-    found[1]: found[2] for found in re.finditer(r"^#{2,3} (\w+Error)\n(.*?)(?=^#|^\(|\Z)", PAGE, re.DOTALL | re.MULTILINE)
+    found[1]: found[2]
+    for found in re.finditer(r"^#{2,3} (\w+Error)\n(.*?)(?=^#|^\(|\Z)", PAGE, re.DOTALL | re.MULTILINE)
 }
 
 
 def errors() -> dict[str, type[BitbucketAuthError]]:
     """Return every error that the package or its API session exports."""
-    exported = {**{name: getattr(bitbucket_auth_async, name) for name in bitbucket_auth_async.__all__}}
+    exported = {name: getattr(bitbucket_auth_async, name) for name in bitbucket_auth_async.__all__}
     exported |= {name: getattr(api, name) for name in api.__all__}
     return {
-        name: what
-        for name, what in exported.items()
-        if isinstance(what, type) and issubclass(what, BitbucketAuthError)
+        name: what for name, what in exported.items() if isinstance(what, type) and issubclass(what, BitbucketAuthError)
     }
 
 
@@ -42,6 +43,7 @@ def test_the_page_has_no_entry_for_an_error_that_is_gone() -> None:
 
 
 def test_what_is_exported_is_all_that_there_is() -> None:
-    modules = (bitbucket_auth_async.errors, api.errors)
-    there = {name for module in modules for name, what in vars(module).items() if isinstance(what, type)}
+    there = {
+        name for module in (core_errors, api_errors) for name, what in vars(module).items() if isinstance(what, type)
+    }
     assert {name for name in there if name.endswith("Error")} == errors().keys()
