@@ -47,10 +47,10 @@ def our_commands() -> list[str]:
 
 @pytest.mark.parametrize("line", our_commands())
 def test_the_command_line_knows_what_it_is_asked_for(line: str) -> None:
-    group = typer.main.get_command(app)
+    group = typer.main.get_group(app)
     words = shlex.split(line)[1:]
     with group.make_context("bitbucket-auth", words) as context:
-        name, command, rest = group.resolve_command(context, words)  # type: ignore[attr-defined]
+        name, command, rest = group.resolve_command(context, words)
         assert command is not None
         with command.make_context(name, rest, parent=context):
             pass
