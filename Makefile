@@ -62,6 +62,14 @@ docs: $(READY) ## Build the documentation into .build/docs, warnings as errors
 	$(PY) -m sphinx -W --keep-going -n -q -b html docs .build/docs
 	@echo "Documentation: .build/docs/index.html"
 
+.PHONY: links
+links: $(READY) ## Ask for every address that the documentation links to; needs the network
+	$(PY) -m sphinx --keep-going -q -b linkcheck docs .build/links
+
+.PHONY: diagrams
+diagrams: $(READY) ## Draw the diagrams of the documentation that are not current
+	$(PY) -m docs.render_diagrams
+
 .PHONY: format
 format: $(READY) ## Let ruff mend what it can
 	$(PY) -m ruff check --fix .

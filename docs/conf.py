@@ -2,14 +2,21 @@
 
 import importlib
 import pkgutil
+import re
 import tomllib
 from pathlib import Path
 
+from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from bitbucket_auth_async.bitbucket.scopes import SCOPES
 
 DOCS = Path(__file__).parent
 PACKAGE = "bitbucket_auth_async"
 GENERATED = DOCS / "reference" / "generated"
+PAGES = sorted(path for part in ("how-to", "explanation", "project", ".") for path in (DOCS / part).glob("*.md"))
+FENCE = re.compile(r"```python\n(.*?)```", re.DOTALL)
 METADATA = tomllib.loads((DOCS.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 project = METADATA["name"]
@@ -18,8 +25,10 @@ project_copyright = f"2026, {author}"
 version = release = METADATA["version"]
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-exclude_patterns = ["conf.py", "comparison/tables.md"]  # the tables are part of a page
+exclude_patterns = ["conf.py", "comparison/tables.md", "reference/generated/scopes.md"]  # tables are parts of pages
 html_theme = "furo"
+html_static_path = ["static"]
+html_css_files = ["diagrams.css"]
 html_title = f"{project} {release}"
 default_role = "code"  # docstrings say `code` with single backticks
 nitpicky = True
@@ -44,21 +53,40 @@ napoleon_numpy_docstring = False
 napoleon_use_ivar = True  # attributes told of in the class's docstring are documented once
 
 
-def _modules() -> list[str]:
+def modules() -> list[str]:
     """Name every public module of the package; `__main__` would run."""
     package = importlib.import_module(PACKAGE)
     found = (module.name for module in pkgutil.walk_packages(package.__path__, f"{PACKAGE}."))
     return sorted(name for name in found if not name.rpartition(".")[2].startswith("_"))
 
 
-def _public_names() -> list[str]:
-    """Link every class and function that the package re-exports to the place where it is described."""
-    package = importlib.import_module(PACKAGE)
+def _public_names(package_name: str) -> list[str]:
+    """Link every name that a package re-exports to its description, and to the pages that show how to use it."""
+    package = importlib.import_module(package_name)
     lines: list[str] = []
-    for name in sorted(getattr(package, "__all__", ())):
+    for name in sorted(package.__all__):
         what = getattr(package, name)
         # A plain value does not know its home.
-        lines.append(f"- {{py:obj}}`{name} <{what.__module__}.{name}>`" if callable(what) else f"- `{name}`")
+        link = f"{{py:obj}}`{name} <{what.__module__}.{name}>`" if callable(what) else f"`{name}`"
+        pages = [f"[](../../{page.relative_to(DOCS)})" for page in pages_that_show(name)]
+        lines.append(f"- {link}: {', '.join(pages)}")
+    return lines
+
+
+def pages_that_show(name: str) -> list[Path]:
+    """Return the hand-written pages that name *name*, those with a fence that uses it first, three at most."""
+    texts = {page: page.read_text(encoding="utf-8") for page in PAGES}
+    named = [page for page, text in texts.items() if re.search(rf"\b{name}\b", text)]
+    used = [page for page in named if any(re.search(rf"\b{name}\b", fence) for fence in FENCE.findall(texts[page]))]
+    return [*used, *(page for page in named if page not in used)][:3]
+
+
+def _scopes() -> list[str]:
+    """Make a table of all scopes; what no endpoint asks for any more stands at its end."""
+    lines = ["| scope | what a token with it may do | comes with |", "| --- | --- | --- |"]
+    for name, scope in sorted(SCOPES.items(), key=lambda item: (not item[1].served, item[0])):
+        allows = scope.allows if scope.served else f"{scope.allows} *Serves nothing any more.*"
+        lines.append(f"| `{name}` | {allows} | {', '.join(f'`{other}`' for other in sorted(scope.implies))} |")
     return lines
 
 
@@ -73,16 +101,37 @@ def _write(page: str, lines: list[str]) -> None:
 def _write_reference(_app: Sphinx) -> None:
     """Write a page for each module, and the list of public names; remove the pages of modules that are gone."""
     GENERATED.mkdir(parents=True, exist_ok=True)
-    modules = _modules()
-    for name in modules:
+    names = modules()
+    for name in names:
         title = name.removeprefix(f"{PACKAGE}.")
         _write(f"{name}.md", [f"# {title}", "", "```{eval-rst}", f".. automodule:: {name}", "```"])
-    _write("public.md", ["# Public names", "", f"`from {PACKAGE} import …` gives:", "", *_public_names()])
+    public = ["# Public names", "", "Each with its description and the pages that show it in use."]
+    for package in (PACKAGE, f"{PACKAGE}.api", f"{PACKAGE}.testing"):
+        public += ["", f"## from {package}", "", *_public_names(package)]
+    _write("public.md", public)
+    _write("scopes.md", _scopes())
     for page in GENERATED.glob("*.md"):
-        if page.stem != "public" and page.stem not in modules:
+        if page.stem not in {"public", "scopes", *names}:
             page.unlink()
+
+
+class Diagram(SphinxDirective):
+    """Shows one of the diagrams, in the colours that the reader chose; its content says in words what it shows."""
+
+    required_arguments = 1
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        """Return both pictures, of which furo shows one."""
+        name, words = self.arguments[0], " ".join(self.content)
+        pictures = [
+            nodes.image(uri=f"/diagrams/{name}-{tone}.svg", alt=words, classes=[f"only-{tone}"])
+            for tone in ("light", "dark")
+        ]
+        return [nodes.container("", *pictures, classes=["diagram"])]
 
 
 def setup(app: Sphinx) -> None:
     """Write the reference before Sphinx looks for its pages."""
     app.connect("config-inited", lambda app, _config: _write_reference(app))
+    app.add_directive("diagram", Diagram)
