@@ -140,6 +140,10 @@ class TokenManager:
             ConfigurationError: This manager has a grant of its own: that would be two identities.
         """
         self._one_identity("exchange")
+        if not hasattr(grant, "parameters"):
+            name = type(grant).__name__
+            msg = f"exchange() takes a grant, such as the one that request.judge(callback_url) returns, not {name}."
+            raise ConfigurationError(msg)
         if isinstance(grant, RefreshToken):
             return await self.adopt(
                 Token(access_token="", refresh_token=grant.refresh_token, issued_at=0.0, expires_at=0.0)

@@ -167,10 +167,18 @@ def gathered(  # noqa: PLR0913 - what a manager and a pool of them take alike
     """Return what managers share, with the defaults filled in.
 
     Raises:
-        ConfigurationError: *client* is none.
+        ConfigurationError: *client*, *grant* or *store* is none.
     """
     if not isinstance(getattr(client, "client_id", None), str):
         msg = f'client takes a Client("key", "secret") or client_from_env(), not {type(client).__name__}.'
+        raise ConfigurationError(msg)
+    if grant is not None and (isinstance(grant, type) or not hasattr(grant, "parameters")):
+        name = grant.__name__ if isinstance(grant, type) else type(grant).__name__
+        msg = f"grant takes a value such as ClientCredentials(), not {name}."
+        raise ConfigurationError(msg)
+    if store is not None and not (hasattr(store, "load") and hasattr(store, "swap")):
+        name = type(store).__name__
+        msg = f'store takes a store, as FileStore(app_name="my-app") or open_store("redis://…"), not {name}.'
         raise ConfigurationError(msg)
     return Resources(
         client=client,

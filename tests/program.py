@@ -84,8 +84,11 @@ class Program:
     ) -> asyncio.subprocess.Process:
         """Start it, with pipes on all sides."""
         pipe = asyncio.subprocess.PIPE
+        given = {**self.environ, **environ}
+        if command[0] != sys.executable or "-c" in command:  # a disk or a user that coverage can't write with
+            given = {name: value for name, value in given.items() if not name.startswith("COVERAGE_PROCESS")}
         process = await asyncio.create_subprocess_exec(
-            *command, *words, env={**self.environ, **environ}, cwd=cwd, stdin=pipe, stdout=pipe, stderr=pipe
+            *command, *words, env=given, cwd=cwd, stdin=pipe, stdout=pipe, stderr=pipe
         )
         self.started.append(process)
         return process

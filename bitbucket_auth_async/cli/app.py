@@ -133,7 +133,7 @@ def status(
     """Show who is signed in, for what, until when, and where that is kept; renews nothing."""
     from bitbucket_auth_async.cli.status import status as work
 
-    raise typer.Exit(finish_async(lambda: work(profile, as_json=as_json)))
+    raise typer.Exit(finish_async(lambda: work(profile, as_json=as_json), profile))
 
 
 @app.command(
@@ -143,7 +143,7 @@ def token(profile: Profile = None, verbose: Verbose = False) -> NoReturn:
     """Print the token alone, renewed first if that is due."""
     from bitbucket_auth_async.cli.tokens import print_token
 
-    raise typer.Exit(finish_async(lambda: print_token(profile)))
+    raise typer.Exit(finish_async(lambda: print_token(profile), profile))
 
 
 @app.command(epilog="Example: bitbucket-auth refresh --verbose")
@@ -151,7 +151,7 @@ def refresh(profile: Profile = None, verbose: Verbose = False) -> NoReturn:
     """Renew the token now, although it is still good."""
     from bitbucket_auth_async.cli.tokens import refresh as work
 
-    raise typer.Exit(finish_async(lambda: work(profile)))
+    raise typer.Exit(finish_async(lambda: work(profile), profile))
 
 
 @app.command(epilog="Example: bitbucket-auth logout --profile work")
@@ -159,7 +159,7 @@ def logout(profile: Profile = None, verbose: Verbose = False) -> NoReturn:
     """Forget the token, here and wherever the store is shared."""
     from bitbucket_auth_async.cli.tokens import logout as work
 
-    raise typer.Exit(finish_async(lambda: work(profile)))
+    raise typer.Exit(finish_async(lambda: work(profile), profile))
 
 
 @app.command(epilog="Example: bitbucket-auth profiles --use work")
@@ -191,7 +191,7 @@ def git_credential(
     """Git's credential helper, for bitbucket.org alone; git-setup tells Git to use it."""
     from bitbucket_auth_async.cli.git_credential import git_credential as work
 
-    raise typer.Exit(finish_async(lambda: work(profile, action)))
+    raise typer.Exit(finish_async(lambda: work(profile, action), profile))
 
 
 @app.command("git-setup", epilog="Example: bitbucket-auth git-setup --local --profile work")
@@ -234,7 +234,7 @@ def api(
     if body is not None and method.upper() == "GET":
         message = "--input goes with methods that send something, such as POST."
         raise typer.BadParameter(message)
-    raise typer.Exit(finish_async(lambda: api_call(profile, ApiCall(method.upper(), path, paginate, body))))
+    raise typer.Exit(finish_async(lambda: api_call(profile, ApiCall(method.upper(), path, paginate, body)), profile))
 
 
 @app.command(epilog="Example: bitbucket-auth doctor --profile work")
@@ -242,7 +242,7 @@ def doctor(profile: Profile = None, verbose: Verbose = False) -> NoReturn:
     """Look at everything that a sign-in depends on, and say what to do where it is not fine."""
     from bitbucket_auth_async.cli.doctor import doctor as work
 
-    raise typer.Exit(finish_async(lambda: work(profile)))
+    raise typer.Exit(finish_async(lambda: work(profile), profile))
 
 
 @app.command("fake-server", epilog="Example: bitbucket-auth fake-server --port 7990 --lifetime 60")

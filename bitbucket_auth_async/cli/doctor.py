@@ -10,7 +10,7 @@ from bitbucket_auth_async.cli.identity import server_of
 from bitbucket_auth_async.cli.outcome import ExitCode, say
 from bitbucket_auth_async.cli.profiles import Profile
 from bitbucket_auth_async.cli.show import columns
-from bitbucket_auth_async.errors import BitbucketAuthError
+from bitbucket_auth_async.errors import BitbucketAuthError, LoginRequiredError
 
 
 async def doctor(name: str | None) -> ExitCode:
@@ -21,7 +21,8 @@ async def doctor(name: str | None) -> ExitCode:
         profile = profiles.load().get(name)
         found.append(Finding("profile", "fine", f"{profile.name}, client {profile.client_id}"))
     except BitbucketAuthError as error:
-        found.append(Finding("profile", "wrong", f"{error} Run: bitbucket-auth login"))
+        hint = " Run: bitbucket-auth login" if isinstance(error, LoginRequiredError) else ""
+        found.append(Finding("profile", "wrong", f"{error}{hint}"))
     found += [finding async for finding in _all_checks(profile)]
     columns([finding.about, finding.verdict, finding.text] for finding in found)
     wrong = sum(finding.verdict == "wrong" for finding in found)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shlex
 import sys
 from collections.abc import Callable, Coroutine
 from enum import IntEnum
@@ -42,15 +43,15 @@ def printable(text: object) -> str:
     return "".join(character if character.isprintable() else " " for character in str(text))
 
 
-def finish(work: Callable[[], ExitCode]) -> int:
-    """Do *work*, and return the exit code; its failure is told in one sentence."""
+def finish(work: Callable[[], ExitCode], profile: str | None = None) -> int:
+    """Do *work*, for the profile that was named, and return the exit code; its failure is told in one sentence."""
     try:
         return work()
     except KeyboardInterrupt:
         say("Interrupted.")
         return ExitCode.INTERRUPTED
     except LoginRequiredError as error:
-        say(f"{error} Run: bitbucket-auth login")
+        say(f"{error} Run: bitbucket-auth login" + ("" if profile is None else f" --profile {shlex.quote(profile)}"))
         return ExitCode.SIGN_IN_NEEDED
     except BitbucketAuthError as error:
         say(str(error))
@@ -64,6 +65,6 @@ def finish(work: Callable[[], ExitCode]) -> int:
         return ExitCode.FAILED
 
 
-def finish_async(work: Callable[[], Coroutine[Any, Any, ExitCode]]) -> int:
-    """Do *work* in an event loop, and return the exit code."""
-    return finish(lambda: asyncio.run(work()))
+def finish_async(work: Callable[[], Coroutine[Any, Any, ExitCode]], profile: str | None = None) -> int:
+    """Do *work* in an event loop, for the profile that was named, and return the exit code."""
+    return finish(lambda: asyncio.run(work()), profile)

@@ -78,7 +78,7 @@ class Profiles:
             msg = "Nobody has signed in on this machine yet."
             raise LoginRequiredError(msg)
         known = ", ".join(sorted(self.by_name))
-        msg = f"There is no profile {wanted!r}. These are known: {known}. To make it: bitbucket-auth login --profile …"
+        msg = f"There is no profile {wanted!r}; known: {known}. To make it: bitbucket-auth login --profile {wanted}"
         raise ConfigurationError(msg)
 
 

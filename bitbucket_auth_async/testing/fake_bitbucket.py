@@ -184,7 +184,13 @@ class FakeBitbucket(Registry):
             times: How many requests; None: all, until it is removed.
             at: `token` or `api`.
             when: Strikes only the calls for which this is true.
+
+        Raises:
+            TypeError: That is no fault.
         """
+        if not isinstance(fault, Fault):  # pyright: ignore[reportUnnecessaryIsInstance]  - not every test is type-checked
+            msg = f"inject() takes a fault such as faults.status(503), not {fault!r}."
+            raise TypeError(msg)
         injection = Injection(fault, times=times, when=lambda call: call.at == at and (when is None or when(call)))
         self._injections.append(injection)
         return injection

@@ -125,12 +125,13 @@ async def test_an_application_needs_a_name(name: Any) -> None:  # noqa: ANN401 -
             pytest.fail("there is none")
 
 
-async def test_without_a_client_the_environment_is_named(fake: FakeBitbucket, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("BITBUCKET_CLIENT_ID")
-    monkeypatch.delenv("BITBUCKET_CLIENT_SECRET")
-    with pytest.raises(ConfigurationError, match="BITBUCKET_CLIENT_ID"):
-        async with create_authenticated_api("my-app"):
-            pytest.fail("there is none")
+async def test_without_a_client_the_environment_is_named(fake: FakeBitbucket) -> None:
+    with pytest.MonkeyPatch.context() as patch:  # undone before the fixture is
+        patch.delenv("BITBUCKET_CLIENT_ID")
+        patch.delenv("BITBUCKET_CLIENT_SECRET")
+        with pytest.raises(ConfigurationError, match="BITBUCKET_CLIENT_ID"):
+            async with create_authenticated_api("my-app"):
+                pytest.fail("there is none")
 
 
 async def test_a_function_gets_the_token_and_is_told_what_there_is(fake: FakeBitbucket) -> None:

@@ -130,3 +130,15 @@ async def test_how_much_a_keyring_takes_is_tried(
         keyring.set_keyring(before)
     assert (finding.verdict, text in finding.text) == (verdict, True)
     assert ring.entries == {}  # nothing is left behind
+
+
+async def test_the_way_to_a_profile_is_told_with_its_name(cli: Program) -> None:
+    await cli.login("--profile", "work")
+    missing = await cli.run("token", "--profile", "play")
+    assert missing.err.strip().endswith("known: work. To make it: bitbucket-auth login --profile play")
+    verdict, text = found(await cli.run("doctor", "--profile", "play"))["profile"]
+    assert (verdict, text.count("Run:")) == ("wrong", 0)
+    await cli.run("logout", "--profile", "work")
+    assert (
+        (await cli.run("token", "--profile", "work")).err.strip().endswith("Run: bitbucket-auth login --profile work")
+    )

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import trio
 
-from bitbucket_auth_async import ConfigurationError, LoginRequiredError, Token, TokenManager
+from bitbucket_auth_async import Client, ClientCredentials, ConfigurationError, LoginRequiredError, Token, TokenManager
 from bitbucket_auth_async.stores.file import FileStore
 from bitbucket_auth_async.telemetry.events import EventKind
 from bitbucket_auth_async.testing.fake import faults
@@ -267,6 +267,24 @@ def test_closing_after_the_loop_is_over_is_fine(world: World) -> None:
 def test_what_is_no_client_is_refused_with_the_way_to_get_one() -> None:
     with pytest.raises(ConfigurationError, match=r'client takes a Client\("key", "secret"\).*not str'):
         TokenManager("key")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(
+    "options, said",
+    [
+        ({"store": "redis://localhost"}, r"store takes a store, as FileStore\(.*open_store\(.*, not str"),
+        ({"grant": "client_credentials"}, r"grant takes a value such as ClientCredentials\(\), not str"),
+        ({"grant": ClientCredentials}, r"grant takes a value such as ClientCredentials\(\), not ClientCredentials"),
+    ],
+)
+def test_what_is_no_grant_or_no_store_is_refused_at_once(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        TokenManager(Client("key", "secret"), **options)
+
+
+async def test_an_address_is_no_grant_to_exchange(world: World) -> None:
+    with pytest.raises(ConfigurationError, match=r"request\.judge\(callback_url\) returns, not str"):
+        await world.manager().exchange("https://app.example/callback?code=c")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 def test_r1_a_forked_child_goes_on_under_a_name_of_its_own(world: World) -> None:

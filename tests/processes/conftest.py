@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import keyring
 import pytest
 from redis.asyncio import Redis
 
 from bitbucket_auth_async.stores.postgres import PostgresStore
 from bitbucket_auth_async.testing.server import serve
 from tests.crew import Crew
+from tests.rings import FolderRing
 from tests.servers import DURABLE, PostgresServer, RedisServer, postgres_server, redis_server
 
 
@@ -35,16 +37,26 @@ def postgres() -> Iterator[PostgresServer]:
         yield server
 
 
+@pytest.fixture
+def ring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have a keyring that processes share, in this process too, whatever keyring it had before."""
+    (tmp_path / "ring").mkdir()
+    monkeypatch.setenv("RING_FOLDER", str(tmp_path / "ring"))
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "tests.rings.FolderRing")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    before = keyring.get_keyring()
+    keyring.set_keyring(FolderRing())
+    yield
+    keyring.set_keyring(before)
+
+
 @pytest.fixture(params=["valkey", "postgres", "sqlite", "keyring"])
-def shared(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def shared(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Give the address of an empty store that processes share, of each kind, and what they need in order to use it."""
     if request.param == "sqlite":
         return (tmp_path / "tokens.db").as_uri().replace("file:", "sqlite:")
     if request.param == "keyring":
-        (tmp_path / "ring").mkdir()
-        monkeypatch.setenv("RING_FOLDER", str(tmp_path / "ring"))
-        monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "tests.rings.FolderRing")
-        monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+        request.getfixturevalue("ring")
         return "keyring://tests"
     server: RedisServer | PostgresServer = request.getfixturevalue(request.param)
     return server.url

@@ -255,3 +255,14 @@ async def test_a_fake_on_a_plain_wall_clock_waits_on_the_loop(ask: Ask) -> None:
     fake = FakeBitbucket(lambda: 1_800_000_000.0)
     fake.inject(faults.latency(0.01))
     assert (await fake.send(ask.request(ClientCredentials()), timeout=5)).status == 200
+
+
+@pytest.mark.parametrize("fault", [503, None, faults.status], ids=repr)
+def test_what_is_no_fault_is_refused_before_it_passes_for_an_outage(fake: FakeBitbucket, fault: Any) -> None:  # noqa: ANN401
+    with pytest.raises(TypeError, match=r"takes a fault such as faults\.status\(503\)"):
+        fake.inject(fault)
+
+
+def test_an_injection_shows_how_often_it_struck(fake: FakeBitbucket) -> None:
+    assert repr(fake.inject(faults.status(503), times=2)).endswith(": 0 hits, 2 left>")
+    assert repr(fake.inject(faults.html(), times=None)).endswith(": 0 hits, until removed>")
