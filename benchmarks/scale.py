@@ -189,7 +189,7 @@ NAMES = ("bytes_each", "look_us", "renewal_us")
 
 
 def predicted(name: str, identities: int, sizes: Sequence[Size]) -> float:
-    """Return what the model says: more for each tenfold, by the two fitted sizes, up to where no cache helps any more."""
+    """Return what the model says: more for each tenfold, by the two fitted sizes, up to where no cache helps."""
     small, large = (next(size for size in sizes if size.identities == fitted) for fitted in FITTED)
     slope = (getattr(large, name) - getattr(small, name)) / math.log10(large.identities / small.identities)
     value: float = getattr(small, name) + slope * math.log10(min(identities, large.identities) / small.identities)
