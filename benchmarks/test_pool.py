@@ -16,6 +16,7 @@ from bitbucket_auth_async.record import Issuer, Record
 
 IDENTITIES = 100_000
 DUE = 10_000
+MOST_BYTES = 700
 CLIENT = Client("id", "secret")
 SCOPE = frozenset({"account", "repository"})
 ISSUER = Issuer(token_endpoint=SERVER.token_endpoint, client_id="id", grant_type="authorization_code")
@@ -75,6 +76,8 @@ def test_memory_of_an_identity(benchmark: BenchmarkFixture) -> None:
         return (loaded - before) // IDENTITIES - TEXT, (named - before) // IDENTITIES, tasks
 
     each, key, tasks = timed(benchmark, lambda: asyncio.run(measure()), rounds=1)
+    assert each <= MOST_BYTES
+    assert tasks == 2, "the scheduler's, and this one"
     tell(
         benchmark, f"memory of {IDENTITIES:,} identities", bytes_each=each, of_them_the_key=key, tasks_in_all=tasks - 1
     )
@@ -160,6 +163,7 @@ def test_many_that_are_due_at_once(benchmark: BenchmarkFixture) -> None:
             return asked, time.perf_counter() - begun, server.most, expired
 
     asked, lasted, most, expired = timed(benchmark, lambda: asyncio.run(measure()), rounds=1)
+    assert (most, expired) == (10, 0)
     tell(
         benchmark,
         f"{DUE:,} identities due at once, 10 ms a request",

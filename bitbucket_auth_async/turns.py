@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from bitbucket_auth_async.errors import BitbucketAuthError, InvalidClientError, OutageError, TransportError
 from bitbucket_auth_async.held import jitter
 from bitbucket_auth_async.protocols import Clock
-from bitbucket_auth_async.settlement import Misconfigured, Outage, outcome_of, pause
+from bitbucket_auth_async.settlement import Outage, outcome_of, pause
 
 _SILENCES = 3
 """So many requests in a row without any answer are the endpoint's fault; fewer may be a connection's."""
@@ -65,8 +65,7 @@ class Turns:
         """Take note of an error, which may concern all; *asked* is when its request went out, on the boot clock."""
         outcome = outcome_of(error)
         if not isinstance(outcome, Outage) and not isinstance(error, InvalidClientError):
-            if not isinstance(outcome, Misconfigured):
-                self.answered()
+            self.answered()
             return
         if isinstance(error, TransportError):
             self._silences += 1

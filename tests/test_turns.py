@@ -98,6 +98,11 @@ async def test_r8_what_concerns_one_identity_touches_no_other(
     fail(turns, clock, error)
     async with turns.take():
         pass
+    fail(turns, clock, DOWN)
+    await clock.advance(2)
+    fail(turns, clock, error)  # whoever looked got an answer: the endpoint is well again
+    async with turns.take(), turns.take():
+        pass
 
 
 async def test_a_lost_connection_is_ones_own_and_three_in_a_row_are_everybodys(turns: Turns, clock: FakeClock) -> None:

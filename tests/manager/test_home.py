@@ -262,6 +262,8 @@ def test_closing_after_the_loop_is_over_is_fine(world: World) -> None:
     manager = world.manager()
     asyncio.run(manager.adopt(world.fake.sign_in()))
     asyncio.run(manager.aclose())
+    with pytest.raises(ConfigurationError, match="closed"):
+        asyncio.run(manager.get_token())
 
 
 def test_what_is_no_client_is_refused_with_the_way_to_get_one() -> None:
