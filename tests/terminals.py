@@ -8,6 +8,9 @@ import sys
 import termios
 from typing import IO
 
+import anyio
+import pytest
+
 from tests.program import Program
 
 
@@ -36,9 +39,13 @@ def _take_terminal() -> None:
 async def read_until(terminal: int, text: str) -> str:
     """Read from a terminal up to this text."""
     said = ""
-    async with asyncio.timeout(30):
-        while text not in said:
-            said += (await asyncio.to_thread(os.read, terminal, 4096)).decode("utf-8", "replace")
+    try:
+        async with asyncio.timeout(30):
+            while text not in said:
+                await anyio.wait_readable(terminal)  # a thread that reads could not be stopped where nothing comes
+                said += os.read(terminal, 4096).decode("utf-8", "replace")
+    except TimeoutError:
+        pytest.fail(f"{text!r} did not come; there is {said!r}")
     return said
 
 
