@@ -90,14 +90,16 @@ class TransportError(BitbucketAuthError):
 
     Attributes:
         sent: False if the request surely did not reach the server (name lookup, connect, TLS).
+        broken: True if the connection broke after the request had left, and no time ran out.
     """
 
     retryable = True
 
-    def __init__(self, message: str, *, sent: bool) -> None:
-        """Keep the message and whether the server may have seen the request."""
+    def __init__(self, message: str, *, sent: bool, broken: bool = False) -> None:
+        """Keep the message, and what the server may have seen of the request."""
         super().__init__(message)
         self.sent = sent
+        self.broken = broken and sent
 
 
 class UnavailableError(BitbucketAuthError):

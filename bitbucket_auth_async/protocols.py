@@ -43,7 +43,7 @@ class Transport(Protocol):
 
         Raises:
             TransportError: No whole answer within *timeout* seconds; its `sent` is False only if the request surely
-                did not reach the server.
+                did not reach the server, its `broken` is True if the connection broke after that and before *timeout*.
         """
         ...
 

@@ -30,6 +30,7 @@ from bitbucket_auth_async.resources import Resources
 from bitbucket_auth_async.settlement import (
     Attempt,
     Interrupted,
+    Outage,
     Outcome,
     Refused,
     Renewed,
@@ -128,7 +129,7 @@ class Renewer:
             if found is not None:
                 return self._hand.find(found, AT_ONCE)  # R6: nobody waits; what is due is done beside the callers
             async with self._shared.turn():
-                held = await self._claim_and_spend(decision)
+                held = await self._claim_and_spend(decision, need)
             if held is not None:
                 return held
             decision = self._decide(self.ledger.record, need)
@@ -169,7 +170,7 @@ class Renewer:
         )
         return decide(record, view)
 
-    async def _claim_and_spend(self, spend: Spend) -> Held | None:
+    async def _claim_and_spend(self, spend: Spend, need: Need) -> Held | None:
         """Return the token that a decision to spend leads to; None: decide again."""
         claimed_at = self._shared.clock.boot()
         before = self.ledger.record
@@ -199,7 +200,7 @@ class Renewer:
         try:
             token = await self._shared.request(grant, key=self._key)
         except BitbucketAuthError as error:
-            await self._failed(attempt, error)
+            await self._failed(attempt, error, need)
             return None
         if spend.refresh_token is not None:
             token = _completed(token, spend.refresh_token)
@@ -225,8 +226,8 @@ class Renewer:
             )
         return None  # signed in or out anew meanwhile
 
-    async def _failed(self, attempt: Attempt, error: BitbucketAuthError) -> None:
-        """Note what a failed request means; it returns if a refresh token was refused: there may be another way."""
+    async def _failed(self, attempt: Attempt, error: BitbucketAuthError, need: Need) -> None:
+        """Note what a failed request means; it returns if there may be another way, or the same once more at once."""
         outcome = outcome_of(error)
         self._note(attempt, outcome)
         self._shared.tell_failure(self._key, outcome, error)
@@ -235,7 +236,10 @@ class Renewer:
         except StoreError as store_error:
             self._tell(EventKind.STORE_FAILED, str(store_error))
             raise error from store_error
-        if not isinstance(outcome, Refused) or attempt.spends is None:
+        if isinstance(outcome, Refused) and attempt.spends is not None:
+            return
+        broken = isinstance(outcome, Outage) and outcome.broken and not self._shared.home.closed
+        if not broken or not isinstance(self._decide(self.ledger.record, need), Spend):
             raise error
 
     async def _replay_without_store(self, error: StoreError) -> Held:

@@ -53,6 +53,8 @@ class Outage:
     reason: str
     harmless: bool
     retry_after: float = 0.0
+    broken: bool = False
+    """The connection broke, which is often nobody's fault: the first time in a row there is no rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ def outcome_of(error: BitbucketAuthError) -> Outcome:
     if isinstance(error, OAuthError):
         return Misconfigured()
     if isinstance(error, TransportError):
-        return Outage(str(error), harmless=not error.sent)
+        return Outage(str(error), harmless=not error.sent, broken=error.broken)
     if isinstance(error, UnavailableError):
         return Outage(str(error), harmless=error.status == _TOO_MANY, retry_after=error.retry_after or 0.0)
     return Misconfigured()
@@ -110,7 +112,8 @@ def settle(record: Record | None, *, attempt: Attempt, outcome: Outcome, wall: f
     if isinstance(outcome, Outage):
         attempts = 1 if record.rest is None else record.rest.attempts + 1
         left = 0.0 if record.token is None else good_for(record.token, wall)
-        until = wall + pause(attempts, jitter=jitter, retry_after=outcome.retry_after, left=left)
+        seconds = pause(attempts, jitter=jitter, retry_after=outcome.retry_after, left=left)
+        until = wall if outcome.broken and attempts == 1 else wall + seconds
         rest = Rest(since=wall, until=until, attempts=attempts, reason=outcome.reason)
         return replace(record, claim=_undone(claim) if outcome.harmless else _lost(claim), rest=rest)
     if isinstance(outcome, Interrupted):

@@ -6,7 +6,7 @@ import pytest
 
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.record import Claim, Record, Rest
-from bitbucket_auth_async.renewal import Age, Spend, decide
+from bitbucket_auth_async.renewal import Age, Fail, Spend, decide
 from bitbucket_auth_async.settlement import (
     Attempt,
     Interrupted,
@@ -48,6 +48,7 @@ SHORT_LIVED = pair("a", issued=-8.0, lifetime=10.0)
 MINE = record(claim=claimed("me"))
 DOWN = Outage("It was down.", harmless=False)
 BUSY = Outage("It was busy.", harmless=True)
+BROKEN = Outage("It broke.", harmless=False, broken=True)
 
 
 def after(found: Record | None, outcome: Outcome, attempt: Attempt = ATTEMPT) -> Record | None:
@@ -278,6 +279,18 @@ BUSY_REST = replace(REST, reason="It was busy.")
 )
 def test_what_a_failure_leaves_behind(found: Record, outcome: Outcome, expected: Record) -> None:
     assert after(found, outcome) == expected
+
+
+def test_r7_after_the_first_broken_connection_in_a_row_there_is_no_rest_and_after_the_second_there_is() -> None:
+    once = after(MINE, BROKEN)
+    assert once is not None
+    assert once.rest == Rest(since=NOW, until=NOW, attempts=1, reason="It broke.")
+    again = decide(once, view(Age.EXPIRED, owner="me"))
+    assert isinstance(again, Spend)
+    assert again.repeat
+    twice = after(again.record, BROKEN)
+    assert twice is not None
+    assert isinstance(decide(twice, view(Age.EXPIRED, owner="me")), Fail)
 
 
 def test_r8_a_token_that_was_refused_does_not_come_back_when_its_save_is_repeated() -> None:

@@ -133,7 +133,7 @@ class FakeBitbucket(Registry):
             response = await self.answer_token_request(request, limit=timeout)
         except DroppedError as dropped:
             msg = f"The fake closed the connection: {dropped.fault.name}."
-            raise TransportError(msg, sent=dropped.fault.connects) from None
+            raise TransportError(msg, sent=dropped.fault.connects, broken=dropped.fault.connects) from None
         await asyncio.sleep(0)
         if len(response.body) > _LONGEST_ANSWER:
             msg = "The answer is longer than 1 MiB."

@@ -154,6 +154,17 @@ class TransportContract:
         """The server may have processed what it did not answer whole."""
         assert (await _refusal(transport, cut_off(data))).sent
 
+    @pytest.mark.parametrize(
+        "data",
+        [
+            pytest.param(b"", id="nothing"),
+            pytest.param(answer(body=b"x" * 100)[:-50], id="half a body"),
+        ],
+    )
+    async def test_a_broken_connection_is_told_from_a_slow_server(self, transport: Transport, data: bytes) -> None:
+        """It is often nobody's fault, so the request may go out once more at once."""
+        assert (await _refusal(transport, cut_off(data))).broken
+
     async def test_a_late_break_may_hide_a_renewal(self, transport: Transport) -> None:
         """The first part of the answer was fine."""
 
@@ -171,11 +182,13 @@ class TransportContract:
         async def reset(_: Received, writer: asyncio.StreamWriter) -> None:
             writer.transport.abort()
 
-        assert (await _refusal(transport, reset)).sent
+        error = await _refusal(transport, reset)
+        assert (error.sent, error.broken) == (True, True)
 
     async def test_a_server_that_is_not_there_got_nothing(self, transport: Transport) -> None:
         """Nobody listens: the refresh token is surely not spent."""
-        assert not (await _failure(transport, nobody())).sent
+        error = await _failure(transport, nobody())
+        assert (error.sent, error.broken) == (False, False)
 
     async def test_a_server_without_tls_got_nothing(self, transport: Transport) -> None:
         """The handshake failed, so nothing went out."""
@@ -191,7 +204,8 @@ class TransportContract:
             await asyncio.Event().wait()
 
         async with asyncio.timeout(_ENOUGH):
-            assert (await _refusal(transport, silence, timeout=0.2)).sent
+            error = await _refusal(transport, silence, timeout=0.2)
+        assert (error.sent, error.broken) == (True, False)
 
     async def test_a_trickle_ends_in_time(self, transport: Transport) -> None:
         """The time-out bounds the whole, not the pause between two bytes."""
@@ -203,7 +217,8 @@ class TransportContract:
                 await asyncio.sleep(0.02)  # real time is what this is about
 
         async with asyncio.timeout(_ENOUGH):
-            assert (await _refusal(transport, trickle, timeout=0.3)).sent
+            error = await _refusal(transport, trickle, timeout=0.3)
+        assert (error.sent, error.broken) == (True, False)
 
     async def test_a_cancelled_send_is_cancelled(self, transport: Transport) -> None:
         """Cancellation is no TransportError, and the connection does not stay behind."""

@@ -180,7 +180,12 @@ def _failure(error: Exception, request: Request, *, sent: bool, seconds: float) 
     where = urlsplit(request.url).hostname
     if isinstance(error, UndecodableError):
         return TransportError(f"The answer of {where} can't be used: {error}.", sent=sent)
-    return TransportError(f"No whole answer from {where}: {_reason(error, seconds)}.", sent=sent)
+    broken = isinstance(error, aiohttp.ClientConnectionError | aiohttp.ClientPayloadError | OSError)
+    return TransportError(
+        f"No whole answer from {where}: {_reason(error, seconds)}.",
+        sent=sent,
+        broken=broken and not isinstance(error, TimeoutError),
+    )
 
 
 def _reason(error: Exception, seconds: float) -> str:

@@ -150,7 +150,12 @@ class HttpxFamilyTransport:
                 "The request can't be made as it is configured: look at the address of the token endpoint, the proxy, "
                 f"the headers and the transport, which serves one event loop ({type(error).__name__})."
             )
-        return TransportError(f"No whole answer from {where}: {self._reason(error, seconds)}.", sent=sent)
+        broken = isinstance(error, library.NetworkError | library.RemoteProtocolError | OSError)
+        return TransportError(
+            f"No whole answer from {where}: {self._reason(error, seconds)}.",
+            sent=sent,
+            broken=broken and not isinstance(error, TimeoutError),
+        )
 
     def _reason(self, error: Exception, seconds: float) -> str:
         """Say what went wrong in words that hold nothing of the request."""

@@ -146,6 +146,69 @@ async def test_r7_a_hanging_server_is_given_up_and_the_token_presented_again_wit
     assert len(world.fake.second_spends) == 1
 
 
+@pytest.mark.parametrize("processed", [True, False])
+async def test_r7_one_broken_connection_is_nobodys_error_and_its_repetition_is_counted(
+    world: World, *, processed: bool
+) -> None:
+    manager = world.manager()
+    await manager.adopt(world.fake.sign_in())
+    await world.expire()
+    with world.fake.inject(faults.reset(processed=processed)) as broken:
+        tokens = await asyncio.gather(*(manager.get_token() for _ in range(50)))
+    assert broken.hits == 1
+    assert world.fake.token_requests == 2
+    assert len(set(tokens)) == 1
+    assert world.fake.is_live(tokens[0].access_token)
+    assert len(world.fake.second_spends) == (1 if processed else 0)
+    assert world.kinds().count(EventKind.REPEATED) == 1
+    record = await world.record()
+    assert (record.claim, record.rest) == (None, None)
+
+
+async def test_r7_the_second_broken_connection_in_a_row_is_told_and_rested_from(world: World) -> None:
+    manager = world.manager()
+    await manager.adopt(world.fake.sign_in())
+    await world.expire()
+    with world.fake.inject(faults.reset(processed=True), times=None):
+        with pytest.raises(TransportError) as caught:
+            await manager.get_token()
+        assert caught.value.broken
+        assert world.fake.token_requests == 2
+        for _ in range(3):
+            with pytest.raises(BitbucketAuthError):
+                await manager.get_token()
+        assert world.fake.token_requests == 2
+    await world.clock.advance(3)
+    assert world.fake.is_live((await manager.get_token()).access_token)
+
+
+async def test_r7_a_bots_broken_connection_is_nobodys_error_either(world: World) -> None:
+    manager = world.manager(grant=ClientCredentials())
+    with world.fake.inject(faults.truncated()):
+        assert world.fake.is_live((await manager.get_token()).access_token)
+    assert world.fake.token_requests == 2
+    assert EventKind.REPEATED not in world.kinds(), "no refresh token was presented"
+
+
+async def test_r7_a_manager_that_is_closing_sends_nothing_a_second_time(world: World) -> None:
+    manager = world.manager()
+    await manager.adopt(world.fake.sign_in())
+    await world.expire()
+    with world.fake.inject(faults.hold(then=faults.reset(processed=True))) as held:
+        caller = asyncio.create_task(manager.get_token())
+        await held.reached.wait()
+        closing = asyncio.create_task(manager.aclose())
+        await world.clock.settle()
+        held.release()
+        with pytest.raises(TransportError):
+            await caller
+        await closing
+    assert world.fake.token_requests == 1
+    record = await world.record()
+    assert record.claim is not None
+    assert record.claim.lost, "whoever comes next repeats it"
+
+
 async def test_r7_a_strict_servers_lost_answer_is_not_repeated_while_the_present_token_is_good(
     strict_world: World,
 ) -> None:
