@@ -3,9 +3,11 @@
 import errno
 import os
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
@@ -13,6 +15,12 @@ from bitbucket_auth_async.errors import StoreError
 
 _LOCK = ".lock"
 _BESIDE = ".bitbucket-auth-async.tmp"
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)  # Windows would write line ends of its own
+_COLLIDES = sys.platform == "win32"
+"""There, replacing a file while somebody reads it is an error for one of the two."""
+_PAUSES = (0.001, 0.004, 0.016, 0.064, 0.256)
+
+T = TypeVar("T")
 
 # What to do, and whether it may heal without anybody's help.
 _ADVICE = {
@@ -45,7 +53,7 @@ def read(path: str) -> bytes | None:
         OSError: It could not be read.
     """
     try:
-        return Path(path).read_bytes()
+        return _patiently(Path(path).read_bytes)
     except FileNotFoundError:
         return None
 
@@ -106,13 +114,32 @@ def make_private(directory: Path) -> None:
         _sync(part.parent)
 
 
+def create(path: Path) -> int:
+    """Return the descriptor of a new file, private from its first byte, which no child inherits (PEP 446).
+
+    On Windows it is as private as its folder; the user's own folders are.
+
+    Raises:
+        FileExistsError: There is one.
+        OSError: It could not be made.
+    """
+    descriptor = os.open(path, _NEW, 0o600)
+    if sys.platform != "win32":
+        try:
+            os.fchmod(descriptor, 0o600)  # the umask may have taken too much
+        except BaseException:
+            os.close(descriptor)
+            raise
+    return descriptor
+
+
 def _replace(target: Path, content: bytes) -> None:
     """Write beside, then rename over: whoever reads sees the old file or the new one, whole."""
     beside = target.with_name(target.name + _BESIDE)
     beside.unlink(missing_ok=True)  # left by a crash: nobody else writes it while we have the lock
     try:
         _write_new(beside, content)
-        beside.replace(target)
+        _patiently(lambda: beside.replace(target))
     except BaseException:
         with suppress(OSError):  # the first error says more
             beside.unlink(missing_ok=True)
@@ -121,19 +148,27 @@ def _replace(target: Path, content: bytes) -> None:
 
 
 def _write_new(path: Path, content: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with open(descriptor, "wb") as file:  # noqa: PTH123  - a descriptor, not a path: it was made private from its first byte
-        os.fchmod(descriptor, 0o600)  # the umask may have taken too much
+    with open(create(path), "wb") as file:
         file.write(content)
         file.flush()
-        os.fsync(descriptor)
+        os.fsync(file.fileno())
+
+
+def _patiently(work: Callable[[], T]) -> T:
+    """Do it; where readers and writers collide, again for a moment."""
+    for pause in _PAUSES if _COLLIDES else ():
+        try:
+            return work()
+        except PermissionError:
+            time.sleep(pause)
+    return work()
 
 
 def _sync(directory: Path) -> None:
     """Make the names in a directory last, where the system lets a directory be opened at all."""
     if sys.platform == "win32":
         return
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
     except OSError as error:

@@ -1,6 +1,8 @@
 import errno
 import os
 import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -129,3 +131,37 @@ def test_r11_the_file_is_private_before_it_holds_anything(tmp_path: Path, monkey
     finally:
         os.umask(before)
     assert set(modes) == {0o600}, "whoever opened it earlier could read what comes later"
+
+
+def test_where_readers_and_writers_collide_both_try_again_for_a_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "tokens.json"
+    collisions: dict[str, int] = {"read_bytes": 3, "replace": 3}
+
+    def colliding(name: str) -> Callable[..., object]:
+        real: Callable[..., object] = getattr(Path, name)
+
+        def work(*words: object) -> object:
+            collisions[name] -= 1
+            if collisions[name] >= 0:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            return real(*words)
+
+        return work
+
+    monkeypatch.setattr(private_file, "_COLLIDES", True)  # as on Windows
+    for name in collisions:
+        monkeypatch.setattr(Path, name, colliding(name))
+    assert private_file.update(str(path), lambda _: b"one")
+    assert private_file.read(str(path)) == b"one"
+
+
+def test_where_they_do_not_collide_a_refusal_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Path) -> bytes:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(time, "sleep", None)
+    with pytest.raises(PermissionError):
+        private_file.read(str(tmp_path / "tokens.json"))

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from contextlib import suppress
 
 from bitbucket_auth_async.cli.loopback import HOST, redirect_uri
 from bitbucket_auth_async.cli.outcome import ExitCode, FailedError, out
@@ -32,8 +33,9 @@ async def fake_server(*, port: int, lifetime: float, strict: bool) -> ExitCode:
     fake = FakeBitbucket(lifetime=lifetime, strict=strict)
     fake.registration().callback = redirect_uri(8372)
     over = asyncio.Event()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(name, over.set)
+    with suppress(NotImplementedError):  # on Windows, where Ctrl-C cancels us
+        for name in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(name, over.set)
     try:
         async with serve(fake, port) as site:
             out(

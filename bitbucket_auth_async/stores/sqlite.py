@@ -187,11 +187,7 @@ class SQLiteStore:
         path = Path(os.path.realpath(self._path))
         private_file.make_private(path.parent)
         with suppress(FileExistsError):
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            try:
-                os.fchmod(descriptor, 0o600)  # the umask may have taken too much
-            finally:
-                os.close(descriptor)
+            os.close(private_file.create(path))
 
     def _problem(self, error: sqlite3.Error, doing: str) -> StoreError:
         code = _code(error)
