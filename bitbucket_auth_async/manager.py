@@ -196,8 +196,6 @@ class TokenManager:
             ConfigurationError: The manager is in use in another event loop, which is still open: close it there.
         """
         shared = self._shared
-        if shared.home.closed:
-            return
         here = shared.home.close()
         self._stale_at = _LONG_AGO
         if here:
@@ -298,7 +296,7 @@ class TokenManager:
         self._plan(self._stale_at)
 
     def _miss(self, failure: Failure) -> None:
-        self._stale_at = min(failure.until, self._expires_at)
+        self._stale_at = _LONG_AGO if self._shared.home.closed else min(failure.until, self._expires_at)
         self._plan(failure.until + (_LOGIN_LOOK if isinstance(failure.error, LoginRequiredError) else 0.0))
 
     def _forget(self) -> None:

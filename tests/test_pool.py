@@ -352,6 +352,26 @@ async def test_r4_closing_waits_for_what_is_under_way_and_ends_all_managers(worl
     await manager.aclose()
 
 
+async def test_r4_who_closes_second_waits_too_and_nothing_is_handed_out_although_the_renewal_failed(
+    world: PoolWorld,
+) -> None:
+    pool = world.pool()
+    await world.sign_in(pool, "alice")
+    await world.clock.advance(3500)
+    manager = pool.manager("alice")
+    with world.fake.inject(faults.status(503)):
+        world.line.seconds = 5
+        await manager.get_token()
+        both = [asyncio.create_task(pool.aclose()) for _ in range(2)]
+        await world.clock.settle()
+        assert not any(closing.done() for closing in both)
+        await world.clock.advance(5)
+        await asyncio.gather(*both)
+    assert EventKind.OUTAGE_BEGAN in [event.kind for event in world.events]
+    with pytest.raises(ConfigurationError, match="closed"):
+        await manager.get_token()
+
+
 def test_a_pool_goes_on_in_the_next_loop(world: PoolWorld) -> None:
     pool = world.pool()
 

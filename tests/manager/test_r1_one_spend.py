@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bitbucket_auth_async.oauth2.grants import ClientCredentials
-from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.telemetry.events import EventKind
 from bitbucket_auth_async.testing.fake import faults
 from tests.world import World
@@ -127,7 +126,7 @@ async def test_r1_a_bot_whose_server_gives_its_present_access_token_again_asks_o
 async def test_r1_what_another_process_had_prolonged_is_adopted_and_not_renewed_again(world: World) -> None:
     line = SameAccessToken(world)
     first, second = world.manager(transport=line), world.manager(transport=line)
-    given: Token = replace(world.fake.sign_in(), access_token="the-same")
+    given = replace(world.fake.sign_in(), access_token="the-same")
     await first.adopt(given)
     assert await second.get_token() == given
     await world.clock.advance(3400)
