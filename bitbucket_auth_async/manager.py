@@ -155,8 +155,8 @@ class TokenManager:
         """Keep a token from elsewhere as this identity's new sign-in, and return one that is good now.
 
         Raises:
-            ConfigurationError: This manager has a grant of its own: that would be two identities. Or the token is empty,
-                or has spaces or line breaks in it.
+            ConfigurationError: This manager has a grant of its own: that would be two identities; or the token
+                is empty, or has spaces or line breaks in it.
             LoginRequiredError: The token has expired, and the server refuses its refresh token.
         """
         self._one_identity("adopt")
