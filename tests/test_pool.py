@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -391,6 +392,27 @@ def test_a_pool_goes_on_in_the_next_loop(world: PoolWorld) -> None:
     assert asyncio.run(sign_in()) == asyncio.run(go_on())
     assert world.fake.token_requests == 1
     assert world.fake.second_spends == []
+
+
+def test_a_pool_goes_on_in_the_next_loop_although_the_last_one_was_dropped_with_all_its_tasks(world: PoolWorld) -> None:
+    pool = world.pool()
+
+    async def be_looked_at_in_the_background() -> set["asyncio.Task[Any]"]:
+        await world.sign_in(pool, "alice")
+        await world.clock.advance(300)
+        await world.clock.settle()
+        return asyncio.all_tasks()
+
+    async def go_on() -> None:
+        token = await pool.manager("alice").get_token()
+        assert world.fake.is_live(token.access_token)
+        await pool.aclose()
+
+    with closing(asyncio.new_event_loop()) as loop:
+        left = loop.run_until_complete(be_looked_at_in_the_background())
+    asyncio.run(go_on())
+    for task in left:
+        task._log_destroy_pending = False  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
 
 
 async def test_two_renewals_take_four_swaps_and_no_load(world: PoolWorld) -> None:
