@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from bitbucket_auth_async.clocks import SYSTEM_CLOCK
 from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError
-from bitbucket_auth_async.oauth2.tokens import Token
+from bitbucket_auth_async.oauth2.tokens import Token, is_sendable
 from bitbucket_auth_async.protocols import Clock
 
 
@@ -137,8 +137,7 @@ class ApiToken(StaticToken):
 
 
 def _secret(text: str) -> str:
-    # RFC 6749 appendix A.12. A line break in a header would be an injection.
-    if not text or not text.isascii() or not text.isprintable() or " " in text:
+    if not is_sendable(text):
         msg = "The token is empty, or has spaces, line breaks or letters beyond ASCII in it; copy it anew."
         raise ConfigurationError(msg)
     return text

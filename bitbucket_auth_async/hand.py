@@ -21,7 +21,7 @@ class Hand:
     def find(self, token: Token, again_in: float | None) -> Held:
         """Take over the token of the record; one that is held already keeps its deadlines."""
         held = self.held
-        if held is not None and held.token.access_token == token.access_token:
+        if held is not None and held.token == token:
             moments = held.deadlines
         else:
             moments = self.deadlines(token)
@@ -31,7 +31,7 @@ class Hand:
 
     def deadlines(self, token: Token) -> Deadlines:
         """Return the moments of a token; of the one in hand they stay what they were."""
-        if self.held is not None and self.held.token.access_token == token.access_token:
+        if self.held is not None and self.held.token == token:
             return self.held.deadlines
         return held_now(token, self._shared.clock, self._shared.timing).deadlines
 

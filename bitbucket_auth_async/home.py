@@ -77,7 +77,7 @@ class Home:
         if self._loop is None or self.pid != os.getpid():
             self.closed = True
             return False
-        if not self.is_here() and not self._loop.is_closed():
+        if not self.closed and not self.is_here() and not self._loop.is_closed():
             msg = "This TokenManager belongs to another event loop; close it there."
             raise ConfigurationError(msg)
         self.closed = True

@@ -155,7 +155,8 @@ class TokenManager:
         """Keep a token from elsewhere as this identity's new sign-in, and return one that is good now.
 
         Raises:
-            ConfigurationError: This manager has a grant of its own: that would be two identities.
+            ConfigurationError: This manager has a grant of its own: that would be two identities; or the token
+                is empty, or has spaces or line breaks in it.
             LoginRequiredError: The token has expired, and the server refuses its refresh token.
         """
         self._one_identity("adopt")
@@ -196,8 +197,6 @@ class TokenManager:
             ConfigurationError: The manager is in use in another event loop, which is still open: close it there.
         """
         shared = self._shared
-        if shared.home.closed:
-            return
         here = shared.home.close()
         self._stale_at = _LONG_AGO
         if here:
@@ -298,7 +297,7 @@ class TokenManager:
         self._plan(self._stale_at)
 
     def _miss(self, failure: Failure) -> None:
-        self._stale_at = min(failure.until, self._expires_at)
+        self._stale_at = _LONG_AGO if self._shared.home.closed else min(failure.until, self._expires_at)
         self._plan(failure.until + (_LOGIN_LOOK if isinstance(failure.error, LoginRequiredError) else 0.0))
 
     def _forget(self) -> None:

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from bitbucket_auth_async.record import Claim
 
+_MOST_DIGITS = 9
+"""Of a process id; Linux gives none above 2**22."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
@@ -29,7 +32,10 @@ def is_gone(claim: Claim) -> bool:
     if claim.process is None or claim.host is None or claim.host != _host():
         return False
     pid = claim.process.partition("@")[0]
-    return pid.isdecimal() and _process(int(pid)) != claim.process
+    if not pid.isdecimal() or len(pid) > _MOST_DIGITS:
+        return False
+    found = _process(int(pid))
+    return found != claim.process and not (found is None and _is_hidden(int(pid)))
 
 
 @lru_cache(maxsize=1)
@@ -45,6 +51,21 @@ def _host() -> str | None:
         return f"{boot_id}/{Path('/proc/self/ns/pid').readlink()}"
     except OSError:
         return None
+
+
+def _is_hidden(pid: int) -> bool:
+    """Tell whether a process may run of which we are not told: /proc can be mounted with hidepid, as systemd does."""
+    try:
+        Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True  # it is another user's
+        return True
+    return False
 
 
 def _process(pid: int) -> str | None:

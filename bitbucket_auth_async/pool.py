@@ -119,8 +119,6 @@ class TokenManagerPool:
             ConfigurationError: The pool is in use in another event loop, which is still open: close it there.
         """
         shared = self._shared
-        if shared.home.closed:
-            return
         here = shared.home.close()
         managers = [*self._young.values(), *self._old.values(), *self._evicted.values()]
         for manager in managers:

@@ -5,7 +5,7 @@ from functools import partial
 from typing import NamedTuple
 
 from bitbucket_auth_async.clocks import sleep
-from bitbucket_auth_async.errors import BitbucketAuthError, RecordError, StoreError
+from bitbucket_auth_async.errors import BitbucketAuthError, RecordError, StoreError, UnavailableError
 from bitbucket_auth_async.hand import Hand
 from bitbucket_auth_async.held import Held, held_since, jitter
 from bitbucket_auth_async.ledger import Ledger
@@ -99,13 +99,19 @@ class Renewer:
         Raises:
             LoginRequiredError: Nothing is left to renew with.
             StoreError: The store does not answer, so no refresh token may be spent.
-            BitbucketAuthError: The token endpoint gave no token; see `retryable`.
+            BitbucketAuthError: The token endpoint gave no token that is still good; see `retryable`.
         """
         with self._shared.told("renew", self._key):
             try:
-                return await self._renew(need)
+                held = await self._renew(need)
             except StoreError as error:
-                return await self._replay_without_store(error)
+                held = await self._replay_without_store(error)
+            if self._shared.clock.boot() < held.deadlines.expires_at:
+                return held
+            # Else the next request would go out at once, and the one after that.
+            late = UnavailableError("The token that came had expired on its way here.", status=200)
+            self._shared.tell_failure(self._key, outcome_of(late), late)
+            raise late
 
     async def _renew(self, need: Need) -> Held:
         await self.ledger.flush()

@@ -14,6 +14,7 @@ from bitbucket_auth_async.errors import BitbucketAuthError, ConfigurationError, 
 from bitbucket_auth_async.home import Home, Moved
 from bitbucket_auth_async.oauth2.clients import ClientAuthentication
 from bitbucket_auth_async.oauth2.grants import Grant
+from bitbucket_auth_async.oauth2.messages import Request
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer
 from bitbucket_auth_async.oauth2.token_endpoint import token_from, token_request
 from bitbucket_auth_async.oauth2.tokens import Token
@@ -99,7 +100,7 @@ class Resources:
 
     async def _request(self, grant: Grant, key: str) -> Token:
         now, limit = self.clock.wall(), self.timing.request
-        request = token_request(self.server.token_endpoint, self.client, grant, now=now)
+        request = self._prepared(grant, now)
         self.tell(EventKind.REQUESTED, key, f"A token request goes out: {grant.grant_type}.")
         try:
             response = await within(self.clock, limit, self.transport.send(request, timeout=limit))
@@ -113,6 +114,17 @@ class Resources:
             msg = f"{type(self.transport).__name__} failed with {type(error).__name__}."
             raise TransportError(msg, sent=True) from None
         return token_from(response, requested_at=now, scope=grant.scope)
+
+    def _prepared(self, grant: Grant, now: float) -> Request:
+        try:
+            return token_request(self.server.token_endpoint, self.client, grant, now=now)
+        except BitbucketAuthError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a program's own client or grant raises: there is no request
+            # Its text may hold what it should have proved with.
+            names = f"{type(self.client).__name__} with {type(grant).__name__}"
+            msg = f"{names} could not make a token request: {type(error).__name__}. Mend what it reads or signs there."
+            raise ConfigurationError(msg) from None
 
     def tell(self, kind: EventKind, key: str, detail: str, *, seconds: float | None = None, error: str = "") -> None:
         """Tell what happened to the identity *key*."""

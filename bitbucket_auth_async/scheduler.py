@@ -83,5 +83,6 @@ class Scheduler:
             timer.cancel()
 
     def _wake(self) -> None:
-        if self._woken is not None and not self._woken.done():
-            self._woken.set_result(None)
+        woken = self._woken
+        if woken is not None and not woken.done() and not woken.get_loop().is_closed():  # whoever slept there is gone
+            woken.set_result(None)

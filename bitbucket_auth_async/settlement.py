@@ -132,12 +132,10 @@ def _renewed(record: Record | None, attempt: Attempt, token: Token) -> Record | 
         return Record(issuer=attempt.issuer, generation=attempt.generation, token=token, unknown=record.unknown)
     if attempt.generation is None and record.issuer != attempt.issuer:
         return None
-    if record.token is not None and record.token.access_token == token.access_token:
-        return None  # an earlier save, whose confirmation was lost, got in
-    if _print(token) in record.spent and _print(token) != attempt.spends:
-        return None  # the same, and the token has been renewed since
     if record.claim is not None and record.claim.owner == attempt.owner:
         return replace(_current(record, attempt, token), forced=record.forced + 1 if attempt.forced else 0)
+    if _print(token) in record.spent and _print(token) != attempt.spends:
+        return None  # an earlier save, whose confirmation was lost, got in, and the token has been renewed since
     return _late(record, attempt, token)
 
 
@@ -174,8 +172,8 @@ def _late(record: Record, attempt: Attempt, token: Token) -> Record | None:
         return _current(record, attempt, token)
     if token.refresh_token is None:
         return None  # it can be had again
-    if any(spare.access_token == token.access_token for spare in record.spares):
-        return None
+    if any(known is not None and _alike(known, token) for known in (current, *record.spares)):
+        return None  # an earlier save, whose confirmation was lost, got in
     return replace(record, spares=(token, *record.spares), spent=_spent(record, attempt, token))
 
 
@@ -224,6 +222,11 @@ def next_generation(record: Record | None, wall: float, *, jitter: float) -> int
     """
     now = int(wall * _MICRO)
     return now if record is None else max(record.generation + 1 + int(jitter * _MICRO), now)
+
+
+def _alike(one: Token, other: Token) -> bool:
+    """Tell whether two are the same pair; a server may give its present access token again, to a new refresh token."""
+    return (one.access_token, one.refresh_token) == (other.access_token, other.refresh_token)
 
 
 def _print(token: Token) -> str | None:

@@ -2,12 +2,12 @@
 
 from functools import partial
 
-from bitbucket_auth_async.errors import StoreError
+from bitbucket_auth_async.errors import ConfigurationError, StoreError
 from bitbucket_auth_async.hand import Hand
 from bitbucket_auth_async.held import Held, held_now, held_since, jitter
 from bitbucket_auth_async.ledger import Ledger
 from bitbucket_auth_async.oauth2.grants import Grant
-from bitbucket_auth_async.oauth2.tokens import Token
+from bitbucket_auth_async.oauth2.tokens import Token, is_sendable
 from bitbucket_auth_async.record import Issuer
 from bitbucket_auth_async.resources import Resources
 from bitbucket_auth_async.settlement import next_generation, signed_in, signed_out
@@ -45,7 +45,15 @@ class SignIns:
         return await self._begin(token, grant.grant_type, asked)
 
     async def adopt(self, token: Token) -> Held | None:
-        """Keep a token from elsewhere as a new sign-in; None: a newer one stands."""
+        """Keep a token from elsewhere as a new sign-in; None: a newer one stands.
+
+        Raises:
+            ConfigurationError: It is empty, or no header can hold it.
+        """
+        brought = [text for text in (token.access_token, token.refresh_token) if text]  # one of the two will do
+        if not brought or not all(map(is_sendable, brought)):
+            msg = "The token is empty, or has spaces, line breaks or letters beyond ASCII in it; copy it anew."
+            raise ConfigurationError(msg)
         await self._ledger.flush()
         await self._ledger.load()
         return await self._begin(token, "refresh_token", None)

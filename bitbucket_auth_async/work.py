@@ -55,6 +55,7 @@ class Work:
         "_key",
         "_lock",
         "_saver",
+        "_settling",
         "_shared",
         "failure",
         "moves",
@@ -75,6 +76,7 @@ class Work:
         self.renewal: Renewal | None = None
         self._errands: tuple[asyncio.Task[Token | None], ...] = ()
         self._saver: asyncio.Task[None] | None = None
+        self._settling: asyncio.Task[None] | None = None
         self.failure: Failure | None = None
         self._failures = 0
         self._save_later()
@@ -147,8 +149,8 @@ class Work:
     def _renewal_ended(self, task: "asyncio.Task[None]") -> None:
         self.renewal = None
         _look_at(task)
-        held = self.renewer.held
-        if held is not None and held.again_at == AT_ONCE and self.failure is None and not self._shared.home.closed:
+        held, well = self.renewer.held, not task.cancelled() and task.exception() is None
+        if held is not None and held.again_at == AT_ONCE and well and not self._shared.home.closed:
             self.start(Need())
         self._desk.ended()
 
@@ -188,6 +190,9 @@ class Work:
     # Saving.
 
     def _save_later(self) -> None:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            return  # torn down, and the loop with us, as like as not; else the next call writes it, or closing does
         if self.renewer.ledger.unsaved and self._saver is None and not self._shared.home.closed:
             self._saver = asyncio.create_task(self._save(), name=f"saving of {self._key}")
             self._saver.add_done_callback(self._saver_ended)
@@ -216,13 +221,14 @@ class Work:
     async def finish(self) -> None:
         """Wait for what is under way, for as long as `Timing.closing` at most, and end it."""
         under_way = self.under_way()
-        settling = asyncio.create_task(self._settle_down(under_way), name=f"closing of {self._key}")
-        settling.add_done_callback(_look_at)
+        if self._settling is None:  # else somebody closes already, and we wait for the same
+            self._settling = asyncio.create_task(self._settle_down(under_way), name=f"closing of {self._key}")
+            self._settling.add_done_callback(_look_at)
         try:
-            await within(self._shared.clock, self._shared.timing.closing, asyncio.wait({settling}))
+            await within(self._shared.clock, self._shared.timing.closing, asyncio.wait({self._settling}))
         except TimeoutError:
             self._tell(EventKind.SAVE_FAILED, "Closing could not wait any longer for a renewal or for the store.")
-        tasks = (*under_way, settling)
+        tasks = (*under_way, self._settling)
         for task in tasks:
             task.cancel()
         # Not for ever: a thread that hangs in the kernel, as on a dead network disk, can't be cancelled.

@@ -68,9 +68,50 @@ def test_r9_another_process_under_the_same_id_is_not_the_owner() -> None:
     assert is_gone(claim_of(replace(me, process=f"{os.getpid()}@1")))
 
 
+@pytest.mark.skipif(not LINUX, reason="only Linux tells")
+@pytest.mark.parametrize("hidden", [PermissionError, FileNotFoundError], ids=["hidepid=1", "hidepid=2"])
+def test_r1_a_process_of_another_user_that_is_hidden_from_us_is_not_gone(
+    hidden: type[OSError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child, theirs = _child()
+    pid, signals, kill = child.pid, list[int](), os.kill
+
+    def show(path: Path) -> bytes:
+        if path == Path(f"/proc/{pid}/stat"):
+            raise hidden(path)
+        with path.open("rb") as file:
+            return file.read()
+
+    def ask(pid: int, signal: int) -> None:
+        signals.append(signal)
+        kill(pid, signal)  # as root we may; who may not is told that it is there
+        raise PermissionError
+
+    with child:
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "read_bytes", show)
+            patched.setattr(Path, "read_text", lambda path, **_: show(path).decode())
+            patched.setattr(os, "kill", ask)
+            assert not is_gone(claim_of(theirs))
+            patched.setattr(os, "kill", kill)
+            assert not is_gone(claim_of(theirs))
+        child.kill()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "kill", ask)
+        assert is_gone(claim_of(theirs))
+    assert set(signals) == {0}
+
+
 @pytest.mark.parametrize(
     "host,process",
-    [(None, "1@1"), ("another boot/pid:[1]", "1@1"), ("here", None), (None, None), ("here", "a later release's way")],
+    [
+        (None, "1@1"),
+        ("another boot/pid:[1]", "1@1"),
+        ("here", None),
+        (None, None),
+        ("here", "a later release's way"),
+        ("here", "9" * 5000 + "@1"),
+    ],
 )
 def test_r1_nobody_is_gone_of_whom_nothing_is_known(host: str | None, process: str | None) -> None:
     here = this_owner()

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -352,6 +353,26 @@ async def test_r4_closing_waits_for_what_is_under_way_and_ends_all_managers(worl
     await manager.aclose()
 
 
+async def test_r4_who_closes_second_waits_too_and_nothing_is_handed_out_although_the_renewal_failed(
+    world: PoolWorld,
+) -> None:
+    pool = world.pool()
+    await world.sign_in(pool, "alice")
+    await world.clock.advance(3500)
+    manager = pool.manager("alice")
+    with world.fake.inject(faults.status(503)):
+        world.line.seconds = 5
+        await manager.get_token()
+        both = [asyncio.create_task(pool.aclose()) for _ in range(2)]
+        await world.clock.settle()
+        assert not any(closing.done() for closing in both)
+        await world.clock.advance(5)
+        await asyncio.gather(*both)
+    assert EventKind.OUTAGE_BEGAN in [event.kind for event in world.events]
+    with pytest.raises(ConfigurationError, match="closed"):
+        await manager.get_token()
+
+
 def test_a_pool_goes_on_in_the_next_loop(world: PoolWorld) -> None:
     pool = world.pool()
 
@@ -371,6 +392,27 @@ def test_a_pool_goes_on_in_the_next_loop(world: PoolWorld) -> None:
     assert asyncio.run(sign_in()) == asyncio.run(go_on())
     assert world.fake.token_requests == 1
     assert world.fake.second_spends == []
+
+
+def test_a_pool_goes_on_in_the_next_loop_although_the_last_one_was_dropped_with_all_its_tasks(world: PoolWorld) -> None:
+    pool = world.pool()
+
+    async def be_looked_at_in_the_background() -> set["asyncio.Task[Any]"]:
+        await world.sign_in(pool, "alice")
+        await world.clock.advance(300)
+        await world.clock.settle()
+        return asyncio.all_tasks()
+
+    async def go_on() -> None:
+        token = await pool.manager("alice").get_token()
+        assert world.fake.is_live(token.access_token)
+        await pool.aclose()
+
+    with closing(asyncio.new_event_loop()) as loop:
+        left = loop.run_until_complete(be_looked_at_in_the_background())
+    asyncio.run(go_on())
+    for task in left:
+        task._log_destroy_pending = False  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
 
 
 async def test_two_renewals_take_four_swaps_and_no_load(world: PoolWorld) -> None:

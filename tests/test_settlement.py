@@ -43,6 +43,11 @@ OLDER_ACCESS = pair("c", refresh=False, issued=-200.0)
 SAME_REFRESH = replace(B, refresh_token=A.refresh_token)
 """What a server gives that does not rotate."""
 YOUNGER_SAME = replace(C, refresh_token=A.refresh_token)
+SAME_ACCESS = replace(B, access_token=A.access_token)
+"""What a server gives that hands out its present access token until that expires."""
+SAME_PAIR = replace(A, issued_at=B.issued_at, expires_at=B.expires_at)
+"""The same, and it does not rotate."""
+OLDER_PAIR = replace(A, issued_at=A.issued_at - 50)
 SHORT_LIVED = pair("a", issued=-8.0, lifetime=10.0)
 """Good for one more second, the leeway off."""
 MINE = record(claim=claimed("me"))
@@ -84,6 +89,26 @@ def test_an_attempt_says_what_was_spent_under_which_claim() -> None:
             id="R8: a spare replaces what was refused",
         ),
         pytest.param(MINE, ATTEMPT, SAME_REFRESH, record(SAME_REFRESH), id="a server that does not rotate"),
+        pytest.param(MINE, ATTEMPT, SAME_ACCESS, record(SAME_ACCESS), id="R2: the same access token again"),
+        pytest.param(MINE, ATTEMPT, SAME_PAIR, record(SAME_PAIR), id="R2: the same pair again, for longer"),
+        pytest.param(MINE, ATTEMPT, A, record(A), id="R1: the very same: the claim ends all the same"),
+        pytest.param(
+            replace(MINE, spent=(print_of("b"),)), ATTEMPT, B, record(B), id="R1: one that was spent before, again"
+        ),
+        pytest.param(
+            record(replace(SAME_ACCESS, refresh_token=C.refresh_token)),
+            ATTEMPT,
+            SAME_ACCESS,
+            record(replace(SAME_ACCESS, refresh_token=C.refresh_token), spares=(SAME_ACCESS,)),
+            id="R2: late, and another refresh token came with the same access token",
+        ),
+        pytest.param(
+            record(C, spares=(replace(SAME_ACCESS, refresh_token=C.refresh_token),)),
+            ATTEMPT,
+            SAME_ACCESS,
+            record(C, spares=(SAME_ACCESS, replace(SAME_ACCESS, refresh_token=C.refresh_token))),
+            id="R2: late, and another refresh token came with the same access token as a spare's",
+        ),
         pytest.param(
             record(ACCESS_ONLY, issuer=BOT, claim=claimed("me", spends=None)),
             REPLAY,
@@ -187,6 +212,7 @@ def test_what_is_spent_for_sure_is_no_spare() -> None:
         pytest.param(record(None, generation=8, signed_out=True), ATTEMPT, B, id="R3: a sign-out stands"),
         pytest.param(record(B), ATTEMPT, B, id="it is there already"),
         pytest.param(record(C, spares=(B,)), ATTEMPT, B, id="it is a spare already"),
+        pytest.param(record(A), ATTEMPT, OLDER_PAIR, id="the same pair is there, and good for longer"),
         pytest.param(record(C, spent=(print_of("b"),)), ATTEMPT, B, id="it was there, and has been renewed since"),
         pytest.param(
             record(A, refused=print_of("a"), spent=(print_of("b"),)), ATTEMPT, B, id="R8: it was there, and is dead"

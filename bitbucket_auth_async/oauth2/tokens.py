@@ -86,10 +86,14 @@ def fingerprint(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
+def is_sendable(value: str) -> bool:
+    """Tell whether a header can hold it: VSCHAR only (RFC 6749 appendix A.12); a line break would be an injection."""
+    return bool(value) and value.isascii() and value.isprintable() and " " not in value
+
+
 def _text(answer: Mapping[str, Any], name: str) -> str:
     value = answer.get(name)
-    # RFC 6749 appendix A.12: VSCHAR only. A line break in a header would be an injection.
-    if not isinstance(value, str) or not value or not value.isascii() or not value.isprintable() or " " in value:
+    if not isinstance(value, str) or not is_sendable(value):
         msg = f"{name}: expected printable ASCII text without spaces, found {kind(value)}."
         raise ConfigurationError(msg)
     return value

@@ -18,13 +18,13 @@ from bitbucket_auth_async.codecs import JsonCodec, json_bytes, json_object
 from bitbucket_auth_async.errors import ConfigurationError, RecordError, StoreError
 from bitbucket_auth_async.protocols import Codec, Versioned
 from bitbucket_auth_async.record import Record, new_version
+from bitbucket_auth_async.threads import Threads
 
 _WAY_OUT = "Restore a good copy, or move it away: then people sign in again, and a bot just gets a new token."
 _FORMAT = "bitbucket-auth-async"
 _SCHEMA = 1
 _JSON = JsonCodec()
-# Threads of our own, for each loop: the shared ones may all be taken by work that waits for the very token.
-_READERS: WeakKeyDictionary[asyncio.AbstractEventLoop, CapacityLimiter] = WeakKeyDictionary()
+_READERS = 4
 
 
 class FileStore:
@@ -60,6 +60,7 @@ class FileStore:
         self._path = _place(path, app_name)
         self._codec = codec
         self._lock_timeout = lock_timeout
+        self._readers = Threads(_READERS)
         self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
     def __repr__(self) -> str:
@@ -130,11 +131,8 @@ class FileStore:
         """Do nothing: nothing stays open."""
 
     async def _content(self) -> bytes | None:
-        loop = asyncio.get_running_loop()
-        if (readers := _READERS.get(loop)) is None:
-            readers = _READERS[loop] = CapacityLimiter(4)
         try:  # without the lock: renaming is atomic
-            return await to_thread.run_sync(private_file.read, self._path, limiter=readers)
+            return await self._readers.run(private_file.read, self._path)
         except OSError as error:
             raise private_file.store_error(self._path, "read", error) from error
 

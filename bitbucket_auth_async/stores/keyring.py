@@ -12,7 +12,6 @@ from weakref import WeakKeyDictionary
 
 import keyring
 import platformdirs
-from anyio import CapacityLimiter, to_thread
 from keyring.backend import KeyringBackend
 from keyring.backends import fail, null
 from keyring.errors import KeyringError, KeyringLocked, NoKeyringError, PasswordDeleteError
@@ -23,6 +22,7 @@ from bitbucket_auth_async.documents import check_key
 from bitbucket_auth_async.errors import ConfigurationError, RecordError, StoreError
 from bitbucket_auth_async.protocols import Codec, Versioned
 from bitbucket_auth_async.record import Record, new_version
+from bitbucket_auth_async.threads import Threads
 
 _A = TypeVarTuple("_A")
 _T = TypeVar("_T")
@@ -32,7 +32,7 @@ _MOST_PARTS = 10_000
 _SMALL = 1_200
 """Characters: Windows takes 2,560 bytes, and counts two for each."""
 _LARGE = 16_000
-_THREADS: WeakKeyDictionary[asyncio.AbstractEventLoop, CapacityLimiter] = WeakKeyDictionary()
+_THREADS = 4
 
 _HEADLESS = (
     "There is no keyring here: a server has none, or no desktop session is open. Use FileStore with an EncryptedCodec "
@@ -87,6 +87,7 @@ class KeyringStore:
         self._codec = codec
         self._part = part
         self._timeout = timeout
+        self._threads = Threads(_THREADS)
         self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
         folder = platformdirs.user_data_path("bitbucket_auth_async", appauthor=False)
         self._beside = str(folder / f"keyring-{_digest(service)[:16]}")
@@ -147,11 +148,8 @@ class KeyringStore:
         """Do nothing: nothing stays open."""
 
     async def _threaded(self, work: Callable[[*_A], _T], *arguments: *_A) -> _T:
-        loop = asyncio.get_running_loop()
-        if (threads := _THREADS.get(loop)) is None:
-            threads = _THREADS[loop] = CapacityLimiter(4)
         try:
-            return await to_thread.run_sync(work, *arguments, limiter=threads)
+            return await self._threads.run(work, *arguments)
         except NoKeyringError:
             problem: Exception = ConfigurationError(_HEADLESS)
         except KeyringLocked:

@@ -139,10 +139,12 @@ class SQLiteStore:
         """Return how many rows were changed, and those that were found."""
         turn = self._turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(_AT_ONCE))
         try:
-            async with asyncio.timeout(self._timeout), turn:
+            async with asyncio.timeout(self._timeout):
+                await turn.acquire()
                 # Shielded: one that is left halfway would leave its thread and its lock to the garbage collector.
                 work = asyncio.ensure_future(self._once(statement, values))
                 work.add_done_callback(_look_at)
+                work.add_done_callback(lambda _: turn.release())  # whoever leaves leaves a thread that still counts
                 return await asyncio.shield(work)
         except TimeoutError:
             msg = f"{self._path} was not {doing} within {self._timeout:g} s: it is locked, or the disk hangs."

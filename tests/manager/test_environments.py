@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
 import pytest
@@ -15,6 +16,7 @@ import uvloop
 
 from bitbucket_auth_async import Client, ClientCredentials, Token, TokenManager
 from bitbucket_auth_async.bearer.aiohttp import authenticated_session
+from bitbucket_auth_async.oauth2.grants import AuthorizationCode
 from bitbucket_auth_async.protocols import Versioned
 from bitbucket_auth_async.record import Record
 from bitbucket_auth_async.renewal import Timing
@@ -105,6 +107,35 @@ def test_closing_at_the_very_end_of_a_loop_leaves_no_task_behind(
         loop.run_until_complete(manager.aclose())
         assert asyncio.all_tasks(loop) == set()
     assert complaints() == []
+
+
+@pytest.mark.parametrize("sign_in", [False, True])
+def test_r4_a_program_that_ends_in_the_middle_of_its_work_leaves_no_task_behind(
+    world: World,
+    sign_in: bool,  # noqa: FBT001 - a parameter of the test
+    complaints: Callable[[], list[str]],
+) -> None:
+    manager = world.manager()
+    store = world.stores[manager]
+
+    async def end_in_the_middle() -> None:
+        await manager.adopt(world.fake.sign_in())
+        await world.expire()
+        world.line.then = store.close_gate
+        what = manager.exchange(_code(world)) if sign_in else manager.get_token()
+        caller = asyncio.create_task(what)
+        await store.waiting.wait()  # the new token is here, and on its way to the store
+        assert not caller.done()
+
+    with closing(asyncio.new_event_loop()) as loop, asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(end_in_the_middle())
+    assert asyncio.all_tasks(loop) == set()
+    assert complaints() == []
+
+
+def _code(world: World) -> AuthorizationCode:
+    callback = world.fake.authorize({"client_id": world.fake.client.client_id, "response_type": "code"})
+    return AuthorizationCode(parse_qs(urlsplit(callback).query)["code"][0])
 
 
 async def test_a_failure_that_nobody_waits_for_is_told_and_complains_to_no_one(

@@ -1,10 +1,37 @@
 """R1: no two live holders spend one refresh token, whoever shares the store."""
 
 import asyncio
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from bitbucket_auth_async.oauth2.grants import ClientCredentials
 from bitbucket_auth_async.telemetry.events import EventKind
 from bitbucket_auth_async.testing.fake import faults
 from tests.world import World
+
+if TYPE_CHECKING:
+    from bitbucket_auth_async.oauth2.messages import Request, Response
+
+
+class SameAccessToken:
+    """A server that hands out its present access token until that expires, as many do, for another hour each time."""
+
+    def __init__(self, world: World, *, rotates: bool = True) -> None:
+        self._world = world
+        self._rotates = rotates
+
+    async def send(self, request: "Request", /, *, timeout: float) -> "Response":  # noqa: ASYNC109 - the port's own word
+        response = await self._world.fake.send(request, timeout=timeout)
+        answer: dict[str, Any] = json.loads(response.body) | {"access_token": "the-same"}
+        if not self._rotates:
+            answer.pop("refresh_token", None)
+        return replace(response, body=json.dumps(answer).encode())
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
 
 
 async def test_r1_ten_thousand_callers_at_expiry_make_one_token_request(world: World) -> None:
@@ -63,3 +90,48 @@ async def test_r1_a_second_spend_after_a_lapsed_claim_is_reported(world: World) 
     assert world.fake.is_live((await other).access_token)
     assert EventKind.REPEATED in world.kinds()
     assert len(world.fake.second_spends) == 1
+
+
+@pytest.mark.parametrize("rotates", [True, False])
+async def test_r1_a_server_that_gives_its_present_access_token_again_is_asked_once(
+    world: World,
+    rotates: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    manager = world.manager(transport=SameAccessToken(world, rotates=rotates))
+    given = replace(world.fake.sign_in(), access_token="the-same")
+    await manager.adopt(given)
+    await world.clock.advance(3400)
+    assert await manager.get_token() == given
+    await world.clock.settle()
+    assert world.fake.token_requests == 1
+    record = await world.record()
+    assert record.claim is None
+    assert record.token is not None
+    assert (record.token.refresh_token != given.refresh_token) is rotates
+    await world.clock.advance(200)  # the old one would have expired
+    assert await manager.get_token() == record.token
+    assert world.fake.token_requests == 1
+
+
+async def test_r1_a_bot_whose_server_gives_its_present_access_token_again_asks_once(world: World) -> None:
+    manager = world.manager(grant=ClientCredentials(), transport=SameAccessToken(world))
+    first = await manager.get_token()
+    await world.clock.advance(3400)
+    await manager.get_token()
+    await world.clock.settle()
+    assert world.fake.token_requests == 2
+    assert (await manager.get_token()).issued_at > first.issued_at
+
+
+async def test_r1_what_another_process_had_prolonged_is_adopted_and_not_renewed_again(world: World) -> None:
+    line = SameAccessToken(world)
+    first, second = world.manager(transport=line), world.manager(transport=line)
+    given = replace(world.fake.sign_in(), access_token="the-same")
+    await first.adopt(given)
+    assert await second.get_token() == given
+    await world.clock.advance(3400)
+    await first.get_token()
+    await world.expire()
+    await first.get_token()
+    assert await second.get_token() == await first.get_token()
+    assert world.fake.token_requests == 2

@@ -87,6 +87,20 @@ async def test_r4_closing_waits_for_the_renewal(world: World) -> None:
     assert (await caller) == await world.token()
 
 
+async def test_r4_who_closes_second_waits_for_the_renewal_too(world: World) -> None:
+    manager = world.manager()
+    await manager.adopt(world.fake.sign_in())
+    await world.expire()
+    with world.fake.inject(faults.hold()) as held:
+        caller = asyncio.create_task(manager.get_token())
+        await held.reached.wait()
+        both = [asyncio.create_task(manager.aclose()) for _ in range(2)]
+        await world.clock.settle()
+        assert not any(closing.done() for closing in both)
+    await asyncio.gather(*both)
+    assert (await caller) == await world.token()
+
+
 async def test_r4_closing_is_bounded_and_says_what_it_left_behind(world: World) -> None:
     manager = world.manager()
     await manager.adopt(world.fake.sign_in())
@@ -108,6 +122,38 @@ async def test_r4_a_closed_manager_hands_out_nothing(world: World) -> None:
     await manager.aclose()
     with pytest.raises(ConfigurationError, match="closed"):
         await manager.get_token()
+
+
+async def test_r4_a_closed_manager_hands_out_nothing_although_its_last_renewal_failed(world: World) -> None:
+    manager = world.manager()
+    await manager.adopt(world.fake.sign_in())
+    await world.clock.advance(3500)
+    with world.fake.inject(faults.latency(5, then=faults.status(503))):
+        await manager.get_token()
+        closing = asyncio.create_task(manager.aclose())
+        await world.clock.settle()
+        assert not closing.done()
+        await world.clock.advance(5)
+        await closing
+    assert EventKind.OUTAGE_BEGAN in world.kinds()
+    with pytest.raises(ConfigurationError, match="closed"):
+        await manager.get_token()
+
+
+async def test_r4_a_renewal_that_is_torn_down_is_not_begun_anew_as_the_loop_ends(world: World) -> None:
+    old = await world.manager().adopt(world.fake.sign_in())
+    await world.clock.advance(3500)
+    manager = world.manager()
+    with world.fake.inject(faults.hold(), times=None) as held:
+        assert await manager.get_token() == old  # found in the store, and renewed beside
+        await held.reached.wait()
+        asked = world.fake.token_requests
+        for task in asyncio.all_tasks():
+            if task.get_name().startswith("renewal"):
+                task.cancel()
+        await world.clock.settle()
+        assert [task for task in asyncio.all_tasks() if task.get_name().startswith("renewal")] == []
+    assert world.fake.token_requests == asked
 
 
 async def test_r4_a_renewal_that_is_torn_down_is_noted_and_repeated(world: World) -> None:

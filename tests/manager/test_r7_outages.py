@@ -1,11 +1,14 @@
 """R7: outages are ridden out, shared, and never taken for a refusal."""
 
 import asyncio
+import traceback
 
 import pytest
 
+from bitbucket_auth_async.bitbucket.connect import JwtClient
 from bitbucket_auth_async.errors import (
     BitbucketAuthError,
+    ConfigurationError,
     InvalidClientError,
     OutageError,
     TransportError,
@@ -262,3 +265,42 @@ async def test_r7_a_transport_that_raises_something_of_its_own_is_an_outage_and_
     with pytest.raises(TransportError, match="Broken failed with RuntimeError") as caught:
         await manager.get_token()
     assert (token.refresh_token or "?") not in repr(caught.value)
+
+
+async def test_r7_a_client_that_can_not_prove_who_it_is_is_misconfigured_asked_rarely_and_shows_no_secret(
+    world: World,
+) -> None:
+    asked: list[float] = []
+
+    def sign() -> str:
+        asked.append(world.clock.boot())
+        raise PermissionError("secret-of-the-signer")  # noqa: EM101 - as a program of somebody else raises it
+
+    await world.manager().adopt(world.fake.sign_in())
+    await world.clock.advance(3500)
+    manager = world.manager(client=JwtClient(world.fake.client.client_id, sign))
+    for _ in range(60):
+        await manager.get_token()
+        await world.clock.advance(1)
+    assert 3 <= len(asked) <= 10
+    await world.expire()
+    with pytest.raises(ConfigurationError, match=r"JwtClient with RefreshToken could not.*PermissionError") as caught:
+        await manager.get_token()
+    assert "secret-of-the-signer" not in "".join(traceback.format_exception(caught.value))
+    assert (await world.record()).claim is None
+    assert EventKind.MISCONFIGURED in world.kinds()
+
+
+async def test_r7_a_token_that_expires_on_its_way_is_an_outage_and_no_reason_to_ask_again_at_once(world: World) -> None:
+    world.fake.rules.lifetime = 0.5
+    manager = world.manager(grant=ClientCredentials())
+    with world.fake.inject(faults.latency(1), times=None):
+        for _ in range(30):
+            caller = asyncio.create_task(manager.get_token())
+            await world.clock.advance(2)
+            with pytest.raises((UnavailableError, OutageError)):
+                await caller
+    assert world.fake.token_requests <= 10
+    await world.clock.advance(80)
+    assert await manager.get_token() == await world.token()
+    assert world.kinds()[-2:] == [EventKind.OUTAGE_ENDED, EventKind.RENEWED]

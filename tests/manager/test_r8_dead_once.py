@@ -7,7 +7,7 @@ import pytest
 from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError
 from bitbucket_auth_async.manager import TokenManager
 from bitbucket_auth_async.oauth2.grants import ClientCredentials, RefreshToken
-from bitbucket_auth_async.oauth2.tokens import fingerprint
+from bitbucket_auth_async.oauth2.tokens import Token, fingerprint
 from bitbucket_auth_async.telemetry.events import EventKind
 from tests.world import World
 
@@ -119,3 +119,19 @@ async def test_r8_a_refresh_token_from_elsewhere_is_kept_before_it_is_spent(worl
     assert world.fake.is_live(token.access_token)
     assert await world.token() == token
     assert world.fake.token_requests == 1
+
+
+@pytest.mark.parametrize(
+    "access,refresh",
+    [("a\n", None), ("a b", "r"), ("ä", "r"), ("a", "r\n"), ("", "r\r\n"), ("", None), ("", "")],
+)
+async def test_r11_a_token_that_no_header_can_hold_is_refused_before_a_library_quotes_it(
+    world: World, access: str, refresh: str | None
+) -> None:
+    manager = world.manager()
+    with pytest.raises(ConfigurationError, match="copy it anew") as caught:
+        await manager.adopt(Token(access_token=access, refresh_token=refresh, issued_at=world.clock.wall()))
+    assert repr(access) not in str(caught.value)
+    assert await world.records.load("alice") is None
+    with pytest.raises(ConfigurationError, match="copy it anew"):
+        await manager.exchange(RefreshToken("r\n"))

@@ -212,6 +212,18 @@ async def test_reading_and_writing_go_on_while_every_shared_thread_waits_for_a_t
     await asyncio.gather(*waiting)
 
 
+async def test_a_disk_that_hangs_costs_four_threads_however_often_it_is_asked(path: Path) -> None:
+    os.mkfifo(path)  # whoever opens it waits until somebody writes
+    store, before = FileStore(path), threading.active_count()
+    try:
+        for _ in range(9):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(store.load("alice"), 0.02)
+        assert threading.active_count() - before <= 4
+    finally:
+        os.close(os.open(path, os.O_RDWR))
+
+
 async def test_a_cancelled_load_leaves_no_file_open(path: Path) -> None:
     # An open file that is forgotten would be a ResourceWarning, and a warning is an error here.
     await FileStore(path).swap("alice", a_record(), expected=0)

@@ -4,6 +4,7 @@ import asyncio
 import os
 import sqlite3
 import stat
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -165,6 +166,24 @@ async def test_a_lock_that_someone_holds_costs_bounded_time_and_readers_nothing(
     found = await store.load("alice")
     while found is None or not await store.swap("alice", a_record(3), expected=found.version):
         found = await store.load("alice")
+
+
+async def test_a_database_that_stays_locked_costs_four_threads_however_often_it_is_asked(
+    store: SQLiteStore, path: Path
+) -> None:
+    await store.swap("alice", a_record(), expected=0)
+    before = threading.active_count()
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    try:
+        for _ in range(9):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(store.swap("bob", a_record(), expected=0), 0.02)
+        assert threading.active_count() - before <= 4
+    finally:
+        other.rollback()
+        other.close()
+    assert await store.load("alice") is not None
 
 
 async def test_who_waits_for_a_lock_gets_in_as_soon_as_it_is_free(store: SQLiteStore, path: Path) -> None:

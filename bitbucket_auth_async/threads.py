@@ -1,0 +1,34 @@
+"""Blocking calls in threads: a few at a time, however many give up waiting for them."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar, TypeVarTuple
+from weakref import WeakKeyDictionary
+
+from anyio import CapacityLimiter, to_thread
+
+_A = TypeVarTuple("_A")
+_T = TypeVar("_T")
+
+
+class Threads:
+    """Threads of a store's own, for each loop: the shared ones may all be taken by work that waits for the very token.
+
+    Whoever leaves, leaves his thread behind until the call has ended. It still counts, so that a disk or a keyring that
+    hangs costs no more than these few.
+    """
+
+    __slots__ = ("_at_once", "_turns")
+
+    def __init__(self, at_once: int) -> None:
+        """Let so many calls be under way."""
+        self._at_once = at_once
+        self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+
+    async def run(self, work: Callable[[*_A], _T], *arguments: *_A) -> _T:
+        """Return what *work* gives, in a thread; once begun, it ends there even if the caller is cancelled."""
+        turns = self._turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(self._at_once))
+        await turns.acquire()
+        call = asyncio.ensure_future(to_thread.run_sync(work, *arguments, limiter=CapacityLimiter(1)))
+        call.add_done_callback(lambda _: turns.release())
+        return await asyncio.shield(call)

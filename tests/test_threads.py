@@ -1,0 +1,50 @@
+"""Threads: a few at a time, however many give up waiting."""
+
+import asyncio
+import threading
+
+import pytest
+
+from bitbucket_auth_async.threads import Threads
+
+
+async def test_who_leaves_leaves_a_thread_that_still_counts() -> None:
+    threads, go, begun = Threads(2), threading.Event(), threading.Semaphore(0)
+
+    def hang() -> str:
+        begun.release()
+        go.wait()
+        return "ended"
+
+    try:
+        for _ in range(5):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(threads.run(hang), 0.05)
+        assert begun.acquire(blocking=False)
+        assert begun.acquire(blocking=False)
+        assert not begun.acquire(blocking=False), "the other three had to wait, and left"
+    finally:
+        go.set()
+    assert await asyncio.gather(*(threads.run(hang) for _ in range(3))) == ["ended"] * 3
+
+
+async def test_what_the_work_raises_is_raised_and_gives_the_turn_back() -> None:
+    threads = Threads(1)
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError):
+            await threads.run(lambda: 1 // 0)
+    assert await threads.run(divmod, 7, 3) == (2, 1)
+
+
+def test_each_loop_has_turns_of_its_own() -> None:
+    threads, go = Threads(1), threading.Event()
+
+    async def leave_one_hanging() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(threads.run(go.wait), 0.05)
+
+    try:
+        asyncio.run(leave_one_hanging())
+        assert asyncio.run(threads.run(str, 1)) == "1"
+    finally:
+        go.set()
