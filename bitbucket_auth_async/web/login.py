@@ -33,6 +33,8 @@ _log = logging.getLogger(__name__)
 
 _FLOW_LIFETIME = 600.0
 _FLOWS_AT_ONCE = 8
+_FLOWS_LENGTH = 4096
+"""Characters that they may have in all: servers answer 400 to a browser whose cookies exceed 8 KiB."""
 _MONTH = 30 * 24 * 3600.0
 _AGAIN = "Begin the sign-in again in this browser."
 
@@ -149,7 +151,8 @@ class Login:
             ticket = secrets.token_urlsafe(32)
             await self._flows.save(ticket, value, lifetime=_FLOW_LIFETIME)
             value = self._seal.seal(_ticket(name), {"ticket": ticket}, until=now + _FLOW_LIFETIME)
-        return Begun(request.url, (*self._leftover(incoming), self._cookie(name, value, _FLOW_LIFETIME)))
+        kept = self._cookie(name, value, _FLOW_LIFETIME)
+        return Begun(request.url, (*self._leftover(incoming, kept), kept))
 
     async def recall(self, incoming: Incoming) -> Flow:
         """Return what was kept of the sign-in that a callback belongs to; it is recalled once only.
@@ -268,11 +271,17 @@ class Login:
     def _cookie(self, name: str, value: str = "", max_age: float = 0.0) -> Cookie:
         return Cookie(name=name, value=value, max_age=max_age, secure=self._secure)
 
-    def _leftover(self, incoming: Incoming) -> tuple[Cookie, ...]:
+    def _leftover(self, incoming: Incoming, new: Cookie) -> tuple[Cookie, ...]:
         """Take sign-ins that nobody finished out of the browser, before they fill its cookie header."""
-        names = [name for name in incoming.cookies if name.startswith(self._flow_prefix)]
         # Browsers send the oldest first (RFC 6265 section 5.4).
-        return tuple(self._cookie(name) for name in names[: max(0, len(names) - _FLOWS_AT_ONCE + 1)])
+        names = [name for name in incoming.cookies if name.startswith(self._flow_prefix)]
+        kept, room = 0, _FLOWS_LENGTH - len(new.name) - len(new.value)
+        for name in names[: -_FLOWS_AT_ONCE : -1]:
+            room -= len(name) + len(incoming.cookies[name])
+            if room < 0:
+                break
+            kept += 1
+        return tuple(self._cookie(name) for name in names[: len(names) - kept])
 
 
 def _ticket(name: str) -> str:

@@ -87,7 +87,18 @@ class LoginContract:
         assert len(ada.cookies) == 8
         assert (await ada.go(ada.back(stage.fake.authorize(consents[-1])))).status == 303
 
+    async def test_sign_ins_from_long_addresses_do_not_keep_the_browser_out(self, stage: Stage) -> None:
+        ada = stage.browser()
+        consents = [await ada.begin("/me?q=" + "x" * 1000) for _ in range(8)]
+        assert sum(len(name) + len(value) for name, value in ada.cookies.items()) <= 4096
+        for consent in consents[-2:]:
+            assert (await ada.go(ada.back(stage.fake.authorize(consent)))).status == 303
+
     # Who is not signed in, or not any more.
+
+    async def test_an_address_that_is_too_long_to_return_to_leads_to_the_login_all_the_same(self, stage: Stage) -> None:
+        ada = stage.browser()
+        assert (await ada.go("/me?q=" + "%20" * 1500)).location == "/login?return_to=%2F"
 
     async def test_a_call_without_a_person_gets_401_and_json(self, stage: Stage) -> None:
         answered = await stage.browser().go("/me", headers=CALL)
@@ -357,6 +368,8 @@ class LoginContract:
             "http://127.0.0.1:1/2.0/user",
             "/site/oauth2/access_token",
             "/2.0/../site/oauth2/access_token",
+            "/2.0/%2e%2e/site/oauth2/access_token",
+            "/2.0/.%2E/site/oauth2/access_token",
             "file:///etc/passwd",
             "",
         ],
