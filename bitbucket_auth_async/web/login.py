@@ -276,7 +276,7 @@ class Login:
         # Browsers send the oldest first (RFC 6265 section 5.4).
         names = [name for name in incoming.cookies if name.startswith(self._flow_prefix)]
         kept, room = 0, _FLOWS_LENGTH - len(new.name) - len(new.value)
-        for name in names[: -_FLOWS_AT_ONCE : -1]:
+        for name in names[:-_FLOWS_AT_ONCE:-1]:
             room -= len(name) + len(incoming.cookies[name])
             if room < 0:
                 break
