@@ -132,6 +132,10 @@ class Login:
         self._secure = self.origin.startswith("https:")
         prefix = "__Host-" if self._secure else ""
         self._session_name, self._flow_prefix = f"{prefix}bitbucket-session", f"{prefix}bitbucket-login-"
+        # A key names a person of one server: what another Login of this site sealed, with the same keys, is none here.
+        self._sealed_as = (
+            f"{self._session_name} {self._resources.server.token_endpoint} {self._resources.client.client_id}"
+        )
         self._request()  # says now what is wrong with scope or redirect_uri
 
     async def begin(self, incoming: Incoming, return_to: str = "/") -> Begun:
@@ -197,7 +201,7 @@ class Login:
         key = await self._identify(token)
         await self._pool.manager(key).adopt(token)
         content = {"key": key, "nonce": secrets.token_urlsafe(16)}
-        value = self._seal.seal(self._session_name, content, until=self._wall() + self._session_lifetime)
+        value = self._seal.seal(self._sealed_as, content, until=self._wall() + self._session_lifetime)
         session = self._cookie(self._session_name, value, self._session_lifetime)
         return Finished(key, flow.return_to, (session, self._cookie(self._flow_name(flow.request.state))))
 
@@ -208,7 +212,7 @@ class Login:
             LoginRequiredError: Nobody is signed in there.
         """
         value = incoming.cookies.get(self._session_name)
-        content = None if value is None else self._seal.open(self._session_name, value, now=self._wall())
+        content = None if value is None else self._seal.open(self._sealed_as, value, now=self._wall())
         if content is None:
             msg = "Nobody is signed in in this browser."
             raise LoginRequiredError(msg)

@@ -301,6 +301,25 @@ class LoginContract:
             ada.cookies = {"bitbucket-session": changed}
             assert (await ada.go("/me", headers=CALL)).status == 401
 
+    async def test_a_session_at_another_server_is_none_here(
+        self, stage: Stage, serve: Serve, fake_bitbucket: FakeBitbucket
+    ) -> None:
+        """Both sites have the same keys, and both servers a person of the same name."""
+        ada, mallory = stage.browser(), stage.browser()
+        await ada.sign_in(stage.fake)
+        victim = (await ada.go("/me")).text
+
+        async def named(_token: Token) -> str:
+            return victim
+
+        other = FakeBitbucket()
+        async with serve_fake(other) as site, staged(serve, other, site, identify=named) as elsewhere:
+            there = elsewhere.browser()
+            await there.sign_in(other)
+            assert (await there.go("/me")).text == victim
+        mallory.cookies = dict(there.cookies)
+        assert (await mallory.go("/me", headers=CALL)).status == 401
+
     async def test_a_cookie_of_one_kind_is_none_of_the_other(self, stage: Stage) -> None:
         ada = stage.browser()
         consent = await ada.begin()
