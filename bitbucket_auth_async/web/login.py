@@ -112,30 +112,28 @@ class Login:
         writes: bool = False,
     ) -> None:
         """Touch no network yet; needs no running loop."""
+        self._resources = shared = pool.resources
         self.origin = origin_of(redirect_uri, name="redirect_uri")
         self.paths = _paths(redirect_uri)
         self.proxies = Proxies(trusted_proxies)
-        self.resource = Resource(pool.resources.server, writes=writes)
+        self.resource = Resource(shared.server, writes=writes)
         self._pool = pool
-        self._resources = pool.resources
         self._redirect_uri = redirect_uri
         self._scope = scope
-        if identify is None and not pool.resources.server.api_origins:
+        if identify is None and not shared.server.api_origins:
             msg = "The server names no api_origins to ask who has signed in: name them, or give Login an identify=."
             raise ConfigurationError(msg)
-        self._identify: Identify = partial(account_id, pool.resources) if identify is None else identify
+        self._identify: Identify = partial(account_id, shared) if identify is None else identify
         self._flows = flows
         self._spent = Spent()
         self._seal = Seal(keys)
-        self._wall = pool.resources.clock.wall
+        self._wall = shared.clock.wall
         self._session_lifetime = session_lifetime
         self._secure = self.origin.startswith("https:")
         prefix = "__Host-" if self._secure else ""
         self._session_name, self._flow_prefix = f"{prefix}bitbucket-session", f"{prefix}bitbucket-login-"
         # A key names a person of one server: what another Login of this site sealed, with the same keys, is none here.
-        self._sealed_as = (
-            f"{self._session_name} {self._resources.server.token_endpoint} {self._resources.client.client_id}"
-        )
+        self._sealed_as = f"{self._session_name} {shared.server.token_endpoint} {shared.client.client_id}"
         self._request()  # says now what is wrong with scope or redirect_uri
 
     async def begin(self, incoming: Incoming, return_to: str = "/") -> Begun:
