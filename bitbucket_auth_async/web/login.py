@@ -197,9 +197,9 @@ class Login:
         grant = flow.request.judge(f"{incoming.origin}{self.paths.callback}?{incoming.query}")
         token = await self._exchange(grant)
         key = await self._identify(token)
-        await self._pool.manager(key).adopt(token)
         content = {"key": key, "nonce": secrets.token_urlsafe(16)}
         value = self._seal.seal(self._sealed_as, content, until=self._wall() + self._session_lifetime)
+        await self._pool.manager(key).adopt(token)
         session = self._cookie(self._session_name, value, self._session_lifetime)
         return Finished(key, flow.return_to, (session, self._cookie(self._flow_name(flow.request.state))))
 
