@@ -121,7 +121,7 @@ def _scopes(detail: object, headers: Mapping[str, str]) -> tuple[frozenset[str],
 
 
 def _names(value: object) -> frozenset[str]:
-    return frozenset(name for name in value if isinstance(name, str)) if is_list(value) else frozenset()
+    return frozenset(name for one in value if (name := _text(one))) if is_list(value) else frozenset()
 
 
 def _listed(header: str) -> frozenset[str]:

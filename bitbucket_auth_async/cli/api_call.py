@@ -77,7 +77,15 @@ def _path(path: str, origin: str) -> str:
 
 def _write(answer: object) -> None:
     if answer is not None:
-        out(json.dumps(answer, indent=2, ensure_ascii=not sys.stdout.isatty()))
+        out(_text(answer))
+
+
+def _text(answer: object) -> str:
+    """Return JSON; for a terminal with its letters as they are, and nothing that it would take for a command."""
+    if not sys.stdout.isatty():
+        return json.dumps(answer, indent=2)
+    text = json.dumps(answer, indent=2, ensure_ascii=False)
+    return "".join(one if one.isprintable() or one == "\n" else json.dumps(one)[1:-1] for one in text)
 
 
 async def _write_whatever(api: BitbucketAPI, path: str) -> None:
@@ -106,6 +114,9 @@ async def _pages(api: BitbucketAPI, path: str) -> AsyncGenerator[Mapping[str, An
             msg = f"{path} is no list of pages; leave --paginate out."
             raise FailedError(msg)
         yield page
+        if page.get("next") == address:
+            msg = f"{path} names as its next page the one that was just read."
+            raise FailedError(msg)
         address, params = page.get("next"), None
 
 
@@ -115,9 +126,8 @@ async def _write_list(pages: AsyncGenerator[Mapping[str, Any], None]) -> None:
     with _progress() as progress:
         async for page in pages:
             for item in page["values"]:
-                text = json.dumps(item, indent=2, ensure_ascii=not sys.stdout.isatty())
                 before = "[\n" if count == 0 else ",\n"
-                sys.stdout.write(before + textwrap.indent(text, "  "))
+                sys.stdout.write(before + textwrap.indent(_text(item), "  "))
                 count += 1
             sys.stdout.flush()
             progress.show(count, page.get("size"))

@@ -3,7 +3,7 @@
 import logging
 import sys
 from importlib.metadata import version
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -24,9 +24,7 @@ app = typer.Typer(
     epilog=_EPILOG,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich"
-    if sys.stdout.isatty() and sys.stderr.isatty()
-    else None,  # plain, and the same everywhere, where programs read
+    rich_markup_mode="rich" if _AT_A_TERMINAL else None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -184,7 +182,9 @@ def profiles(
     epilog="Example: printf 'protocol=https\\nhost=bitbucket.org\\n\\n' | bitbucket-auth git-credential get",
 )
 def git_credential(
-    action: Annotated[Literal["get", "store", "erase"], typer.Argument(help="What Git wants.")],
+    action: Annotated[
+        str, typer.Argument(metavar="get|store|erase", help="What Git wants; what else it may come to want is ignored.")
+    ],
     profile: Profile = None,
     verbose: Verbose = False,
 ) -> NoReturn:

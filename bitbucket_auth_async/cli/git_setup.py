@@ -100,8 +100,10 @@ def _git(local: bool | None, *words: str, allowed: tuple[int, ...] = (0,)) -> st
         msg = "Git is not installed, or not on the PATH."
         raise FailedError(msg)
     where = [] if local is None else ["--local" if local else "--global"]
-    # S603: the words are ours, and no shell reads them.
-    done = subprocess.run([git, "config", *where, *words], capture_output=True, text=True, check=False)  # noqa: S603
+    # Values of others may be in any encoding, and go back as they came.
+    done = subprocess.run(  # noqa: S603 - the words are ours, and no shell reads them
+        [git, "config", *where, *words], capture_output=True, check=False, encoding="utf-8", errors="surrogateescape"
+    )
     if done.returncode not in allowed:
         hint = " Run it inside a repository, or leave --local out." if local else ""
         msg = f"Git refused: {done.stderr.strip() or f'exit code {done.returncode}'}.{hint}"

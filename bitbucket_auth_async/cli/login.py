@@ -14,7 +14,7 @@ from bitbucket_auth_async.cli import client_secrets, profiles
 from bitbucket_auth_async.cli.guide import ask_for_client, callback_to_register
 from bitbucket_auth_async.cli.identity import Identity, opened, server_of, stand_in
 from bitbucket_auth_async.cli.loopback import Loopback, bound, redirect_uri
-from bitbucket_auth_async.cli.outcome import ExitCode, FailedError, say
+from bitbucket_auth_async.cli.outcome import ExitCode, FailedError, printable, say
 from bitbucket_auth_async.cli.places import DEFAULT_STORE
 from bitbucket_auth_async.cli.profiles import Profile
 from bitbucket_auth_async.cli.whoami import who
@@ -177,7 +177,7 @@ async def _kept(identity: Identity, token: Token, settled: _Settled) -> ExitCode
         client_secrets.keep(profile, settled.client.client_secret)
     profiles.save(profile)
     name = await who(identity, token)
-    scopes = "" if token.scope is None else f" Scopes: {' '.join(sorted(token.scope))}."
+    scopes = "" if token.scope is None else f" Scopes: {printable(' '.join(sorted(token.scope)))}."
     say(f"Signed in{f' as {name}' if name else ''} (profile {profile.name}).{scopes}")
     return ExitCode.FINE
 

@@ -140,12 +140,13 @@ class Loopback:
 
     def _target(self, head: bytes) -> str | None:
         """Return the request's target if it can be the redirect: GET, our path, our very host (no DNS rebinding)."""
-        if not head.isascii():
-            return None
-        line, *fields = head.decode("ascii").split("\r\n")
+        # Cookies of any other program on this machine come along, in whatever bytes: a port keeps none of them apart.
+        line, *fields = head.decode("latin-1").split("\r\n")
         words = line.split(" ")
         hosts = [value.strip() for name, _, value in (text.partition(":") for text in fields) if name.lower() == "host"]
         if len(words) != 3 or words[0] != "GET" or hosts != [self._origin]:  # noqa: PLR2004 - method, target, version
+            return None
+        if not words[1].isascii():
             return None
         return words[1] if words[1].partition("?")[0] == PATH else None
 

@@ -1,5 +1,6 @@
 """The command line's entrance: what Git asks on every command is answered by little code, all else by the whole."""
 
+import os
 import sys
 
 from bitbucket_auth_async.cli import quick
@@ -8,6 +9,7 @@ from bitbucket_auth_async.cli import quick
 def main(words: list[str] | None = None) -> int:
     """Run the program with these words, by default those of the command line, and return its exit code."""
     words = sys.argv[1:] if words is None else words
+    _prepare_streams()
     code = quick.answer(words)
     if code is not None:
         return code
@@ -22,6 +24,16 @@ def main(words: list[str] | None = None) -> int:
         )
         return 1
     return run(words)
+
+
+def _prepare_streams() -> None:
+    """Open what whoever started us had closed, so that no file gets its number; let no letter be too much for one."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - it stays open
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:  # it is Python's own, and no test's
+        reconfigure(errors="backslashreplace")  # as standard error has it
 
 
 if __name__ == "__main__":

@@ -56,12 +56,11 @@ def finish(work: Callable[[], ExitCode], profile: str | None = None) -> int:
     except BitbucketAuthError as error:
         say(str(error))
         return ExitCode.TRY_AGAIN if error.retryable else ExitCode.FAILED
-    except BrokenPipeError:
-        # Whoever read our output has gone; Python would complain once more as it closes it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.FAILED
     except OSError as error:
-        say(f"The system refused: {error.strerror or type(error).__name__}.")
+        # If it is our output that failed, Python would complain once more as it closes it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):  # whoever read it has gone
+            say(f"The system refused: {error.strerror or type(error).__name__}.")
         return ExitCode.FAILED
 
 

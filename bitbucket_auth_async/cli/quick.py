@@ -54,9 +54,11 @@ def _write(text: str) -> int | None:
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever asked has gone; Python would complain once more as it closes its output.
+    except OSError as error:
+        # Python would complain once more as it closes its output.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):  # whoever asked has gone
+            sys.stderr.write(f"The system refused: {error.strerror}.\n")
         return 1
     return 0
 

@@ -187,10 +187,14 @@ class FakeBitbucket(Registry):
 
         Raises:
             TypeError: That is no fault.
+            ValueError: There is no such place, so it would never strike.
         """
         if not isinstance(fault, Fault):  # pyright: ignore[reportUnnecessaryIsInstance]  - not every test is type-checked
             msg = f"inject() takes a fault such as faults.status(503), not {fault!r}."
             raise TypeError(msg)
+        if at not in {"token", "api"}:
+            msg = f"inject() takes at='token' or at='api', not {at!r}."
+            raise ValueError(msg)
         injection = Injection(fault, times=times, when=lambda call: call.at == at and (when is None or when(call)))
         self._injections.append(injection)
         return injection

@@ -34,6 +34,8 @@ def add_login(app: web.Application, login: Login) -> None:
         try:
             return await handler(request)
         except LoginRequiredError:
+            if request.writer.output_size > 0:
+                raise  # an answer has begun, and a second one would be written into it
             return _response(routes.login_required(_incoming(request, login)))
 
     app.middlewares.append(to_the_login)

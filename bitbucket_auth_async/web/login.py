@@ -33,6 +33,8 @@ _log = logging.getLogger(__name__)
 
 _FLOW_LIFETIME = 600.0
 _FLOWS_AT_ONCE = 8
+_FLOWS_LENGTH = 4096
+"""Characters that they may have in all: servers answer 400 to a browser whose cookies exceed 8 KiB."""
 _MONTH = 30 * 24 * 3600.0
 _AGAIN = "Begin the sign-in again in this browser."
 
@@ -110,26 +112,28 @@ class Login:
         writes: bool = False,
     ) -> None:
         """Touch no network yet; needs no running loop."""
+        self._resources = shared = pool.resources
         self.origin = origin_of(redirect_uri, name="redirect_uri")
         self.paths = _paths(redirect_uri)
         self.proxies = Proxies(trusted_proxies)
-        self.resource = Resource(pool.resources.server, writes=writes)
+        self.resource = Resource(shared.server, writes=writes)
         self._pool = pool
-        self._resources = pool.resources
         self._redirect_uri = redirect_uri
         self._scope = scope
-        if identify is None and not pool.resources.server.api_origins:
+        if identify is None and not shared.server.api_origins:
             msg = "The server names no api_origins to ask who has signed in: name them, or give Login an identify=."
             raise ConfigurationError(msg)
-        self._identify: Identify = partial(account_id, pool.resources) if identify is None else identify
+        self._identify: Identify = partial(account_id, shared) if identify is None else identify
         self._flows = flows
         self._spent = Spent()
         self._seal = Seal(keys)
-        self._wall = pool.resources.clock.wall
+        self._wall = shared.clock.wall
         self._session_lifetime = session_lifetime
         self._secure = self.origin.startswith("https:")
         prefix = "__Host-" if self._secure else ""
         self._session_name, self._flow_prefix = f"{prefix}bitbucket-session", f"{prefix}bitbucket-login-"
+        # A key names a person of one server: what another Login of this site sealed, with the same keys, is none here.
+        self._sealed_as = f"{self._session_name} {shared.server.token_endpoint} {shared.client.client_id}"
         self._request()  # says now what is wrong with scope or redirect_uri
 
     async def begin(self, incoming: Incoming, return_to: str = "/") -> Begun:
@@ -149,7 +153,8 @@ class Login:
             ticket = secrets.token_urlsafe(32)
             await self._flows.save(ticket, value, lifetime=_FLOW_LIFETIME)
             value = self._seal.seal(_ticket(name), {"ticket": ticket}, until=now + _FLOW_LIFETIME)
-        return Begun(request.url, (*self._leftover(incoming), self._cookie(name, value, _FLOW_LIFETIME)))
+        kept = self._cookie(name, value, _FLOW_LIFETIME)
+        return Begun(request.url, (*self._leftover(incoming, kept), kept))
 
     async def recall(self, incoming: Incoming) -> Flow:
         """Return what was kept of the sign-in that a callback belongs to; it is recalled once only.
@@ -192,9 +197,9 @@ class Login:
         grant = flow.request.judge(f"{incoming.origin}{self.paths.callback}?{incoming.query}")
         token = await self._exchange(grant)
         key = await self._identify(token)
-        await self._pool.manager(key).adopt(token)
         content = {"key": key, "nonce": secrets.token_urlsafe(16)}
-        value = self._seal.seal(self._session_name, content, until=self._wall() + self._session_lifetime)
+        value = self._seal.seal(self._sealed_as, content, until=self._wall() + self._session_lifetime)
+        await self._pool.manager(key).adopt(token)
         session = self._cookie(self._session_name, value, self._session_lifetime)
         return Finished(key, flow.return_to, (session, self._cookie(self._flow_name(flow.request.state))))
 
@@ -205,7 +210,7 @@ class Login:
             LoginRequiredError: Nobody is signed in there.
         """
         value = incoming.cookies.get(self._session_name)
-        content = None if value is None else self._seal.open(self._session_name, value, now=self._wall())
+        content = None if value is None else self._seal.open(self._sealed_as, value, now=self._wall())
         if content is None:
             msg = "Nobody is signed in in this browser."
             raise LoginRequiredError(msg)
@@ -268,11 +273,17 @@ class Login:
     def _cookie(self, name: str, value: str = "", max_age: float = 0.0) -> Cookie:
         return Cookie(name=name, value=value, max_age=max_age, secure=self._secure)
 
-    def _leftover(self, incoming: Incoming) -> tuple[Cookie, ...]:
+    def _leftover(self, incoming: Incoming, new: Cookie) -> tuple[Cookie, ...]:
         """Take sign-ins that nobody finished out of the browser, before they fill its cookie header."""
-        names = [name for name in incoming.cookies if name.startswith(self._flow_prefix)]
         # Browsers send the oldest first (RFC 6265 section 5.4).
-        return tuple(self._cookie(name) for name in names[: max(0, len(names) - _FLOWS_AT_ONCE + 1)])
+        names = [name for name in incoming.cookies if name.startswith(self._flow_prefix)]
+        kept, room = 0, _FLOWS_LENGTH - len(new.name) - len(new.value)
+        for name in names[:-_FLOWS_AT_ONCE:-1]:
+            room -= len(name) + len(incoming.cookies[name])
+            if room < 0:
+                break
+            kept += 1
+        return tuple(self._cookie(name) for name in names[: len(names) - kept])
 
 
 def _ticket(name: str) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import suppress
 from typing import Final
-from urllib.parse import parse_qs, urljoin, urlsplit
+from urllib.parse import parse_qs, unquote, urljoin, urlsplit
 
 import aiohttp
 
@@ -78,7 +78,8 @@ class Resource:
         url = urljoin(self._base, urls[0]) if urls[0].startswith("/") else urls[0]
         with suppress(ConfigurationError, ValueError):
             path = urlsplit(url).path
-            if origin_of(url) in self._origins and path.startswith("/2.0/") and "/../" not in f"{path}/":
+            # Decoded, since what sends it reads %2e%2e as the way up, too.
+            if origin_of(url) in self._origins and path.startswith("/2.0/") and ".." not in unquote(path).split("/"):
                 return url
         return None
 

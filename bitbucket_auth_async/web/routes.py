@@ -9,6 +9,7 @@ from bitbucket_auth_async.web.messages import Answer, Incoming, json_answer, see
 from bitbucket_auth_async.web.origin import is_foreign_page, is_our_page
 from bitbucket_auth_async.web.pages import error_page, is_for_operator, page
 from bitbucket_auth_async.web.resource import READING
+from bitbucket_auth_async.web.return_address import local_path
 
 _log = logging.getLogger(__name__)
 
@@ -78,9 +79,10 @@ class Routes:
         login = self._login.paths.login
         if not incoming.is_page:
             return json_answer(401, {"error": "login_required", "login": login})
-        # Only what can be asked for again is returned to; a form that was sent is not.
+        # Only what can be asked for again is returned to; a form that was sent is not, nor what would be too long.
         query = f"?{incoming.query}" if incoming.query else ""
         return_to = f"{incoming.path}{query}" if incoming.method in READING else "/"
+        return_to = local_path(return_to) or "/"
         return see_other(f"{login}?return_to={quote(return_to, safe='')}")
 
     def _elsewhere(self, incoming: Incoming) -> Answer | None:

@@ -44,11 +44,20 @@ class Seal:
         self._by_id = {key.id: AESGCM(_derived(key)) for key in kept}
 
     def seal(self, name: str, content: Mapping[str, Any], *, until: float) -> str:
-        """Return *content* as text for a cookie."""
+        """Return *content* as text for a cookie.
+
+        Raises:
+            ConfigurationError: It is more than a browser keeps of one.
+        """
         nonce = os.urandom(_NONCE_BYTES)
         plain = json.dumps({**content, _UNTIL: until}, separators=(",", ":")).encode()
         sealed = self._by_id[self._id].encrypt(nonce, plain, _bound(name))
-        return base64.urlsafe_b64encode(self._id + nonce + sealed).rstrip(b"=").decode("ascii")
+        text = base64.urlsafe_b64encode(self._id + nonce + sealed).rstrip(b"=").decode("ascii")
+        length = len(name) + len(text)
+        if length > _LONGEST:
+            msg = f"This would be a cookie of {length} characters, and browsers drop what exceeds {_LONGEST}."
+            raise ConfigurationError(msg)
+        return text
 
     def open(self, name: str, text: str, *, now: float) -> dict[str, Any] | None:
         """Return what was sealed under *name*; None: it is not ours, not of this name, was changed, or is too old."""

@@ -80,6 +80,12 @@ def test_a_missing_scope_is_named_with_both_lists() -> None:
     assert "the scope account, then sign in again" in str(error)
 
 
+def test_the_names_of_scopes_come_in_one_line_too() -> None:
+    error = judged(403, envelope(message="x", detail={"required": ["\x1b]0;owned\x07\nrepo"], "granted": []}))
+    assert isinstance(error, MissingScopeError)
+    assert str(error).isprintable()
+
+
 def test_a_bare_403_is_explained_by_the_headers() -> None:
     error = judged(403, b"Forbidden", x_oauth_scopes="team, email", x_accepted_oauth_scopes="account")
     assert isinstance(error, MissingScopeError)

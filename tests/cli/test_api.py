@@ -45,6 +45,29 @@ async def test_at_a_terminal_a_bar_is_on_standard_error_and_the_list_where_it_be
     assert len(json.loads((tmp_path / "list.json").read_bytes())) == 250
 
 
+async def test_at_a_terminal_nothing_that_others_wrote_moves_the_cursor(cli: Program) -> None:
+    await cli.login()
+    nasty = r"\u001b[2J\u009b2J\u202eZo@\ud800\udb40\udc01".replace("@", "\u00eb")
+    page = f'{{"values": [{{"description": "{nasty}", "end": "here"}}]}}'.replace(r"\u009b", "\x9b")
+    for words in (("/x",), ("/x", "--paginate")):
+        with cli.fake.inject(faults.body(page.encode()), at="api"):
+            process, mine, its = await at_a_terminal(cli, "api", "GET", *words)
+            seen = await read_until(mine, "here")
+            assert await process.wait() == 0
+        os.close(mine)
+        os.close(its)
+        assert f'"{nasty}"' in seen
+
+
+async def test_a_list_that_leads_to_itself_has_an_end(cli: Program) -> None:
+    await cli.login()
+    page = json.dumps({"values": [1], "next": f"{cli.site.base_url}/2.0/x?page=2"}).encode()
+    with cli.fake.inject(faults.body(page), at="api", times=None):
+        done = await cli.run("api", "GET", "/x", "--paginate")
+    assert done.code == 1
+    assert "the one that was just read" in done.err
+
+
 async def test_r4_a_token_that_has_run_out_is_renewed_first(cli: Program) -> None:
     await cli.login()
     await cli.age(3600)

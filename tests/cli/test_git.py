@@ -136,6 +136,17 @@ async def test_setting_up_twice_is_setting_up_once_and_undoing_leaves_what_was_t
     assert "nothing" in again.err
 
 
+async def test_a_helper_of_somebody_else_in_another_encoding_comes_back_as_it_was(cli: Program) -> None:
+    await cli.login()
+    before = f'[credential "{cli.site.base_url}"]\n\thelper = '.encode() + b'"/opt/Zo\xeb/helper"\n\thelper =\n'
+    (cli.home / ".gitconfig").write_bytes(before)
+    for words in (("git-setup",), ("doctor",), ("git-setup", "--undo")):
+        done = await cli.run(*words)
+        assert "Traceback" not in done.err
+    assert b"helper = /opt/Zo\xeb/helper" in (cli.home / ".gitconfig").read_bytes().replace(b'"', b"")
+    assert b"git-credential" not in (cli.home / ".gitconfig").read_bytes()
+
+
 async def test_one_repository_alone_can_be_set_up(cli: Program, repository: str) -> None:
     await cli.login()
     outside = await cli.run("git-setup", "--local", cwd=cli.home)

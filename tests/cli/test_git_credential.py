@@ -98,6 +98,13 @@ async def test_store_is_nothing_to_us(cli: Program) -> None:
     assert cli.tokens.read_bytes() == before
 
 
+async def test_what_git_may_come_to_want_is_ignored(cli: Program) -> None:
+    """https://git-scm.com/docs/gitcredentials: a helper silently ignores any other operation."""
+    await cli.login()
+    done = await cli.run("git-credential", "capability", stdin=cli.git_request())
+    assert done == (0, "", "")
+
+
 async def test_r10_erase_renews_the_token_that_was_refused_and_no_other(cli: Program) -> None:
     await cli.login()
     await cli.age(120)

@@ -6,6 +6,8 @@ import signal
 import sys
 from dataclasses import replace
 
+import pytest
+
 from bitbucket_auth_async.testing.fake import faults
 from tests.program import Program
 
@@ -124,10 +126,36 @@ async def test_status_tells_how_things_stand_and_changes_nothing(cli: Program) -
 
 async def test_a_name_from_the_server_does_not_move_the_cursor(cli: Program) -> None:
     cli.fake.person.display_name = "\x1b[2J\x1b]0;owned\x07Ada"
+    cli.fake.registration().scope = frozenset({"account", "\u202eowned"})
     done = await cli.login()
     status = await cli.run("status")
-    assert "\x1b" not in done.err + status.out
+    assert not {"\x1b", "\u202e"} & set(done.err + status.out)
     assert "Ada" in status.out
+
+
+async def test_a_terminal_without_a_letter_of_a_name_gets_it_written_out(cli: Program) -> None:
+    cli.fake.person.display_name = "Zo\u00eb"
+    await cli.login()
+    done = await cli.run("status", environ={"PYTHONIOENCODING": "ascii"})
+    assert (done.code, done.err) == (0, "")
+    assert "Zo\\xeb" in done.out
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
+async def test_who_closed_a_stream_before_it_began_gets_no_traceback(cli: Program, closed: str) -> None:
+    await cli.login()
+    bare = ("bash", "-c", f'{sys.executable} -m bitbucket_auth_async "$@" {closed}', "bash")
+    for words in (["token"], ["status"], ["git-credential", "get"], ["logout"]):
+        done = await cli.run(*words, command=bare)
+        assert (done.code, "Traceback" in done.err) == (0, False), words
+
+
+async def test_an_output_that_takes_nothing_is_told(cli: Program) -> None:
+    await cli.login()
+    full = ("bash", "-c", f'{sys.executable} -m bitbucket_auth_async "$@" >/dev/full', "bash")
+    for words in (["token"], ["status"]):
+        done = await cli.run(*words, command=full)
+        assert (done.code, done.err) == (1, "The system refused: No space left on device.\n"), words
 
 
 async def test_refresh_renews_what_is_still_good_and_leaves_alone_what_is_very_young(cli: Program) -> None:
@@ -188,7 +216,7 @@ async def test_wrong_usage_is_2(cli: Program) -> None:
     for words in (
         ["nonsense"],
         ["token", "--nonsense"],
-        ["git-credential", "give"],
+        ["git-credential"],
         ["profiles", "--use", "a", "--forget", "b"],
     ):
         done = await cli.run(*words)

@@ -87,7 +87,18 @@ class LoginContract:
         assert len(ada.cookies) == 8
         assert (await ada.go(ada.back(stage.fake.authorize(consents[-1])))).status == 303
 
+    async def test_sign_ins_from_long_addresses_do_not_keep_the_browser_out(self, stage: Stage) -> None:
+        ada = stage.browser()
+        consents = [await ada.begin("/me?q=" + "x" * 1000) for _ in range(8)]
+        assert sum(len(name) + len(value) for name, value in ada.cookies.items()) <= 4096
+        for consent in consents[-2:]:
+            assert (await ada.go(ada.back(stage.fake.authorize(consent)))).status == 303
+
     # Who is not signed in, or not any more.
+
+    async def test_an_address_that_is_too_long_to_return_to_leads_to_the_login_all_the_same(self, stage: Stage) -> None:
+        ada = stage.browser()
+        assert (await ada.go("/me?q=" + "%20" * 1500)).location == "/login?return_to=%2F"
 
     async def test_a_call_without_a_person_gets_401_and_json(self, stage: Stage) -> None:
         answered = await stage.browser().go("/me", headers=CALL)
@@ -290,6 +301,25 @@ class LoginContract:
             ada.cookies = {"bitbucket-session": changed}
             assert (await ada.go("/me", headers=CALL)).status == 401
 
+    async def test_a_session_at_another_server_is_none_here(
+        self, stage: Stage, serve: Serve, fake_bitbucket: FakeBitbucket
+    ) -> None:
+        """Both sites have the same keys, and both servers a person of the same name."""
+        ada, mallory = stage.browser(), stage.browser()
+        await ada.sign_in(stage.fake)
+        victim = (await ada.go("/me")).text
+
+        async def named(_token: Token) -> str:
+            return victim
+
+        other = FakeBitbucket()
+        async with serve_fake(other) as site, staged(serve, other, site, identify=named) as elsewhere:
+            there = elsewhere.browser()
+            await there.sign_in(other)
+            assert (await there.go("/me")).text == victim
+        mallory.cookies = dict(there.cookies)
+        assert (await mallory.go("/me", headers=CALL)).status == 401
+
     async def test_a_cookie_of_one_kind_is_none_of_the_other(self, stage: Stage) -> None:
         ada = stage.browser()
         consent = await ada.begin()
@@ -357,6 +387,8 @@ class LoginContract:
             "http://127.0.0.1:1/2.0/user",
             "/site/oauth2/access_token",
             "/2.0/../site/oauth2/access_token",
+            "/2.0/%2e%2e/site/oauth2/access_token",
+            "/2.0/.%2E/site/oauth2/access_token",
             "file:///etc/passwd",
             "",
         ],

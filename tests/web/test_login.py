@@ -152,6 +152,21 @@ async def test_people_may_be_told_apart_in_another_way(fake_bitbucket: FakeBitbu
         assert [token.scope for token in seen] == [frozenset({"repository"})]
 
 
+async def test_a_name_that_no_cookie_takes_signs_nobody_in(
+    fake_bitbucket: FakeBitbucket, site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Else the browser drops the session without a word, and the person signs in again and again."""
+
+    async def identify(_token: Token) -> str:
+        return "somebody" * 500
+
+    async with staged(serve_aiohttp, fake_bitbucket, site, identify=identify) as stage:
+        ada = stage.browser()
+        page = await ada.go(ada.back(fake_bitbucket.authorize(await ada.begin())))
+        assert (page.status, stage.people.managers, ada.cookies) == (500, {}, {})
+    assert "browsers drop" in caplog.text
+
+
 async def test_an_api_that_is_down_leaves_nothing_behind(fake_bitbucket: FakeBitbucket, site: Site) -> None:
     async with staged(serve_aiohttp, fake_bitbucket, site) as stage:
         ada = stage.browser()

@@ -20,6 +20,12 @@ def test_what_was_sealed_opens_until_its_end_and_not_after() -> None:
     assert Seal([KEY]).open("a", sealed, now=100.0) is None
 
 
+def test_what_a_browser_would_drop_is_told() -> None:
+    Seal([KEY]).seal("a", {"key": "x" * 2_900}, until=100.0)
+    with pytest.raises(ConfigurationError, match="browsers drop"):
+        Seal([KEY]).seal("a", {"key": "x" * 3_100}, until=100.0)
+
+
 def test_nothing_of_it_can_be_read_and_no_two_look_alike() -> None:
     first, second = (Seal([KEY]).seal("a", SECRET, until=100.0) for _ in range(2))
     assert first != second

@@ -266,3 +266,9 @@ def test_what_is_no_fault_is_refused_before_it_passes_for_an_outage(fake: FakeBi
 def test_an_injection_shows_how_often_it_struck(fake: FakeBitbucket) -> None:
     assert repr(fake.inject(faults.status(503), times=2)).endswith(": 0 hits, 2 left>")
     assert repr(fake.inject(faults.html(), times=None)).endswith(": 0 hits, until removed>")
+
+
+def test_a_place_that_is_none_is_refused() -> None:
+    """Else a test would hold its breath for a fault that never comes."""
+    with pytest.raises(ValueError, match="at='token' or at='api'"):
+        FakeBitbucket().inject(faults.status(503), at="tokens")
