@@ -105,7 +105,8 @@ class _Pages:
         return _web(consent_page(question, self._fake.persons.values(), request.query))
 
     async def decide(self, request: web.Request) -> web.StreamResponse:
-        form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
+        posted = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
+        form = {**request.query, **posted}  # the page posts all of it; who says yes by curl posts only that
         person = self._fake.persons.get(form.pop("person", ""), self._fake.person)
         consent = form.pop("decision", "") == "allow"
         try:
