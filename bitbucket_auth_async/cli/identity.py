@@ -102,8 +102,9 @@ def answers(server: str) -> bool:
     if server == places.CLOUD:
         return True
     parts = urlsplit(server)
+    address = (parts.hostname or "", parts.port or {"http": 80, "https": 443}[parts.scheme])
     try:
-        socket.create_connection((parts.hostname or "", parts.port or {"https": 443}.get(parts.scheme, 80)), timeout=1.0).close()
+        socket.create_connection(address, timeout=1.0).close()
     except OSError:
         return False
     return True

@@ -74,7 +74,7 @@ def grant_type_of(chosen: Mapping[GrantType, bool]) -> GrantType:
     Raises:
         WrongUsageError: It is more than one.
     """
-    wanted = [grant_type for grant_type, yes in chosen.items() if yes]
+    wanted: list[GrantType] = [grant_type for grant_type, yes in chosen.items() if yes]
     if len(wanted) > 1:
         both = " and ".join(f"--{grant_type.replace('_', '-')}" for grant_type in wanted)
         msg = f"{both} are different ways to sign in; give one of them."

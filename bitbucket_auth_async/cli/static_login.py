@@ -8,7 +8,7 @@ import time
 
 from bitbucket_auth_async.cli import profiles, static_tokens
 from bitbucket_auth_async.cli.identity import answers, server_of, store_of
-from bitbucket_auth_async.cli.login_options import LoginOptions
+from bitbucket_auth_async.cli.login_options import DEFAULT_PORT, LoginOptions
 from bitbucket_auth_async.cli.moments import away, local
 from bitbucket_auth_async.cli.outcome import ExitCode, FailedError, say
 from bitbucket_auth_async.cli.profiles import Profile
@@ -56,6 +56,7 @@ def _profile(options: LoginOptions, before: Profile | None, email: str) -> Profi
         grant_type=options.grant_type,
         store=options.store_after(before),
         server=options.server_after(before),
+        port=before.port if before else DEFAULT_PORT,  # for a sign-in by browser, later
     )
 
 

@@ -105,12 +105,12 @@ class _Pages:
         return _web(consent_page(question, self._fake.persons.values(), request.query))
 
     async def decide(self, request: web.Request) -> web.StreamResponse:
-        posted = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
-        form = {**request.query, **posted}  # the page posts all of it; who says yes by curl posts only that
+        form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
         person = self._fake.persons.get(form.pop("person", ""), self._fake.person)
         consent = form.pop("decision", "") == "allow"
         try:
-            location = self._fake.authorize(form, person, consent=consent)
+            # The page posts the question along; who says yes by curl leaves it in the address.
+            location = self._fake.authorize({**request.query, **form}, person, consent=consent)
         except SilentPageError as silent:
             return _web(silent.page)
         raise web.HTTPFound(location)

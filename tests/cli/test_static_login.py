@@ -1,5 +1,6 @@
 """Signing in by an access token or an API token: how it is asked for, tried and kept, and what is refused."""
 
+import asyncio
 import json
 import os
 from datetime import UTC, datetime, timedelta
@@ -193,12 +194,9 @@ async def test_today_is_a_day_on_which_it_may_end(cli: Program) -> None:
 
 
 async def test_a_store_that_is_down_is_told_before_the_token_is_asked_for(cli: Program) -> None:
-    process, mine, its = await at_a_terminal(cli, "login", "--access-token", "--store", "redis://127.0.0.1:1/0")
-    said = await read_until(mine, "edis")
-    assert "does not show" not in said
-    assert await process.wait() in {1, 4}
-    os.close(mine)
-    os.close(its)
+    done = await cli.run("login", "--access-token", "--store", "redis://127.0.0.1:1/0", stdin="no token")
+    assert (done.code, done.out) == (4, "")
+    assert "Redis" in done.err
 
 
 async def test_r11_it_is_kept_in_the_store_that_is_named_and_nowhere_else(cli: Program, tmp_path: Path) -> None:
@@ -248,3 +246,19 @@ async def test_without_an_address_the_former_one_goes_on(cli: Program) -> None:
     done = await cli.run("login", "--api-token", stdin=cli.api_tokens.create("another"))
     assert done.code == 0, done
     assert (await cli.run("token")).out == "another\n"
+
+
+async def test_r3_a_renewal_that_is_under_way_does_not_bring_the_former_sign_in_back(cli: Program) -> None:
+    await cli.login()
+    await cli.age(3600)
+    with cli.fake.inject(faults.hold()) as held:
+        process = await cli.start("token")
+        await asyncio.wait_for(held.reached.wait(), 30)
+        token = cli.api_tokens.create()
+        assert (await cli.static_login("--api-token", token)).code == 0
+        held.release()
+        await asyncio.wait_for(process.communicate(), 30)
+    found = await cli.store.load("default")
+    assert found is not None
+    assert (found.record.spares, await cli.access_token()) == ((), token)
+    assert (await cli.run("token")).out == f"{token}\n"
