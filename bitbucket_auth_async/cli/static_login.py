@@ -6,7 +6,7 @@ import shlex
 import sys
 import time
 
-from bitbucket_auth_async.cli import profiles, static_tokens
+from bitbucket_auth_async.cli import client_secrets, profiles, static_tokens
 from bitbucket_auth_async.cli.identity import answers, server_of, store_of
 from bitbucket_auth_async.cli.login_options import DEFAULT_PORT, LoginOptions
 from bitbucket_auth_async.cli.moments import away, local
@@ -45,7 +45,10 @@ def static_login(options: LoginOptions, before: Profile | None) -> ExitCode:
     asyncio.run(_reachable(drawn))  # before anybody is bothered: a store that is down
     email, text = _asked(options, former)
     profile = _profile(options, before, email)
-    return asyncio.run(_checked_and_kept(profile, static_tokens.made(profile, text, options.expires_at)))
+    code = asyncio.run(_checked_and_kept(profile, static_tokens.made(profile, text, options.expires_at)))
+    if before is not None:
+        client_secrets.forget(before)  # this profile has no client any more
+    return code
 
 
 def _profile(options: LoginOptions, before: Profile | None, email: str) -> Profile:

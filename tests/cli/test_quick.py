@@ -198,6 +198,16 @@ def test_a_start_with_a_fresh_token_takes_less_than_twice_a_bare_event_loop(home
     assert min(pair[0] for pair in pairs) < 2 * min(pair[1] for pair in pairs)
 
 
+async def test_a_file_of_profiles_from_before_there_were_other_kinds_is_read() -> None:
+    entry = {"client_id": "id", "secret": "file", "grant_type": "authorization_code", "store": places.DEFAULT_STORE}
+    document = {"format": "bitbucket-auth profiles", "schema": 1, "default": "default"}
+    profile = {**entry, "server": "https://bitbucket.org", "port": 8372}
+    places.profiles_file().parent.mkdir(parents=True)
+    places.profiles_file().write_text(json.dumps({**document, "profiles": {"default": profile}}))
+    assert profiles.load().get(None) == PERSON
+    assert PERSON.to_plain() == profile
+
+
 async def test_the_file_of_profiles_is_what_both_ways_read() -> None:
     profiles.save(PERSON)
     document = json.loads(places.profiles_file().read_bytes())

@@ -10,6 +10,7 @@ import pytest
 
 from bitbucket_auth_async.testing.fake import faults
 from tests.program import Program
+from tests.servers import redis_server
 from tests.terminals import at_a_terminal, read_until
 
 ADA = "ada@example.com"
@@ -216,6 +217,32 @@ async def test_r11_it_is_kept_in_the_store_that_is_named_and_nowhere_else(cli: P
     assert token not in all_words(ring)
 
 
+async def test_machines_that_share_a_store_share_the_token_and_its_end(cli: Program) -> None:
+    token = cli.fake.sign_in().access_token
+    with redis_server() as server:
+        cli.environ["BITBUCKET_AUTH_STORE"] = server.url
+        assert (await cli.static_login("--access-token", token, "--expires", day(30))).code == 0
+        first = json.loads((await cli.run("status", "--json")).out)
+        assert (await cli.run("token")).out == f"{token}\n"
+        cli.environ["HOME"] = str(cli.home / "other")
+        (cli.home / "other").mkdir()
+        newer = cli.fake.sign_in().access_token
+        assert (await cli.static_login("--access-token", newer, "--expires", day(60))).code == 0
+        cli.environ["HOME"] = str(cli.home)
+        second = json.loads((await cli.run("status", "--json")).out)
+        assert (await cli.run("token")).out == f"{newer}\n"
+    assert (first["expires_at"][:10], second["expires_at"][:10]) == (day(30), day(60))
+    assert not {token, newer} & set(all_words(cli.home).split('"'))
+
+
+async def test_after_logout_another_token_signs_in(cli: Program) -> None:
+    await cli.static_login("--api-token", cli.api_tokens.create())
+    await cli.run("logout")
+    done = await cli.static_login("--api-token", cli.api_tokens.create("another"))
+    assert done.code == 0, done
+    assert (await cli.run("token")).out == "another\n"
+
+
 async def test_a_profile_turns_from_oauth_into_a_token_and_back_and_keeps_no_secret_of_the_other(cli: Program) -> None:
     await cli.login()
     former = await cli.access_token()
@@ -229,6 +256,36 @@ async def test_a_profile_turns_from_oauth_into_a_token_and_back_and_keeps_no_sec
     await cli.login()
     assert access not in all_words(cli.home)
     assert cli.fake.is_live((await cli.run("token")).out.strip())
+
+
+async def typed_in(cli: Program, profile: str) -> str:
+    """Sign in as a client whose key and secret are typed in, and return the secret."""
+    client = cli.fake.client
+    words = cli.login_words("--client-credentials", "--profile", profile)
+    process, mine, its = await at_a_terminal(cli, *words)
+    await read_until(mine, "Key: ")
+    os.write(mine, f"{client.client_id}\n".encode())
+    await read_until(mine, "does not show): ")
+    os.write(mine, f"{client.client_secret}\n".encode())
+    await read_until(mine, "Signed in")
+    assert await process.wait() == 0
+    os.close(mine)
+    os.close(its)
+    return str(client.client_secret)
+
+
+async def test_a_clients_secret_is_forgotten_with_the_last_profile_that_has_it(cli: Program) -> None:
+    for name in ("BITBUCKET_CLIENT_ID", "BITBUCKET_CLIENT_SECRET"):
+        del cli.environ[name]
+    for profile in ("one", "two", "three"):
+        secret = await typed_in(cli, profile)
+    kept = cli.home / ".local/share/bitbucket-auth/client-secrets.json"
+    assert (await cli.run("profiles", "--forget", "one")).code == 0
+    assert secret in kept.read_text()
+    assert (await cli.static_login("--api-token", cli.api_tokens.create(), "--profile", "two")).code == 0
+    assert secret in kept.read_text()
+    assert (await cli.static_login("--api-token", cli.api_tokens.create(), "--profile", "three")).code == 0
+    assert secret not in kept.read_text()
 
 
 async def test_the_same_token_with_another_address_is_that_addresss(cli: Program) -> None:
