@@ -36,7 +36,8 @@ class StaticToken:
 
     git_username: ClassVar[str] = "x-token-auth"
     """The user name that goes with it in Git over HTTPS; the token is the password."""
-    _advice: ClassVar[str] = "Get another one."
+    advice: ClassVar[str] = "Get another one."
+    """Where the next one is made."""
 
     def __init__(self, token: Token, *, clock: Clock = SYSTEM_CLOCK) -> None:
         """Keep the token."""
@@ -55,7 +56,7 @@ class StaticToken:
             LoginRequiredError: It has expired.
         """
         if self.token.expires_at is not None and self._clock.wall() >= self.token.expires_at:
-            msg = f"Expired: {self}. {self._advice}"
+            msg = f"Expired: {self}. {self.advice}"
             raise LoginRequiredError(msg)
         return self.token
 
@@ -88,7 +89,7 @@ class AccessToken(StaticToken):
     """
 
     __slots__ = ()
-    _advice = "Create another one in the settings of the repository, project or workspace, under Access tokens."
+    advice = "Create another one in the settings of the repository, project or workspace, under Access tokens."
 
     def __init__(self, text: str, *, expires_at: float | None = None, clock: Clock = SYSTEM_CLOCK) -> None:
         """Check the text."""
@@ -115,7 +116,7 @@ class ApiToken(StaticToken):
 
     __slots__ = ()
     git_username = "x-bitbucket-api-token-auth"
-    _advice = "Create another one under Atlassian account settings, Security, API tokens."
+    advice = "Create another one under Atlassian account settings, Security, API tokens."
 
     def __init__(self, email: str, text: str, *, expires_at: float | None = None, clock: Clock = SYSTEM_CLOCK) -> None:
         """Check both texts."""

@@ -1,4 +1,4 @@
-"""A Git server as Bitbucket is one: git http-backend behind a check for `x-token-auth` and a token that is good now."""
+"""A Git server as Bitbucket is one: git http-backend behind a check of user name and token."""
 
 import asyncio
 import base64
@@ -8,14 +8,16 @@ from pathlib import Path
 from aiohttp import web
 
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
+from tests.api_tokens import ApiTokens
 
 
 class GitServer:
     """Repositories in a folder, for whoever brings a live token of the fake."""
 
-    def __init__(self, folder: Path, fake: FakeBitbucket) -> None:
+    def __init__(self, folder: Path, fake: FakeBitbucket, api_tokens: ApiTokens) -> None:
         self.folder = folder
         self.fake = fake
+        self._api_tokens = api_tokens
         self.refused = 0
         """Requests that brought a credential, and not a good one."""
 
@@ -35,6 +37,8 @@ class GitServer:
         if kind != "Basic":
             return False
         user, _, token = base64.b64decode(pair).decode().partition(":")
+        if user == "x-bitbucket-api-token-auth":
+            return token in self._api_tokens.emails
         return user == "x-token-auth" and self.fake.is_live(token)
 
     async def _backend(self, request: web.Request) -> web.StreamResponse:

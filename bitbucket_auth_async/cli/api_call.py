@@ -11,13 +11,16 @@ from typing import Any, NamedTuple, Protocol
 import aiohttp
 
 from bitbucket_auth_async.api import BitbucketAPI
-from bitbucket_auth_async.cli import profiles
-from bitbucket_auth_async.cli.identity import opened
+from bitbucket_auth_async.cli import places, profiles
+from bitbucket_auth_async.cli.identity import ready, server_of
 from bitbucket_auth_async.cli.outcome import ExitCode, FailedError, out
 from bitbucket_auth_async.cli.proxies import proxy_for
 from bitbucket_auth_async.oauth2.plain import is_list, is_mapping
 
 _PAGE = 100
+_PATIENCE = 60.0
+_LITTLE_PATIENCE = 3.0
+"""Seconds for a stand-in on this machine, which answers at once or does not run."""
 
 
 class ApiCall(NamedTuple):
@@ -38,17 +41,20 @@ async def api_call(name: str | None, call: ApiCall) -> ExitCode:
         FailedError: The call can't be made.
     """
     body = None if call.body is None else _json_of(call.body)
-    async with opened(profiles.load().get(name)) as identity:
-        await identity.token()  # a renewal that is due is done before, not behind our back
-        (origin,) = identity.manager.server.api_origins
-        path = _path(call.path, origin)
-        async with BitbucketAPI(identity.manager, proxy=proxy_for(origin)) as api:
-            if call.paginate:
-                await _write_list(_pages(api, path))
-            elif call.method == "GET":
-                await _write_whatever(api, path)
-            else:
-                _write(await api.request(call.method, path, data=body, params=None))
+    profile = profiles.load().get(name)
+    (origin,) = server_of(profile).api_origins
+    path = _path(call.path, origin)
+    patience = _PATIENCE if profile.server == places.CLOUD else _LITTLE_PATIENCE
+    async with (
+        ready(profile) as now,  # a renewal that is due is done before, not behind our back
+        BitbucketAPI(now.source, base_url=f"{origin}/2.0", proxy=proxy_for(origin), patience=patience) as api,
+    ):
+        if call.paginate:
+            await _write_list(_pages(api, path))
+        elif call.method == "GET":
+            await _write_whatever(api, path)
+        else:
+            _write(await api.request(call.method, path, data=body, params=None))
     return ExitCode.FINE
 
 

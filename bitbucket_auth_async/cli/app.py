@@ -72,6 +72,16 @@ def login(
     client_credentials: Annotated[
         bool, typer.Option("--client-credentials", help="For machines: the client speaks for itself, nobody signs in.")
     ] = False,
+    access_token: Annotated[
+        bool, typer.Option("--access-token", help="By an access token of a repository, project or workspace.")
+    ] = False,
+    api_token: Annotated[
+        bool, typer.Option("--api-token", help="By your API token, with the e-mail address of your account.")
+    ] = False,
+    email: Annotated[str | None, typer.Option(metavar="ADDRESS", help="What goes with --api-token.")] = None,
+    expires: Annotated[
+        str | None, typer.Option(metavar="YYYY-MM-DD", help="Until when such a token works, to be warned in time.")
+    ] = None,
     no_browser: Annotated[
         bool, typer.Option("--no-browser", help="Print the address, and read where the browser went from the input.")
     ] = False,
@@ -100,16 +110,22 @@ def login(
     """Sign in, in the browser; the first time it leads through registering an OAuth consumer.
 
     Key and secret of the consumer come from BITBUCKET_CLIENT_ID and BITBUCKET_CLIENT_SECRET (or the files that
-    BITBUCKET_CLIENT_ID_FILE and BITBUCKET_CLIENT_SECRET_FILE name), or are asked for.
+    BITBUCKET_CLIENT_ID_FILE and BITBUCKET_CLIENT_SECRET_FILE name), or are asked for. An access token or API token is
+    asked for too, or read from standard input: there is no option for a secret.
     """
     from bitbucket_auth_async.cli import login as work
+    from bitbucket_auth_async.cli import login_options as options
     from bitbucket_auth_async.cli import profiles
 
     def begun() -> ExitCode:
         return work.login(
-            work.LoginOptions(
+            options.LoginOptions(
                 profile=profiles.load().default if profile is None else profile,
-                client_credentials=client_credentials,
+                grant_type=options.grant_type_of(
+                    {"client_credentials": client_credentials, "access_token": access_token, "api_token": api_token}
+                ),
+                email=email,
+                expires_at=None if expires is None else options.end_of(expires),
                 no_browser=no_browser,
                 store=store,
                 scope=frozenset(scope or ()),
@@ -138,7 +154,7 @@ def status(
     epilog='Example: curl -H "Authorization: Bearer $(bitbucket-auth token)" https://api.bitbucket.org/2.0/user'
 )
 def token(profile: Profile = None, verbose: Verbose = False) -> NoReturn:
-    """Print the token alone, renewed first if that is due."""
+    """Print the token alone, renewed first if that is due. An API token goes with its e-mail address: curl -u."""
     from bitbucket_auth_async.cli.tokens import print_token
 
     raise typer.Exit(finish_async(lambda: print_token(profile), profile))

@@ -7,7 +7,7 @@ from typing import Any
 
 from bitbucket_auth_async import private_file
 from bitbucket_auth_async.cli import places
-from bitbucket_auth_async.cli.profiles import Profile, SecretPlace, update_file
+from bitbucket_auth_async.cli.profiles import Profile, SecretPlace, load, update_file
 from bitbucket_auth_async.codecs import json_bytes, json_object
 from bitbucket_auth_async.environment import client_from_env, setting
 from bitbucket_auth_async.errors import ConfigurationError, StoreError
@@ -63,11 +63,14 @@ def keep(profile: Profile, secret: str) -> None:
 
 
 def forget(profile: Profile) -> None:
-    """Forget a secret that was kept for a profile.
+    """Forget a secret that was kept for a profile, unless another profile has the same client's there.
 
     Raises:
         StoreError: It could not be written.
     """
+    others = (other for other in load().by_name.values() if other.name != profile.name)
+    if any((other.secret, _entry(other)) == (profile.secret, _entry(profile)) for other in others):
+        return
     if profile.secret == "file":  # noqa: S105 - the name of a place
         _change_kept(profile, None)
     elif profile.secret == "keyring" and _ask_keyring("get_password", profile) is not None:  # noqa: S105 - the name of a place

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 from bitbucket_auth_async.cli import profiles
 from bitbucket_auth_async.cli.doctor_machine import check_files, check_git, check_keyring, check_store
-from bitbucket_auth_async.cli.doctor_network import check_callback, check_consumer, check_network
+from bitbucket_auth_async.cli.doctor_network import check_callback, check_consumer, check_network, check_static
 from bitbucket_auth_async.cli.findings import Finding
 from bitbucket_auth_async.cli.identity import server_of
 from bitbucket_auth_async.cli.outcome import ExitCode, say
@@ -19,7 +19,7 @@ async def doctor(name: str | None) -> ExitCode:
     found: list[Finding] = []
     try:
         profile = profiles.load().get(name)
-        found.append(Finding("profile", "fine", f"{profile.name}, client {profile.client_id}"))
+        found.append(Finding("profile", "fine", f"{profile.name}, {_whose(profile)}"))
     except BitbucketAuthError as error:
         hint = " Run: bitbucket-auth login" if isinstance(error, LoginRequiredError) else ""
         found.append(Finding("profile", "wrong", f"{error}{hint}"))
@@ -32,6 +32,10 @@ async def doctor(name: str | None) -> ExitCode:
     return ExitCode.FINE
 
 
+def _whose(profile: Profile) -> str:
+    return profile.kind if profile.is_static else f"client {profile.client_id}"
+
+
 async def _all_checks(profile: Profile | None) -> AsyncIterator[Finding]:
     for finding in check_files():
         yield finding
@@ -42,7 +46,10 @@ async def _all_checks(profile: Profile | None) -> AsyncIterator[Finding]:
     yield await check_store(profile)
     if profile.store.startswith("keyring:"):
         yield await check_keyring()
-    yield await check_consumer(profile)
+    if profile.is_static:
+        yield await check_static(profile)
+    else:
+        yield await check_consumer(profile)
     if profile.grant_type == "authorization_code":
         yield await check_callback(profile)
     yield check_git(profile)

@@ -48,7 +48,8 @@ async def check_store(profile: Profile) -> Finding:
         async with store_of(profile) as store:
             found = await store.load(profile.key)
             if found is None:
-                return Finding("store", "warning", "It can be read, and holds no sign-in. Run: bitbucket-auth login")
+                text = f"It can be read, and holds no sign-in. Run: {profile.login_command}"
+                return Finding("store", "warning", text)
             if found.record.claim is None:  # else somebody renews right now, and writes anyway
                 await store.swap(profile.key, found.record, expected=found.version)
     except BitbucketAuthError as error:

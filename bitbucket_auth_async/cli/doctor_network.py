@@ -1,4 +1,4 @@
-"""The doctor on the network: Bitbucket within reach, its clock and ours, the consumer and its callback."""
+"""The doctor on the network: Bitbucket within reach, its clock and ours, the consumer, its callback, or the token."""
 
 import time
 from email.utils import parsedate_to_datetime
@@ -6,15 +6,17 @@ from email.utils import parsedate_to_datetime
 import aiohttp
 
 from bitbucket_auth_async.bitbucket.cloud import BITBUCKET_CLOUD
+from bitbucket_auth_async.cli import static_tokens
 from bitbucket_auth_async.cli.client_secrets import client_of
 from bitbucket_auth_async.cli.findings import Finding
 from bitbucket_auth_async.cli.guide import callback_to_register
-from bitbucket_auth_async.cli.identity import server_of
-from bitbucket_auth_async.cli.login import DEFAULT_PORT
+from bitbucket_auth_async.cli.identity import server_of, store_of
+from bitbucket_auth_async.cli.login_options import DEFAULT_PORT
 from bitbucket_auth_async.cli.loopback import redirect_uri
-from bitbucket_auth_async.cli.moments import span
+from bitbucket_auth_async.cli.moments import local, span
 from bitbucket_auth_async.cli.profiles import Profile
 from bitbucket_auth_async.cli.proxies import proxy_for
+from bitbucket_auth_async.cli.whoami import introduced
 from bitbucket_auth_async.errors import BitbucketAuthError, OAuthError
 from bitbucket_auth_async.oauth2.authorization_endpoint import AuthorizationRequest
 from bitbucket_auth_async.oauth2.clients import Client
@@ -27,6 +29,7 @@ from bitbucket_auth_async.transports.aiohttp import AiohttpTransport
 _PATIENCE = aiohttp.ClientTimeout(total=15.0)
 _LIMIT = 15.0
 _LONGEST_PAGE = 256 * 1024
+_OK, _UNAUTHORIZED, _FORBIDDEN = 200, 401, 403
 
 
 async def check_network(server: AuthorizationServer | None) -> list[Finding]:
@@ -40,7 +43,10 @@ async def check_network(server: AuthorizationServer | None) -> list[Finding]:
         ):
             date, status = response.headers.get("Date"), response.status
     except (aiohttp.ClientError, TimeoutError) as error:
-        text = f"{origin} can't be reached ({type(error).__name__}). Look at the connection, the proxy, the firewall."
+        advice = "Look at the connection, the proxy, the firewall."
+        if origin not in BITBUCKET_CLOUD.api_origins:
+            advice = "Is fake-server running?"
+        text = f"{origin} can't be reached ({type(error).__name__}). {advice}"
         return [Finding("network", "wrong", text)]
     return [Finding("network", "fine", f"{origin} answers ({status})"), _clock(date, (asked + time.time()) / 2)]
 
@@ -73,6 +79,28 @@ async def check_consumer(profile: Profile) -> Finding:
             return Finding("consumer", "fine", "Key and Secret are right; not private, so no --client-credentials")
         return Finding("consumer", "wrong", str(error))
     return Finding("consumer", "fine", "Key and Secret are right, and it is a private consumer")
+
+
+async def check_static(profile: Profile) -> Finding:
+    """Show a token that nobody renews to the API, and see how long it still has."""
+    try:
+        async with store_of(profile) as store:
+            source = await static_tokens.usable(profile, store)
+    except BitbucketAuthError as error:
+        return Finding("token", "wrong", str(error))
+    said = await introduced(server_of(profile), source.token)
+    if said.status == _UNAUTHORIZED:
+        text = f"Bitbucket refuses the {profile.kind} (401). {source.advice} Then run: {profile.login_command}"
+        return Finding("token", "wrong", text)
+    if said.status not in {_OK, _FORBIDDEN}:
+        why = said.trouble or f"it answered {said.status}"
+        return Finding("token", "warning", f"The API did not say whether it knows the {profile.kind} ({why}).")
+    end = source.expires_at
+    if end is not None and end - time.time() < static_tokens.SOON:
+        text = f"It ends in {span(end - time.time())}. {source.advice} Then run: {profile.login_command}"
+        return Finding("token", "warning", text)
+    until = "when it ends is not known" if end is None else f"it ends {local(end)}"
+    return Finding("token", "fine", f"Bitbucket takes it; {until}")
 
 
 async def check_callback(profile: Profile) -> Finding:

@@ -1,6 +1,7 @@
 """The fake Bitbucket on a port of this machine, for whoever develops against Bitbucket."""
 
 import asyncio
+import shlex
 import signal
 from contextlib import suppress
 
@@ -13,15 +14,18 @@ _TEXT = """\
 A Bitbucket made up for development is at {base_url} until you press Ctrl-C.
 Nothing in it is real, and it forgets everything when it ends.
 
-  BITBUCKET_CLIENT_ID={client_id}
-  BITBUCKET_CLIENT_SECRET={client_secret}
   callback             {callback}
   authorization        {authorization}
   token endpoint       {token}
   API                  {base_url}/2.0/user
 
-Sign in to it, with the two variables set:
-  bitbucket-auth login --profile fake --server {base_url}"""
+Sign in to it, in another terminal:
+  export BITBUCKET_CLIENT_ID={client_id}
+  export BITBUCKET_CLIENT_SECRET={client_secret}
+  bitbucket-auth login --profile fake --server {base_url}
+
+Without a browser, add --no-browser; this says yes in its place, and prints the address to paste back:
+  curl -s -o /dev/null -w '%{{redirect_url}}\\n' -d decision=allow 'the address that login prints'"""
 
 
 async def fake_server(*, port: int, lifetime: float, strict: bool) -> ExitCode:
@@ -41,8 +45,8 @@ async def fake_server(*, port: int, lifetime: float, strict: bool) -> ExitCode:
             out(
                 _TEXT.format(
                     base_url=site.base_url,
-                    client_id=fake.client.client_id,
-                    client_secret=fake.client.client_secret,
+                    client_id=shlex.quote(fake.client.client_id),
+                    client_secret=shlex.quote(str(fake.client.client_secret)),
                     callback=redirect_uri(8372),
                     authorization=site.server.authorization_endpoint,
                     token=site.server.token_endpoint,

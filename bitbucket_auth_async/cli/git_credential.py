@@ -2,29 +2,30 @@
 
 import sys
 
-from bitbucket_auth_async.cli import profiles
-from bitbucket_auth_async.cli.git_protocol import GitRequest
-from bitbucket_auth_async.cli.identity import opened
-from bitbucket_auth_async.cli.outcome import ExitCode
+from bitbucket_auth_async.cli import profiles, static_tokens
+from bitbucket_auth_async.cli.git_protocol import GitRequest, user_for
+from bitbucket_auth_async.cli.identity import opened, ready, store_of
+from bitbucket_auth_async.cli.outcome import ExitCode, say
 from bitbucket_auth_async.cli.profiles import Profile
 
 
 async def git_credential(name: str | None, action: str) -> ExitCode:
     """Do what Git asks; `store` is nothing to us, since the token is kept already."""
-    asked = GitRequest(sys.stdin.buffer.read())
+    said = sys.stdin.buffer.read()
     profile = profiles.load().get(name)
+    asked = GitRequest(said, user_for(profile.grant_type))
     if not asked.is_for(profile.server):
         return ExitCode.FINE
     if action == "get":
         return await _get(profile, asked)
     if action == "erase":
-        return await _erase(profile, asked)
+        return await (_tell if profile.is_static else _erase)(profile, asked)
     return ExitCode.FINE
 
 
 async def _get(profile: Profile, asked: GitRequest) -> ExitCode:
-    async with opened(profile) as identity:
-        token = await identity.token()
+    async with ready(profile) as now:
+        token = now.token
     sys.stdout.write(asked.answer(token.access_token, token.expires_at))
     sys.stdout.flush()
     return ExitCode.FINE
@@ -38,4 +39,16 @@ async def _erase(profile: Profile, asked: GitRequest) -> ExitCode:
         if token is not None and asked.presents(token.access_token):
             await identity.manager.get_token(token)
             await identity.manager.idle()
+    return ExitCode.FINE
+
+
+async def _tell(profile: Profile, asked: GitRequest) -> ExitCode:
+    """Say what to do about a token that Bitbucket refused and nobody renews; it is kept, since it was shown once."""
+    async with store_of(profile) as store:
+        source = await static_tokens.kept(profile, store)
+    if source is not None and asked.presents(source.token.access_token):
+        say(
+            f"bitbucket-auth: Bitbucket refused the {profile.kind} (profile {profile.name}). It is expired, revoked or "
+            f"not for this repository. {source.advice} Then run: {profile.login_command}"
+        )
     return ExitCode.FINE

@@ -4,18 +4,20 @@ import base64
 from urllib.parse import urlsplit
 
 USER = "x-token-auth"
-"""The user name under which Bitbucket takes an OAuth access token over Git."""
+"""The user name under which Bitbucket takes an OAuth access token over Git, and a resource's access token."""
+USER_OF_API_TOKEN = "x-bitbucket-api-token-auth"  # noqa: S105 - a user name
+"""The user name under which it takes a person's API token."""
 
 _LONGEST = 1024 * 1024
-_REFUSED_USERS = frozenset({"x-bitbucket-api-token-auth"})
 _CAPABLE = "authtype"
 
 
 class GitRequest:
-    """What Git said: attributes, and what it is capable of."""
+    """What Git said: attributes, and what it is capable of; and the user name that goes with our token."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, user: str = USER) -> None:
         """Read `name=value` lines up to the first empty one; what is no such line is left out."""
+        self._user = user
         self.attributes: dict[str, str] = {}
         self.capabilities: set[str] = set()
         for line in data[:_LONGEST].decode("utf-8", "replace").split("\n"):
@@ -34,13 +36,14 @@ class GitRequest:
         """
         parts = urlsplit(server)
         asked = (self.attributes.get("protocol"), self.attributes.get("host", "").lower())
-        return asked == (parts.scheme, parts.netloc) and self.attributes.get("username") not in _REFUSED_USERS
+        others = {USER, USER_OF_API_TOKEN} - {self._user}
+        return asked == (parts.scheme, parts.netloc) and self.attributes.get("username") not in others
 
     def presents(self, access_token: str) -> bool:
         """Tell whether this token is what Git presented, in whichever form it was given."""
         if self.attributes.get("password") is not None:
             return self.attributes["password"] == access_token
-        return self.attributes.get("credential") == _basic(access_token)
+        return self.attributes.get("credential") == self._basic(access_token)
 
     def answer(self, access_token: str, expires_at: float | None) -> str:
         """Return the lines that give Git this token.
@@ -48,13 +51,18 @@ class GitRequest:
         A Git that knows `authtype` is told that the credential is ephemeral, so that no other helper stores it.
         """
         if _CAPABLE in self.capabilities:
-            lines = [f"capability[]={_CAPABLE}", "authtype=Basic", f"credential={_basic(access_token)}", "ephemeral=1"]
+            credential = f"credential={self._basic(access_token)}"
+            lines = [f"capability[]={_CAPABLE}", "authtype=Basic", credential, "ephemeral=1"]
         else:
-            lines = [f"username={USER}", f"password={access_token}"]
+            lines = [f"username={self._user}", f"password={access_token}"]
         if expires_at is not None:
             lines.append(f"password_expiry_utc={int(expires_at)}")
         return "".join(f"{line}\n" for line in lines)
 
+    def _basic(self, access_token: str) -> str:
+        return base64.b64encode(f"{self._user}:{access_token}".encode()).decode("ascii")
 
-def _basic(access_token: str) -> str:
-    return base64.b64encode(f"{USER}:{access_token}".encode()).decode("ascii")
+
+def user_for(grant_type: str) -> str:
+    """Return the user name under which Bitbucket takes the token of a profile over Git."""
+    return USER_OF_API_TOKEN if grant_type == "api_token" else USER

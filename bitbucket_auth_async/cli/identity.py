@@ -1,22 +1,26 @@
-"""A profile at work: its client, its store and its manager, opened for one command."""
+"""A profile at work: its store, its client and its manager, or its token that nobody renews, for one command."""
 
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing, asynccontextmanager
+import socket
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from bitbucket_auth_async.bitbucket.cloud import BITBUCKET_CLOUD, REUSE_GRACE
-from bitbucket_auth_async.cli import places
+from bitbucket_auth_async.cli import places, quick, static_tokens
 from bitbucket_auth_async.cli.client_secrets import client_of
-from bitbucket_auth_async.cli.outcome import say
+from bitbucket_auth_async.cli.outcome import FailedError, say
 from bitbucket_auth_async.cli.profiles import Profile
-from bitbucket_auth_async.errors import ConfigurationError
+from bitbucket_auth_async.credentials import StaticToken
+from bitbucket_auth_async.errors import BitbucketAuthError, ConfigurationError
 from bitbucket_auth_async.manager import TokenManager
 from bitbucket_auth_async.oauth2.clients import Client
 from bitbucket_auth_async.oauth2.grants import ClientCredentials
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer, is_loopback, origin_of
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.opening import OpenStore, open_store, store_from_env
+from bitbucket_auth_async.protocols import TokenSource
 from bitbucket_auth_async.renewal import Timing
 from bitbucket_auth_async.telemetry.events import Event, EventKind
 from bitbucket_auth_async.transports.aiohttp import AiohttpTransport
@@ -36,6 +40,74 @@ class Identity:
         await self.manager.get_token()  # begins the renewal, if it is due
         await self.manager.idle()
         return await self.manager.get_token()
+
+
+class Ready(NamedTuple):
+    """A token that is good now, and what gives another one after a 401, if anything does."""
+
+    token: Token
+    source: TokenSource
+
+
+@asynccontextmanager
+async def ready(profile: Profile) -> AsyncGenerator[Ready]:
+    """Open whatever gives a profile's token until the block ends; a renewal that is due is done first.
+
+    Raises:
+        BitbucketAuthError: There is no token to be had.
+    """
+    given = await _token_or_client(profile)
+    if isinstance(given, StaticToken):
+        with told_of_stand_in(profile):
+            yield Ready(given.token, given)
+        return
+    async with opened(profile, client=given) as identity:
+        yield Ready(await identity.token(), identity.manager)
+
+
+async def _token_or_client(profile: Profile) -> StaticToken | Client:
+    """Return a token that is handed out without a client; or else the client.
+
+    Without one goes a token that nobody renews, and a fresh one where the client's secret is not to be had.
+    """
+    if profile.is_static:
+        async with store_of(profile) as store:
+            return await static_tokens.usable(profile, store)
+    try:
+        return client_of(profile)
+    except ConfigurationError:
+        async with store_of(profile) as store:
+            found = await store.load(profile.key)
+        token = None if found is None else found.record.token
+        if found is None or token is None or quick.fresh_in(found.record.to_plain(), profile.to_plain()) is None:
+            raise
+        return StaticToken(token)
+
+
+@contextmanager
+def told_of_stand_in(profile: Profile) -> Generator[None]:
+    """Ask, where nothing answers at a stand-in for Bitbucket on this machine, whether it runs."""
+    try:
+        yield
+    except BitbucketAuthError as error:
+        if not error.retryable or answers(profile.server):
+            raise
+        told = FailedError(f"Nothing answers at {profile.server}: is fake-server running? ({error})")
+        told.retryable = True
+        raise told from error
+
+
+def answers(server: str) -> bool:
+    """Tell whether anything listens where a stand-in for Bitbucket should be; of Bitbucket itself it is assumed."""
+    if server == places.CLOUD:
+        return True
+    parts = urlsplit(server)
+    address = (parts.hostname or "", parts.port or {"http": 80, "https": 443}[parts.scheme])
+    try:
+        socket.create_connection(address, timeout=1.0).close()
+    except OSError:
+        return False
+    return True
 
 
 @asynccontextmanager
@@ -63,7 +135,8 @@ async def opened(profile: Profile, *, client: Client | None = None) -> AsyncGene
             on_event=_warner(grant),
         ) as manager,
     ):
-        yield Identity(profile, store, manager)
+        with told_of_stand_in(profile):
+            yield Identity(profile, store, manager)
 
 
 def store_of(profile: Profile) -> OpenStore:

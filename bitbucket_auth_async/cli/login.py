@@ -5,39 +5,23 @@ import os
 import sys
 import threading
 import webbrowser
-from dataclasses import dataclass
 from importlib import import_module
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from bitbucket_auth_async.cli import client_secrets, profiles
 from bitbucket_auth_async.cli.guide import ask_for_client, callback_to_register
-from bitbucket_auth_async.cli.identity import Identity, opened, server_of, stand_in
+from bitbucket_auth_async.cli.identity import Identity, opened, server_of
+from bitbucket_auth_async.cli.login_options import DEFAULT_PORT, LoginOptions
 from bitbucket_auth_async.cli.loopback import Loopback, bound, redirect_uri
 from bitbucket_auth_async.cli.outcome import ExitCode, FailedError, printable, say
-from bitbucket_auth_async.cli.places import DEFAULT_STORE
+from bitbucket_auth_async.cli.places import STATIC
 from bitbucket_auth_async.cli.profiles import Profile
+from bitbucket_auth_async.cli.static_login import static_login
 from bitbucket_auth_async.cli.whoami import who
-from bitbucket_auth_async.errors import AuthorizationError, BitbucketAuthError, CallbackError, ConfigurationError
+from bitbucket_auth_async.errors import AuthorizationError, BitbucketAuthError, CallbackError
 from bitbucket_auth_async.oauth2.authorization_endpoint import AuthorizationRequest
 from bitbucket_auth_async.oauth2.clients import Client
 from bitbucket_auth_async.oauth2.tokens import Token
-
-DEFAULT_PORT = 8372
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoginOptions:
-    """What was asked for; None: as this profile had it before, or else as it comes."""
-
-    profile: str
-    client_credentials: bool
-    no_browser: bool
-    store: str | None
-    scope: frozenset[str]
-    port: int | None
-    server: str | None
-    limit: float
 
 
 def login(options: LoginOptions) -> ExitCode:
@@ -49,8 +33,10 @@ def login(options: LoginOptions) -> ExitCode:
     profiles.check_name(options.profile)
     profiles.check_writable()
     before = profiles.load().by_name.get(options.profile)
+    if options.grant_type in STATIC:
+        return static_login(options, before)
     settled = _settled(options, before)
-    if options.client_credentials:
+    if options.grant_type == "client_credentials":
         return asyncio.run(_as_client(settled))
     if options.no_browser:
         return _by_pasting(settled, options)
@@ -66,14 +52,13 @@ class _Settled(NamedTuple):
 
 
 def _settled(options: LoginOptions, before: Profile | None) -> _Settled:
-    store = options.store or (before.store if before else _default_store())
-    _refuse_secret_in(store)
+    store = options.store_after(before)
     port = options.port if options.port is not None else (before.port if before else DEFAULT_PORT)
-    server = stand_in(options.server) if options.server else (before.server if before else "https://bitbucket.org")
+    server = options.server_after(before)
     client = client_secrets.named_by_environment()
     typed = False
     place: profiles.SecretPlace = "environment"
-    if client is None and before is not None and before.server == server:
+    if client is None and before is not None and before.server == server and not before.is_static:
         client, place = client_secrets.client_of(before), before.secret
     elif client is None:
         client, place, typed = ask_for_client(port), client_secrets.place_for(store), True
@@ -81,30 +66,12 @@ def _settled(options: LoginOptions, before: Profile | None) -> _Settled:
         name=options.profile,
         client_id=client.client_id,
         secret=place,
-        grant_type="client_credentials" if options.client_credentials else "authorization_code",
+        grant_type=options.grant_type,
         store=store,
         server=server,
         port=port,
     )
     return _Settled(profile, client, typed)
-
-
-def _default_store() -> str:
-    return "environment" if {"BITBUCKET_AUTH_STORE", "BITBUCKET_AUTH_STORE_FILE"} & os.environ.keys() else DEFAULT_STORE
-
-
-def _refuse_secret_in(store: str) -> None:
-    try:
-        has_password = urlsplit(store).password is not None
-    except ValueError:
-        return  # open_store says that it is no address
-    if has_password:
-        msg = (
-            "--store has a password in it, which everybody on this machine can read in the list of processes. Put the "
-            "address into BITBUCKET_AUTH_STORE, or into a file that BITBUCKET_AUTH_STORE_FILE names, and leave --store "
-            "out."
-        )
-        raise ConfigurationError(msg)
 
 
 async def _as_client(settled: _Settled) -> ExitCode:
@@ -176,7 +143,7 @@ async def _kept(identity: Identity, token: Token, settled: _Settled) -> ExitCode
     if settled.typed and settled.client.client_secret is not None:
         client_secrets.keep(profile, settled.client.client_secret)
     profiles.save(profile)
-    name = await who(identity, token)
+    name = await who(identity.manager.server, token)
     scopes = "" if token.scope is None else f" Scopes: {printable(' '.join(sorted(token.scope)))}."
     say(f"Signed in{f' as {name}' if name else ''} (profile {profile.name}).{scopes}")
     return ExitCode.FINE

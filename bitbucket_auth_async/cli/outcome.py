@@ -26,6 +26,14 @@ class FailedError(BitbucketAuthError):
     """A command can't do what it was asked for; the text says why, and what to do."""
 
 
+class WrongUsageError(FailedError):
+    """The words of the command line do not go together, or one of them means nothing."""
+
+
+class SignInAgainError(LoginRequiredError):
+    """Somebody must sign in, and the text says by which command."""
+
+
 def say(text: str) -> None:
     """Tell the person something; what a program would read goes to standard output instead."""
     sys.stderr.write(f"{text}\n")
@@ -50,11 +58,16 @@ def finish(work: Callable[[], ExitCode], profile: str | None = None) -> int:
     except KeyboardInterrupt:
         say("Interrupted.")
         return ExitCode.INTERRUPTED
+    except SignInAgainError as error:
+        say(str(error))
+        return ExitCode.SIGN_IN_NEEDED
     except LoginRequiredError as error:
         say(f"{error} Run: bitbucket-auth login" + ("" if profile is None else f" --profile {shlex.quote(profile)}"))
         return ExitCode.SIGN_IN_NEEDED
     except BitbucketAuthError as error:
         say(str(error))
+        if isinstance(error, WrongUsageError):
+            return ExitCode.USAGE
         return ExitCode.TRY_AGAIN if error.retryable else ExitCode.FAILED
     except OSError as error:
         # If it is our output that failed, Python would complain once more as it closes it.

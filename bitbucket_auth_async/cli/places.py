@@ -14,6 +14,8 @@ CLOUD = "https://bitbucket.org"
 DEFAULT_STORE = f"file:{NAME}"
 PROFILES_FORMAT = "bitbucket-auth profiles"
 SCHEMA = 1
+STATIC = frozenset({"access_token", "api_token"})
+"""Ways to sign in whose token a person made at Bitbucket, and nobody renews."""
 
 
 def profiles_file() -> Path:

@@ -1,10 +1,11 @@
 """Profiles: who signs in where, by name, in one private file of the user's configuration folder."""
 
+import shlex
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal, Self, cast, get_args
 
 from bitbucket_auth_async import private_file
 from bitbucket_auth_async.cli import places
@@ -14,8 +15,8 @@ from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError, 
 from bitbucket_auth_async.oauth2.plain import mapping, text, whole
 
 _PATIENCE = 10.0
-GrantType = Literal["authorization_code", "client_credentials"]
-SecretPlace = Literal["environment", "file", "keyring"]
+GrantType = Literal["authorization_code", "client_credentials", "access_token", "api_token"]
+SecretPlace = Literal["environment", "file", "keyring", "none"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,14 +25,38 @@ class Profile:
 
     name: str
     client_id: str
+    """The client; with an API token the e-mail address that goes with it, with an access token nothing."""
     secret: SecretPlace
     """Where the client's secret is."""
     grant_type: GrantType
+    """By which grant its token is had; or which kind of token it is that a person made at Bitbucket."""
     store: str
     """The store's address; `environment`: what BITBUCKET_AUTH_STORE says."""
     server: str = places.CLOUD
     port: int = 8372
     """Where the redirect is caught; 0: any port."""
+
+    @property
+    def is_static(self) -> bool:
+        """Whether its token is one that a person made, and nobody renews."""
+        return self.grant_type in places.STATIC
+
+    @property
+    def kind(self) -> str:
+        """What its token is, for people."""
+        kinds = {"access_token": "access token", "api_token": f"API token of {self.client_id}"}
+        return kinds.get(self.grant_type, "OAuth access token")
+
+    @property
+    def login_command(self) -> str:
+        """What signs in to it again, for a shell."""
+        kind = {
+            "authorization_code": "",
+            "client_credentials": " --client-credentials",
+            "access_token": " --access-token",
+            "api_token": " --api-token",
+        }
+        return f"bitbucket-auth login{kind[self.grant_type]} --profile {shlex.quote(self.name)}"
 
     @property
     def key(self) -> str:
@@ -49,8 +74,8 @@ class Profile:
         return cls(
             name=name,
             client_id=text(found["client_id"]),
-            secret=cast("SecretPlace", _one_of(found["secret"], "environment", "file", "keyring")),
-            grant_type=cast("GrantType", _one_of(found["grant_type"], "authorization_code", "client_credentials")),
+            secret=cast("SecretPlace", _one_of(found["secret"], *get_args(SecretPlace))),
+            grant_type=cast("GrantType", _one_of(found["grant_type"], *get_args(GrantType))),
             store=text(found["store"]),
             server=text(found["server"]),
             port=whole(found["port"]),

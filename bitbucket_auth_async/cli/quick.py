@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bitbucket_auth_async.cli import places
-from bitbucket_auth_async.cli.git_protocol import GitRequest
+from bitbucket_auth_async.cli.git_protocol import GitRequest, user_for
 from bitbucket_auth_async.errors import ConfigurationError
 
 Plain = dict[str, Any]
@@ -31,23 +31,23 @@ def answer(words: list[str]) -> int | None:
     found = fresh(profile_name)
     if found is None:
         return None
-    server, token = found
+    profile, token = found
     if rest == ["token"]:
         return _write(f"{token['access_token']}\n")
-    asked = GitRequest(sys.stdin.buffer.read())
-    if not asked.is_for(server):
+    asked = GitRequest(sys.stdin.buffer.read(), user_for(profile["grant_type"]))
+    if not asked.is_for(profile["server"]):
         return 0
     return _write(asked.answer(token["access_token"], token["expires_at"]))
 
 
-def fresh(profile_name: str | None) -> tuple[str, Plain] | None:
-    """Return a profile's server and its token in plain form, if that is surely fresh."""
+def fresh(profile_name: str | None) -> tuple[Plain, Plain] | None:
+    """Return a profile and its token in plain form, if that is surely fresh."""
     try:
         found = _profile(profile_name)
         token = None if found is None else _fresh_token(*found)
     except (ConfigurationError, OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None  # whatever is wrong, the whole program says it well
-    return None if found is None or token is None else (found[1]["server"], token)
+    return None if found is None or token is None else (found[1], token)
 
 
 def _write(text: str) -> int | None:
@@ -92,15 +92,29 @@ def _fresh_token(name: str, profile: Plain) -> Plain | None:
     if document is None or document["format"] != "bitbucket-auth-async" or document["schema"] != 1:
         return None
     key = places.record_key(name, profile["grant_type"], profile["client_id"], profile["server"])
-    record = document["records"][key]["record"]
+    return fresh_in(document["records"][key]["record"], profile)
+
+
+def fresh_in(record: Plain, profile: Plain) -> Plain | None:
+    """Return the token of a profile's record, all in plain form, if that is surely fresh."""
     issuer, token = record["issuer"], record["token"]
     ours = (places.token_endpoint(profile["server"]), profile["client_id"])
     theirs = (issuer["token_endpoint"], issuer["client_id"])
     if record["schema"] != 1 or record["claim"] is not None or record["signed_out"] or theirs != ours:
         return None
+    if profile["grant_type"] in places.STATIC:
+        good = issuer["grant_type"] == profile["grant_type"] and _is_good(token, time.time())
+        return token if good else None
     if (profile["grant_type"] == "client_credentials") != (issuer["grant_type"] == "client_credentials"):
         return None
     return token if token["access_token"] and _is_fresh(token["issued_at"], token["expires_at"], time.time()) else None
+
+
+def _is_good(token: Plain, wall: float) -> bool:
+    """Tell whether a token that nobody renews is handed out: to its last second, and for ever if that is not known."""
+    text: str = token["access_token"]
+    fit = bool(text) and text.isascii() and text.isprintable() and " " not in text
+    return fit and (token["expires_at"] is None or wall < token["expires_at"])
 
 
 def _is_fresh(issued_at: float, expires_at: float, wall: float) -> bool:

@@ -1,15 +1,14 @@
 """How a profile stands: who, what it may do, until when, and where it is kept. It looks, and changes nothing."""
 
-import json
 import time
-from dataclasses import asdict, dataclass
 
 from bitbucket_auth_async.cli import places, profiles
 from bitbucket_auth_async.cli.identity import opened
 from bitbucket_auth_async.cli.moments import away, iso, local
-from bitbucket_auth_async.cli.outcome import ExitCode, out, printable, say
+from bitbucket_auth_async.cli.outcome import ExitCode, printable, say
 from bitbucket_auth_async.cli.profiles import Profile
-from bitbucket_auth_async.cli.show import table
+from bitbucket_auth_async.cli.standing import Standing, show, where
+from bitbucket_auth_async.cli.static_status import static_status
 from bitbucket_auth_async.cli.whoami import who
 from bitbucket_auth_async.oauth2.clients import Client
 from bitbucket_auth_async.oauth2.tokens import Token
@@ -20,46 +19,23 @@ _UNUSED = 90 * 86400.0
 """Seconds after which Bitbucket Cloud lets a refresh token die that nobody used."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """What there is to tell, as `status --json` gives it; moments are ISO 8601 in UTC."""
-
-    profile: str
-    state: str
-    """`good`, `renewal due`, `expired`, `sign-in needed`."""
-    who: str | None
-    scope: list[str] | None
-    issued_at: str | None
-    renews_at: str | None
-    expires_at: str | None
-    refresh_token: str
-    """`alive` (as far as can be known without spending it), `refused`, `expired` or `none`."""
-    refresh_token_expires_at: str | None
-    last_failure: str | None
-    client_id: str
-    grant_type: str
-    store: str
-    server: str
-
-
 async def status(name: str | None, *, as_json: bool) -> ExitCode:
     """Say how a profile stands; the exit code tells whether somebody must sign in."""
     profile = profiles.load().get(name)
+    if profile.is_static:
+        return await static_status(profile, as_json=as_json)
     now = time.time()
     async with opened(profile, client=Client(profile.client_id)) as identity:
         found = await identity.store.load(profile.key)
         record = None if found is None else found.record
         token = None if record is None else record.token
         good = token is not None and good_for(token, now) > 0
-        name_of = await who(identity, token) if token is not None and good else None
+        name_of = await who(identity.manager.server, token) if token is not None and good else None
     standing = _standing(profile, record, name_of, now)
-    if as_json:
-        out(json.dumps(asdict(standing), indent=2))
-    else:
-        table(_rows(standing, None if record is None else record.token, now))
+    show(standing, _rows(standing, None if record is None else record.token, now), as_json=as_json)
     if standing.state != "sign-in needed":
         return ExitCode.FINE
-    say(f"Run: bitbucket-auth login --profile {profile.name}")
+    say(f"Run: {profile.login_command}")
     return ExitCode.SIGN_IN_NEEDED
 
 
@@ -81,18 +57,11 @@ def _standing(profile: Profile, record: Record | None, name: str | None, now: fl
         refresh_token_expires_at=None if dies_at is None else iso(dies_at),
         last_failure=None if reason is None else printable(reason),
         client_id=profile.client_id,
+        email=None,
         grant_type=profile.grant_type,
         store=where(profile),
         server=profile.server,
     )
-
-
-def where(profile: Profile) -> str:
-    """Say where a profile's token is kept."""
-    if profile.store == "environment":
-        return "what BITBUCKET_AUTH_STORE names"
-    path = places.token_file(profile.store)
-    return profile.store if path is None else str(path)
 
 
 def _renewable(record: Record | None, token: Token | None, now: float) -> tuple[str, float | None]:
@@ -136,7 +105,7 @@ def _rows(standing: Standing, token: Token | None, now: float) -> dict[str, str]
         rows["refresh token"] = _about_refresh(standing, token, now)
     if standing.last_failure is not None:
         rows["last renewal"] = f"failed: {standing.last_failure}"
-    rows |= {"client": standing.client_id, "grant": standing.grant_type, "kept in": standing.store}
+    rows |= {"client": standing.client_id or "", "grant": standing.grant_type, "kept in": standing.store}
     return rows | ({} if standing.server == places.CLOUD else {"server": standing.server})
 
 

@@ -2,10 +2,11 @@
 
 import time
 
-from bitbucket_auth_async.cli import client_secrets, profiles
-from bitbucket_auth_async.cli.identity import opened
+from bitbucket_auth_async.cli import client_secrets, profiles, static_tokens
+from bitbucket_auth_async.cli.identity import opened, ready, store_of
 from bitbucket_auth_async.cli.moments import local, span
-from bitbucket_auth_async.cli.outcome import ExitCode, out, say
+from bitbucket_auth_async.cli.outcome import ExitCode, FailedError, out, say
+from bitbucket_auth_async.cli.profiles import Profile
 from bitbucket_auth_async.cli.show import columns
 from bitbucket_auth_async.errors import LoginRequiredError
 from bitbucket_auth_async.oauth2.clients import Client
@@ -14,14 +15,23 @@ from bitbucket_auth_async.oauth2.tokens import Token
 
 async def print_token(name: str | None) -> ExitCode:
     """Print the token alone; a renewal that is due is done first."""
-    async with opened(profiles.load().get(name)) as identity:
-        out((await identity.token()).access_token)
+    async with ready(profiles.load().get(name)) as now:
+        out(now.token.access_token)
     return ExitCode.FINE
 
 
 async def refresh(name: str | None) -> ExitCode:
-    """Renew now, even if that is not due yet."""
+    """Renew now, even if that is not due yet.
+
+    Raises:
+        FailedError: It is a token that nobody can renew.
+    """
     profile = profiles.load().get(name)
+    if profile.is_static:
+        async with store_of(profile) as store:
+            source = await static_tokens.usable(profile, store)
+        msg = f"Nobody can renew an {profile.kind}. {source.advice} Then run: {profile.login_command}"
+        raise FailedError(msg)
     async with opened(profile) as identity:
         found = await identity.store.load(profile.key)
         before = None if found is None else found.record.token
@@ -38,6 +48,8 @@ async def refresh(name: str | None) -> ExitCode:
 async def logout(name: str | None) -> ExitCode:
     """Forget the token, here and wherever the store is shared; the profile stays, for the next login."""
     profile = profiles.load().get(name)
+    if profile.is_static:
+        return await _forget_token(profile)
     async with opened(profile, client=Client(profile.client_id)) as identity:
         await identity.manager.logout()
     say(f"Signed out (profile {profile.name}).")
@@ -45,6 +57,14 @@ async def logout(name: str | None) -> ExitCode:
         say("Its client can get another token at any time; bitbucket-auth profiles --forget ends that on this machine.")
     else:
         say("Bitbucket itself forgets it in Personal settings > App authorizations.")
+    return ExitCode.FINE
+
+
+async def _forget_token(profile: Profile) -> ExitCode:
+    async with store_of(profile) as store:
+        await static_tokens.forget(profile, store)
+    say(f"Signed out (profile {profile.name}): the {profile.kind} is no more kept here.")
+    say("It works on until it is revoked or expires: revoke it at Bitbucket, where it was created.")
     return ExitCode.FINE
 
 
@@ -59,10 +79,16 @@ def list_profiles() -> ExitCode:
         msg = "There is no profile yet."
         raise LoginRequiredError(msg)
     rows = [
-        [name, "default" if name == found.default else "", profile.grant_type, profile.client_id, profile.store]
+        [
+            name,
+            "default" if name == found.default else "",
+            profile.grant_type,
+            profile.client_id or "-",
+            profile.store,
+        ]
         for name, profile in sorted(found.by_name.items())
     ]
-    columns([["PROFILE", "", "GRANT", "CLIENT", "STORE"], *rows])
+    columns([["PROFILE", "", "KIND", "CLIENT", "STORE"], *rows])
     return ExitCode.FINE
 
 

@@ -1,35 +1,50 @@
 """Who a token speaks for, as Bitbucket's API says it."""
 
+from typing import NamedTuple
+
 import aiohttp
 
 from bitbucket_auth_async.bearer.policy import authorization
-from bitbucket_auth_async.cli.identity import Identity
 from bitbucket_auth_async.cli.outcome import printable
 from bitbucket_auth_async.cli.proxies import proxy_for
 from bitbucket_auth_async.oauth2.plain import is_mapping
+from bitbucket_auth_async.oauth2.servers import AuthorizationServer
 from bitbucket_auth_async.oauth2.tokens import Token
 
 _PATIENCE = 10.0
 _OK = 200
 
 
-async def who(identity: Identity, token: Token) -> str | None:
-    """Return the name behind a token; None: the API does not say, or does not answer.
+class Introduction(NamedTuple):
+    """What the API says of a token."""
 
-    It takes this very token, and renews nothing.
-    """
-    (origin,) = identity.manager.server.api_origins
+    status: int | None
+    """The HTTP status; None: no answer came, or one that is not the API's."""
+    name: str | None
+    """Who it speaks for; None: the API does not say."""
+    trouble: str
+    """Why there is no status, in a word."""
+
+
+async def introduced(server: AuthorizationServer, token: Token) -> Introduction:
+    """Show a token to the API, and return what it says; this very token, and nothing is renewed."""
+    (origin,) = server.api_origins
     timeout = aiohttp.ClientTimeout(total=_PATIENCE)
     try:
         async with aiohttp.ClientSession(timeout=timeout, proxy=proxy_for(origin)) as http:
             headers = {"Authorization": authorization(token)}
             async with http.get(f"{origin}/2.0/user", headers=headers, allow_redirects=False) as response:
                 if response.status != _OK:
-                    return None
+                    return Introduction(response.status, None, "")
                 answer: object = await response.json()
-    except (aiohttp.ClientError, TimeoutError, ValueError):
-        return None
-    return _name(answer)
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        return Introduction(None, None, type(error).__name__)
+    return Introduction(_OK, _name(answer), "")
+
+
+async def who(server: AuthorizationServer, token: Token) -> str | None:
+    """Return the name behind a token; None: the API does not say, or does not answer."""
+    return (await introduced(server, token)).name
 
 
 def _name(answer: object) -> str | None:

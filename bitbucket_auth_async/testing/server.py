@@ -109,7 +109,8 @@ class _Pages:
         person = self._fake.persons.get(form.pop("person", ""), self._fake.person)
         consent = form.pop("decision", "") == "allow"
         try:
-            location = self._fake.authorize(form, person, consent=consent)
+            # The page posts the question along; who says yes by curl leaves it in the address.
+            location = self._fake.authorize({**request.query, **form}, person, consent=consent)
         except SilentPageError as silent:
             return _web(silent.page)
         raise web.HTTPFound(location)

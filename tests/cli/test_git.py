@@ -170,3 +170,41 @@ async def test_the_installed_command_is_what_git_calls(cli: Program) -> None:
     done = await cli.run("git-setup", command=(str(installed),))
     assert done.code == 0, done
     assert f"!{installed} git-credential --profile default" in (cli.home / ".gitconfig").read_text()
+
+
+@pytest.mark.parametrize("kind", ["--access-token", "--api-token"])
+@pytest.mark.parametrize("user", ["", "ada@"])
+async def test_clone_and_push_by_a_token_that_nobody_renews(
+    cli: Program, repository: str, kind: str, user: str
+) -> None:
+    token = cli.fake.sign_in().access_token if kind == "--access-token" else cli.api_tokens.create()
+    assert (await cli.static_login(kind, token, "--expires", "2099-12-31")).code == 0
+    assert (await cli.run("git-setup")).code == 0
+    cloned = await as_ada(cli, "clone", repository.replace("://", f"://{user}"), "tool")
+    assert cloned.code == 0, cloned.err
+    tool = cli.home / "tool"
+    (tool / "more").write_text("more\n")
+    await as_ada(cli, "add", ".", where=tool)
+    await as_ada(cli, "commit", "-m", "More", where=tool)
+    pushed = await as_ada(cli, "push", "origin", "HEAD:main", where=tool)
+    assert pushed.code == 0, pushed.err
+    assert "More" in git("log", "--format=%s", "main", where=cli.git_server.folder / "acme" / "tool.git")
+    # A name in the address is tried by Git first, without a password.
+    assert cli.git_server.refused == (2 if user else 0)
+    assert token not in cloned.err + pushed.err
+
+
+@pytest.mark.parametrize("kind", ["--access-token", "--api-token"])
+async def test_a_token_that_nobody_renews_is_kept_when_git_is_refused_and_what_to_do_is_said(
+    cli: Program, repository: str, kind: str
+) -> None:
+    token = cli.fake.sign_in().access_token if kind == "--access-token" else cli.api_tokens.create()
+    assert (await cli.static_login(kind, token)).code == 0
+    assert (await cli.run("git-setup")).code == 0
+    cli.fake.revoke()
+    cli.api_tokens.emails.clear()
+    refused = await as_ada(cli, "clone", repository, "tool")
+    assert refused.code != 0
+    assert f"Then run: bitbucket-auth login {kind} --profile default" in refused.err
+    assert token not in refused.err
+    assert await cli.access_token() == token  # Bitbucket shows it only once

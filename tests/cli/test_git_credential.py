@@ -4,7 +4,8 @@ import base64
 
 import pytest
 
-from bitbucket_auth_async.cli.git_protocol import GitRequest
+from bitbucket_auth_async.cli.git_protocol import GitRequest, user_for
+from bitbucket_auth_async.credentials import AccessToken, ApiToken
 from tests.program import Program
 
 CLOUD = "https://bitbucket.org"
@@ -117,3 +118,61 @@ async def test_r10_erase_renews_the_token_that_was_refused_and_no_other(cli: Pro
     assert done.code == 0, done
     assert await cli.access_token() != token
     assert cli.fake.token_requests == 2
+
+
+def test_each_kind_of_token_has_the_user_name_that_bitbucket_takes_it_under() -> None:
+    users = {kind: user_for(kind) for kind in ("api_token", "access_token", "authorization_code", "client_credentials")}
+    oauth = AccessToken.git_username
+    assert users == {
+        "api_token": ApiToken.git_username,
+        "access_token": oauth,
+        "authorization_code": oauth,
+        "client_credentials": oauth,
+    }
+
+
+OAUTH, API = "x-token-auth", "x-bitbucket-api-token-auth"
+
+
+@pytest.mark.parametrize("ours, theirs", [(OAUTH, API), (API, OAUTH)])
+def test_who_asks_for_the_other_kind_of_credential_is_left_to_other_helpers(ours: str, theirs: str) -> None:
+    for user, answered in ((ours, True), ("ada", True), (theirs, False)):
+        request = GitRequest(f"protocol=https\nhost=bitbucket.org\nusername={user}".encode(), ours)
+        assert request.is_for(CLOUD) is answered
+        assert request.answer("the-token", None) == f"username={ours}\npassword=the-token\n"
+
+
+def test_an_api_token_is_known_and_given_in_both_forms() -> None:
+    pair = base64.b64encode(f"{API}:the-token".encode()).decode()
+    capable = GitRequest(b"capability[]=authtype\nprotocol=https\nhost=bitbucket.org", API)
+    assert f"credential={pair}\n" in capable.answer("the-token", None)
+    assert "password_expiry_utc" not in capable.answer("the-token", None)
+    assert GitRequest(f"credential={pair}".encode(), API).presents("the-token")
+    assert not GitRequest(f"credential={pair}".encode()).presents("the-token")
+
+
+@pytest.mark.parametrize("kind", ["--access-token", "--api-token"])
+async def test_both_ways_give_a_token_that_nobody_renews_under_its_own_user_name(cli: Program, kind: str) -> None:
+    token = cli.fake.sign_in().access_token if kind == "--access-token" else cli.api_tokens.create()
+    assert (await cli.static_login(kind, token, "--expires", "2099-12-31")).code == 0
+    name, other = (OAUTH, API) if kind == "--access-token" else (API, OAUTH)
+    expected = f"username={name}\npassword={token}\npassword_expiry_utc=4102444799\n"
+    for more in ((), ("--verbose",)):  # the quick way, and the whole program
+        for asked in ({}, {"username": "ada"}, {"username": name}):
+            done = await cli.run("git-credential", "get", *more, stdin=cli.git_request(**asked))
+            assert (done.code, done.out, done.err) == (0, expected, ""), asked
+        for asked in ({"username": other}, {"host": "evil.example"}):
+            done = await cli.run("git-credential", "get", *more, stdin=cli.git_request(**asked))
+            assert (done.code, done.out, done.err) == (0, "", ""), asked
+
+
+@pytest.mark.parametrize("kind", ["--access-token", "--api-token"])
+async def test_erase_and_store_change_nothing_of_a_token_that_nobody_renews(cli: Program, kind: str) -> None:
+    token = cli.fake.sign_in().access_token if kind == "--access-token" else cli.api_tokens.create()
+    assert (await cli.static_login(kind, token)).code == 0
+    before = cli.tokens.read_bytes()
+    for action, password in (("store", token), ("erase", "another"), ("erase", token)):
+        done = await cli.run("git-credential", action, stdin=cli.git_request(password=password))
+        assert (done.code, done.out) == (0, "")
+        assert ("Bitbucket refused" in done.err) == ((action, password) == ("erase", token))
+    assert cli.tokens.read_bytes() == before

@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 
-from bitbucket_auth_async.cli import places, profiles, quick
+from bitbucket_auth_async.cli import places, profiles, quick, static_tokens
+from bitbucket_auth_async.cli.outcome import SignInAgainError
 from bitbucket_auth_async.cli.profiles import Profile
+from bitbucket_auth_async.errors import ConfigurationError
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.record import Claim, Issuer, Record
 from bitbucket_auth_async.renewal import Timing, Use, View, deadlines, decide
@@ -89,6 +91,62 @@ async def test_in_any_doubt_it_gives_nothing(change: dict[str, Any]) -> None:
     assert await given(replace(Record(issuer=ISSUER, generation=1, token=token(10)), **change)) is None
 
 
+def static(kind: profiles.GrantType, email: str = "") -> Profile:
+    return replace(PERSON, client_id=email, secret="none", grant_type=kind)
+
+
+ROBOT, ADA = static("access_token"), static("api_token", "ada@example.com")
+
+
+@pytest.mark.parametrize("profile", [ROBOT, ADA], ids=lambda profile: profile.grant_type)
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"token": None},
+        {"signed_out": True, "token": None},
+        {"issuer": ISSUER},
+        {"issuer": replace(ISSUER, client_id="", grant_type="access_token")},
+        {"issuer": replace(ISSUER, client_id="ada@example.com", grant_type="api_token")},
+        {"issuer": replace(ISSUER, client_id="bob@example.com", grant_type="api_token")},
+        {"issuer": replace(ISSUER, client_id="", grant_type="api_token")},
+        {"issuer": Issuer(token_endpoint="https://other.example/t", client_id="", grant_type="access_token")},
+        {"token": Token(access_token="", issued_at=0.0)},
+        {"token": Token(access_token="the token", issued_at=0.0)},
+        {"token": Token(access_token="the-token\npassword=another", issued_at=0.0)},
+        *({"end": seconds} for seconds in (-1e9, -0.5, 0.0, 30.0, 1e9)),
+    ],
+)
+async def test_of_a_token_that_nobody_renews_it_gives_exactly_what_the_whole_program_gives(
+    profile: Profile, change: dict[str, Any]
+) -> None:
+    store = FileStore(app_name=places.NAME)
+    kept = static_tokens.made(profile, "the-token", time.time() + change["end"] if "end" in change else None)
+    await static_tokens.keep(profile, store, kept)
+    found = await store.load(profile.key)
+    assert found is not None
+    rest = {name: value for name, value in change.items() if name != "end"}
+    answer = await given(replace(found.record, **rest), profile)
+    try:
+        expected: str | None = (await static_tokens.usable(profile, store)).token.access_token
+    except (SignInAgainError, ConfigurationError):
+        expected = None
+    assert answer == expected
+    assert (answer is None) == ((bool(rest) and rest != {"issuer": found.record.issuer}) or change.get("end", 1) <= 0)
+
+
+@pytest.mark.parametrize("profile", [ROBOT, ADA], ids=lambda profile: profile.grant_type)
+async def test_a_profile_of_another_kind_gets_nothing_of_it_nor_gives_it_anything(profile: Profile) -> None:
+    store = FileStore(app_name=places.NAME)
+    await static_tokens.keep(profile, store, static_tokens.made(profile, "the-token", None))
+    assert profile.key == PERSON.key
+    profiles.save(PERSON)
+    assert quick.fresh(None) is None
+    assert await given(Record(issuer=ISSUER, generation=1, token=token(10))) == "the-token"
+    profiles.save(profile)
+    assert quick.fresh(None) is None
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format": "bitbucket-auth profiles"}', "[" * 100_000])
 def test_whatever_is_wrong_is_left_to_the_whole_program(content: str) -> None:
     path = places.profiles_file()
@@ -138,6 +196,16 @@ def test_a_start_with_a_fresh_token_takes_less_than_twice_a_bare_event_loop(home
     # The best of some: what else the machine does only adds to it.
     pairs = [(seconds(ours), seconds(bare)) for _ in range(7)]
     assert min(pair[0] for pair in pairs) < 2 * min(pair[1] for pair in pairs)
+
+
+async def test_a_file_of_profiles_from_before_there_were_other_kinds_is_read() -> None:
+    entry = {"client_id": "id", "secret": "file", "grant_type": "authorization_code", "store": places.DEFAULT_STORE}
+    document = {"format": "bitbucket-auth profiles", "schema": 1, "default": "default"}
+    profile = {**entry, "server": "https://bitbucket.org", "port": 8372}
+    places.profiles_file().parent.mkdir(parents=True)
+    places.profiles_file().write_text(json.dumps({**document, "profiles": {"default": profile}}))
+    assert profiles.load().get(None) == PERSON
+    assert PERSON.to_plain() == profile
 
 
 async def test_the_file_of_profiles_is_what_both_ways_read() -> None:

@@ -216,6 +216,14 @@ async def test_a_person_says_no(fake: FakeBitbucket, site: Site, http: aiohttp.C
     assert (await decide(http, url, fields))["error"] == "access_denied"  # no decision is no consent
 
 
+async def test_the_question_may_stay_in_the_address_and_the_decision_may_not(
+    fake: FakeBitbucket, site: Site, http: aiohttp.ClientSession
+) -> None:
+    back = await decide(http, authorize_url(fake, site), {"decision": "allow"})
+    assert (back["state"], bool(back["code"])) == ('s"><script>', True)
+    assert (await decide(http, authorize_url(fake, site, decision="allow"), {}))["error"] == "access_denied"
+
+
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_a_foreign_redirect_uri_ends_on_a_page(
     fake: FakeBitbucket, site: Site, http: aiohttp.ClientSession, method: str

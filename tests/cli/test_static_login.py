@@ -1,0 +1,321 @@
+"""Signing in by an access token or an API token: how it is asked for, tried and kept, and what is refused."""
+
+import asyncio
+import json
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from bitbucket_auth_async.testing.fake import faults
+from tests.program import Program
+from tests.servers import redis_server
+from tests.terminals import at_a_terminal, read_until
+
+ADA = "ada@example.com"
+
+
+def all_words(home: Path) -> str:
+    return "".join(path.read_text() for path in home.rglob("*") if path.is_file())
+
+
+def day(away: int) -> str:
+    return (datetime.now(UTC) + timedelta(days=away)).strftime("%Y-%m-%d")
+
+
+async def profile_of(cli: Program) -> dict[str, object]:
+    document = json.loads((cli.home / ".config/bitbucket-auth/profiles.json").read_text())
+    found: dict[str, object] = document["profiles"]["default"]
+    return found
+
+
+async def test_an_access_token_comes_on_standard_input_and_is_kept_in_the_private_file_alone(cli: Program) -> None:
+    token = cli.fake.sign_in().access_token
+    done = await cli.static_login("--access-token", token, "--expires", day(200))
+    assert (done.code, done.out) == (0, ""), done
+    assert "Signed in as Ada (ada) by an access token (profile default)." in done.err
+    assert f"good until {day(200)} 23:59:59 UTC, in 200 days" in done.err
+    assert token not in done.err
+    assert cli.tokens.stat().st_mode & 0o777 == 0o600
+    assert await cli.access_token() == token
+    assert all_words(cli.home).count(token) == 1
+    assert (await profile_of(cli))["secret"] == "none"
+    assert (await cli.run("token")).out == f"{token}\n"
+
+
+async def test_an_api_token_goes_with_its_address(cli: Program) -> None:
+    token = cli.api_tokens.create()
+    done = await cli.static_login("--api-token", token)
+    assert done.code == 0, done
+    assert f"Signed in as Ada (ada) by an API token of {ADA}" in done.err
+    assert f'curl -u {ADA}:"$(bitbucket-auth token --profile default)"' in done.err
+    assert "--expires" in done.err  # nobody said when it ends
+    assert (await cli.run("token")).out == f"{token}\n"
+    assert all_words(cli.home).count(token) == 1
+
+
+@pytest.mark.parametrize("kind", ["--access-token", "--api-token"])
+async def test_at_a_terminal_it_is_asked_for_and_does_not_show(cli: Program, kind: str) -> None:
+    token = cli.fake.sign_in().access_token if kind == "--access-token" else cli.api_tokens.create()
+    process, mine, its = await at_a_terminal(cli, "login", kind, "--server", cli.site.base_url)
+    if kind == "--api-token":
+        assert "Create API token" in await read_until(mine, "E-mail address: ")
+        os.write(mine, f"{ADA}\n".encode())
+    await read_until(mine, "does not show): ")
+    os.write(mine, f"{token}\n".encode())
+    said = await read_until(mine, "Signed in as Ada")
+    assert token not in said
+    assert await process.wait() == 0
+    os.close(mine)
+    os.close(its)
+    assert (await cli.run("token")).out == f"{token}\n"
+
+
+async def test_at_a_terminal_the_former_address_is_offered(cli: Program) -> None:
+    await cli.static_login("--api-token", cli.api_tokens.create())
+    process, mine, its = await at_a_terminal(cli, "login", "--api-token")
+    await read_until(mine, f"E-mail address ({ADA}): ")
+    os.write(mine, b"\n")
+    await read_until(mine, "does not show): ")
+    os.write(mine, f"{cli.api_tokens.create('another')}\n".encode())
+    await read_until(mine, "Signed in as Ada")
+    assert await process.wait() == 0
+    os.close(mine)
+    os.close(its)
+    assert (await cli.run("token")).out == "another\n"
+
+
+async def test_ctrl_c_at_the_question_leaves_nothing(cli: Program) -> None:
+    process, mine, its = await at_a_terminal(cli, "login", "--access-token", "--server", cli.site.base_url)
+    await read_until(mine, "does not show): ")
+    os.write(mine, b"\x03")
+    await read_until(mine, "Interrupted.")
+    assert await process.wait() == 130
+    os.close(mine)
+    os.close(its)
+    assert not cli.tokens.exists()
+    assert (await cli.run("profiles")).code == 3
+
+
+async def test_a_token_that_may_not_read_accounts_is_known_all_the_same(cli: Program) -> None:
+    token = cli.fake.sign_in(scope={"repository"}).access_token  # GET /user is answered 403
+    done = await cli.static_login("--access-token", token)
+    assert done.code == 0, done
+    assert "Bitbucket knows it; it may not read whose it is" in done.err
+    assert (await cli.run("token")).out == f"{token}\n"
+
+
+@pytest.mark.parametrize(
+    "kind, text, words, hint",
+    [
+        ("--access-token", "unknown", (), "--api-token takes"),
+        ("--access-token", "ATATT3x-secret", (), "--api-token takes"),
+        ("--api-token", "unknown", (), "--access-token takes"),
+        ("--api-token", "ATATT3x-secret", ("--email", "bob@example.com"), "e-mail address are mistyped"),
+    ],
+)
+async def test_what_bitbucket_refuses_is_told_and_an_earlier_sign_in_stands(
+    cli: Program, kind: str, text: str, words: tuple[str, ...], hint: str
+) -> None:
+    cli.api_tokens.create()
+    await cli.login()
+    before = await cli.access_token()
+    profile = await profile_of(cli)
+    done = await cli.static_login(kind, text, *words)
+    assert (done.code, done.out) == (1, "")
+    assert "401" in done.err
+    assert hint in done.err
+    assert text not in done.err.replace("--api-token", "")
+    assert await cli.access_token() == before
+    assert await profile_of(cli) == profile
+
+
+@pytest.mark.parametrize("answer", ["down", 503, 429, 302])
+async def test_where_the_api_does_not_say_the_token_is_kept_and_that_is_told(cli: Program, answer: str | int) -> None:
+    token = cli.fake.sign_in().access_token
+    if isinstance(answer, int):
+        with cli.fake.inject(faults.status(answer), at="api"):
+            done = await cli.static_login("--access-token", token)
+    else:
+        environ = {"http_proxy": "http://127.0.0.1:1"}
+        words = ("login", "--access-token", "--server", cli.site.base_url)
+        done = await cli.run(*words, stdin=token, environ=environ)
+    assert done.code == 0, done
+    assert "Kept, but not tried" in done.err
+    assert ("Error" if answer == "down" else str(answer)) in done.err
+    assert (await cli.run("token")).out == f"{token}\n"
+
+
+@pytest.mark.parametrize("text", ["", "\n", "two words", "two\nlines", "n\u00f6"])
+async def test_what_is_no_token_is_refused_before_anybody_is_asked(cli: Program, text: str) -> None:
+    done = await cli.static_login("--access-token", text)
+    assert (done.code, done.out) == (1, "")
+    assert "oken" in done.err
+    assert not text.strip() or text not in done.err
+    assert not cli.tokens.exists()
+
+
+async def test_without_a_terminal_an_api_token_needs_its_address(cli: Program) -> None:
+    done = await cli.run("login", "--api-token", stdin="x")
+    assert done.code == 1
+    assert "--email" in done.err
+    wrong = await cli.run("login", "--api-token", "--email", "ada", stdin="x")
+    assert wrong.code == 1
+    assert "e-mail address" in wrong.err
+
+
+@pytest.mark.parametrize(
+    "words, hint",
+    [
+        (("--access-token", "--api-token"), "--access-token and --api-token are different"),
+        (("--access-token", "--client-credentials"), "different ways"),
+        (("--access-token", "--email", ADA), "--email goes with --api-token alone"),
+        (("--expires", "2099-01-01"), "--expires goes with --access-token and --api-token"),
+        (("--api-token", "--no-browser"), "are for signing in by OAuth"),
+        (("--api-token", "--scope", "account"), "are for signing in by OAuth"),
+        (("--access-token", "--port", "0"), "are for signing in by OAuth"),
+        (("--access-token", "--expires", "soon"), "such as 2027-03-01"),
+        (("--access-token", "--expires", "2027-02-30"), "such as 2027-03-01"),
+        (("--access-token", "--expires", "9999-12-31"), "such as 2027-03-01"),
+        (("--access-token", "--expires", "2020-01-01"), "has gone by"),
+    ],
+)
+async def test_what_does_not_go_together_is_wrong_usage(cli: Program, words: tuple[str, ...], hint: str) -> None:
+    done = await cli.run("login", *words, stdin="x")
+    assert (done.code, done.out) == (2, "")
+    assert hint in done.err
+    assert len(done.err.splitlines()) == 1
+
+
+async def test_today_is_a_day_on_which_it_may_end(cli: Program) -> None:
+    done = await cli.static_login("--access-token", cli.fake.sign_in().access_token, "--expires", day(0))
+    assert done.code == 0, done
+    assert "Create the next one in time" in done.err
+
+
+async def test_a_store_that_is_down_is_told_before_the_token_is_asked_for(cli: Program) -> None:
+    done = await cli.run("login", "--access-token", "--store", "redis://127.0.0.1:1/0", stdin="no token")
+    assert (done.code, done.out) == (4, "")
+    assert "Redis" in done.err
+
+
+async def test_r11_it_is_kept_in_the_store_that_is_named_and_nowhere_else(cli: Program, tmp_path: Path) -> None:
+    token = cli.api_tokens.create()
+    ring = tmp_path / "ring"
+    ring.mkdir()
+    cli.environ |= {"PYTHON_KEYRING_BACKEND": "tests.rings.FolderRing", "RING_FOLDER": str(ring)}
+    for store in (f"sqlite://{tmp_path}/tokens.db", "keyring://app"):
+        done = await cli.static_login("--api-token", token, "--store", store)
+        assert done.code == 0, done
+        assert (await cli.run("token")).out == f"{token}\n"
+        assert (await cli.run("api", "GET", "/user")).code == 0
+        assert not cli.tokens.exists()
+        assert token not in all_words(cli.home)
+        assert (await cli.run("logout")).code == 0
+        assert (await cli.run("token")).code == 3
+    assert token not in all_words(ring)
+
+
+async def test_machines_that_share_a_store_share_the_token_and_its_end(cli: Program) -> None:
+    token = cli.fake.sign_in().access_token
+    with redis_server() as server:
+        cli.environ["BITBUCKET_AUTH_STORE"] = server.url
+        assert (await cli.static_login("--access-token", token, "--expires", day(30))).code == 0
+        first = json.loads((await cli.run("status", "--json")).out)
+        assert (await cli.run("token")).out == f"{token}\n"
+        cli.environ["HOME"] = str(cli.home / "other")
+        (cli.home / "other").mkdir()
+        newer = cli.fake.sign_in().access_token
+        assert (await cli.static_login("--access-token", newer, "--expires", day(60))).code == 0
+        cli.environ["HOME"] = str(cli.home)
+        second = json.loads((await cli.run("status", "--json")).out)
+        assert (await cli.run("token")).out == f"{newer}\n"
+    assert (first["expires_at"][:10], second["expires_at"][:10]) == (day(30), day(60))
+    assert not {token, newer} & set(all_words(cli.home).split('"'))
+
+
+async def test_after_logout_another_token_signs_in(cli: Program) -> None:
+    await cli.static_login("--api-token", cli.api_tokens.create())
+    await cli.run("logout")
+    done = await cli.static_login("--api-token", cli.api_tokens.create("another"))
+    assert done.code == 0, done
+    assert (await cli.run("token")).out == "another\n"
+
+
+async def test_a_profile_turns_from_oauth_into_a_token_and_back_and_keeps_no_secret_of_the_other(cli: Program) -> None:
+    await cli.login()
+    former = await cli.access_token()
+    token = cli.api_tokens.create()
+    assert (await cli.static_login("--api-token", token)).code == 0
+    assert former not in all_words(cli.home)
+    access = cli.fake.sign_in().access_token
+    assert (await cli.static_login("--access-token", access)).code == 0
+    assert token not in all_words(cli.home)
+    assert (await cli.run("token")).out == f"{access}\n"
+    await cli.login()
+    assert access not in all_words(cli.home)
+    assert cli.fake.is_live((await cli.run("token")).out.strip())
+
+
+async def typed_in(cli: Program, profile: str) -> str:
+    """Sign in as a client whose key and secret are typed in, and return the secret."""
+    client = cli.fake.client
+    words = cli.login_words("--client-credentials", "--profile", profile)
+    process, mine, its = await at_a_terminal(cli, *words)
+    await read_until(mine, "Key: ")
+    os.write(mine, f"{client.client_id}\n".encode())
+    await read_until(mine, "does not show): ")
+    os.write(mine, f"{client.client_secret}\n".encode())
+    await read_until(mine, "Signed in")
+    assert await process.wait() == 0
+    os.close(mine)
+    os.close(its)
+    return str(client.client_secret)
+
+
+async def test_a_clients_secret_is_forgotten_with_the_last_profile_that_has_it(cli: Program) -> None:
+    for name in ("BITBUCKET_CLIENT_ID", "BITBUCKET_CLIENT_SECRET"):
+        del cli.environ[name]
+    for profile in ("one", "two", "three"):
+        secret = await typed_in(cli, profile)
+    kept = cli.home / ".local/share/bitbucket-auth/client-secrets.json"
+    assert (await cli.run("profiles", "--forget", "one")).code == 0
+    assert secret in kept.read_text()
+    assert (await cli.static_login("--api-token", cli.api_tokens.create(), "--profile", "two")).code == 0
+    assert secret in kept.read_text()
+    assert (await cli.static_login("--api-token", cli.api_tokens.create(), "--profile", "three")).code == 0
+    assert secret not in kept.read_text()
+
+
+async def test_the_same_token_with_another_address_is_that_addresss(cli: Program) -> None:
+    token = cli.api_tokens.create()
+    await cli.static_login("--api-token", token)
+    cli.api_tokens.create(token, "lovelace@example.com")
+    done = await cli.static_login("--api-token", token, "--email", "lovelace@example.com")
+    assert done.code == 0, done
+    told = json.loads((await cli.run("status", "--json")).out)
+    assert (told["email"], told["state"], told["who"]) == ("lovelace@example.com", "good", "Ada (ada)")
+
+
+async def test_without_an_address_the_former_one_goes_on(cli: Program) -> None:
+    await cli.static_login("--api-token", cli.api_tokens.create())
+    done = await cli.run("login", "--api-token", stdin=cli.api_tokens.create("another"))
+    assert done.code == 0, done
+    assert (await cli.run("token")).out == "another\n"
+
+
+async def test_r3_a_renewal_that_is_under_way_does_not_bring_the_former_sign_in_back(cli: Program) -> None:
+    await cli.login()
+    await cli.age(3600)
+    with cli.fake.inject(faults.hold()) as held:
+        process = await cli.start("token")
+        await asyncio.wait_for(held.reached.wait(), 30)
+        token = cli.api_tokens.create()
+        assert (await cli.static_login("--api-token", token)).code == 0
+        held.release()
+        await asyncio.wait_for(process.communicate(), 30)
+    found = await cli.store.load("default")
+    assert found is not None
+    assert (found.record.spares, await cli.access_token()) == ((), token)
+    assert (await cli.run("token")).out == f"{token}\n"
