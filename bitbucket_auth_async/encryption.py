@@ -9,13 +9,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Self
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from bitbucket_auth_async.codecs import JsonCodec
 from bitbucket_auth_async.errors import ConfigurationError, RecordError
+from bitbucket_auth_async.extras import extra
 from bitbucket_auth_async.protocols import Codec
 from bitbucket_auth_async.record import SCHEMA, Record
+
+with extra("crypto"):
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _MAGIC = b"\xb0bba\x01"  # the first byte begins no text in UTF-8, so JSON never looks like this; the last is our format
 _SCHEMA_BYTES = 2

@@ -3,10 +3,12 @@
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-import httpx2
-
 from bitbucket_auth_async.bearer.httpx_family import BearerFlow, Kept, with_hop_hook
+from bitbucket_auth_async.extras import extra
 from bitbucket_auth_async.protocols import TokenSource
+
+with extra("httpx2"):
+    import httpx2
 
 
 def authenticated_client(
