@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
+from bitbucket_auth_async.arguments import check
 from bitbucket_auth_async.bitbucket.cloud import BITBUCKET_CLOUD
 from bitbucket_auth_async.clocks import SYSTEM_CLOCK, join
 from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError
@@ -140,10 +141,8 @@ class TokenManager:
             ConfigurationError: This manager has a grant of its own: that would be two identities.
         """
         self._one_identity("exchange")
-        if not hasattr(grant, "parameters"):
-            name = type(grant).__name__
-            msg = f"exchange() takes a grant, such as the one that request.judge(callback_url) returns, not {name}."
-            raise ConfigurationError(msg)
+        example = "a grant, such as the one that request.judge(callback_url) returns"
+        check("exchange()", grant, "parameters", example=example)
         if isinstance(grant, RefreshToken):
             return await self.adopt(
                 Token(access_token="", refresh_token=grant.refresh_token, issued_at=0.0, expires_at=0.0)
@@ -159,6 +158,8 @@ class TokenManager:
             LoginRequiredError: The token has expired, and the server refuses its refresh token.
         """
         self._one_identity("adopt")
+        example = "a Token, such as Token.from_response(answer, requested_at=time.time())"
+        check("adopt()", token, "access_token", "lifetime", example=example)
         await self._errand(lambda renewer: renewer.sign_ins.adopt(token))
         return await self.get_token()
 

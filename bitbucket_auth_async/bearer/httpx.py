@@ -51,7 +51,8 @@ class BearerAuth(BearerFlow, httpx.Auth):
             Left out, it is what the source's server names as `api_origins`, or Bitbucket Cloud's.
 
     Raises:
-        ConfigurationError: An origin is neither https nor loopback; or, as a request is sent, a blocking Client.
+        ConfigurationError: The source has no token to give, or an origin is neither https nor loopback; or, as a
+            request is sent, a blocking Client.
     """
 
     _bytes: ClassVar = httpx.ByteStream

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 
+from bitbucket_auth_async.arguments import check
 from bitbucket_auth_async.errors import (
     AccessDeniedError,
     AuthorizationError,
@@ -54,6 +55,9 @@ class AuthorizationRequest:
 
     def __post_init__(self) -> None:
         """Check all parts, and keep the scope as a frozen set."""
+        example = "an AuthorizationServer such as BITBUCKET_CLOUD"
+        check("server", self.server, "authorization_endpoint", example=example)
+        check("client", self.client, "client_id", example='a Client("key", "secret") or client_from_env()')
         object.__setattr__(self, "scope", scope_set(self.scope))
         if self.response_type not in {"code", "token"}:
             msg = f"response_type {self.response_type!r} is unknown: code or token."
@@ -181,7 +185,7 @@ def _is_text(value: str) -> bool:
 
 def _split(callback_url: str) -> SplitResult:
     if not isinstance(callback_url, str) or not callback_url.strip():  # pyright: ignore[reportUnnecessaryIsInstance]  - input() and frameworks
-        msg = "There is no callback: give the whole address that the browser went to."
+        msg = "There is no callback: give the whole address that the browser went to, as text (str(request.url))."
         raise CallbackError(msg)
     if "?" not in callback_url and "#" not in callback_url:
         msg = "The callback holds no answer: give the whole address that the browser went to, with all behind the `?`."
