@@ -18,7 +18,7 @@ from bitbucket_auth_async.errors import (
 from bitbucket_auth_async.oauth2.clients import ClientAuthentication
 from bitbucket_auth_async.oauth2.grants import AuthorizationCode, scope_parameter, scope_set
 from bitbucket_auth_async.oauth2.pkce import code_challenge, new_code_verifier
-from bitbucket_auth_async.oauth2.refusals import harmless, harmless_code
+from bitbucket_auth_async.oauth2.refusals import SCOPE_ADVICE, harmless, harmless_code
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer
 from bitbucket_auth_async.oauth2.tokens import Token
 
@@ -175,8 +175,9 @@ class AuthorizationRequest:
 def _authorization_error(answer: Mapping[str, str]) -> CallbackError | AuthorizationError:
     if "code" in answer or "access_token" in answer or not answer["error"].strip():
         return CallbackError("The callback holds an error and a grant at once, or an error without a name.")
-    kind = AccessDeniedError if answer["error"] == "access_denied" else AuthorizationError
-    return kind(harmless_code(answer["error"]), harmless(answer.get("error_description")))
+    error, description = answer["error"], harmless(answer.get("error_description"))
+    kind = AccessDeniedError if error == "access_denied" else AuthorizationError
+    return kind(harmless_code(error), description, advice=SCOPE_ADVICE if error == "invalid_scope" else "")
 
 
 def _is_text(value: str) -> bool:
