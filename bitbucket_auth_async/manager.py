@@ -40,7 +40,8 @@ class TokenManager:
         grant: A grant that can be presented again and again (ClientCredentials, Password, JwtGrant). Leave it out for
             a person's token, which `exchange` or `adopt` brings.
         store: Where the token is kept; by default in memory, which a restart loses.
-        key: The identity's name in the store; by default made of grant, client id, token endpoint and scope.
+        key: The identity's name in the store; by default made of grant, client id, token endpoint and scope. Where
+            several people sign in, each needs a key of their own.
         server: The authorization server; by default Bitbucket Cloud.
         transport: Sends the token requests; by default an AiohttpTransport with its own connection pool. One that is
             given is not closed.

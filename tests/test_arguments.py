@@ -26,7 +26,7 @@ from bitbucket_auth_async.bearer.aiohttp import BearerMiddleware
 from bitbucket_auth_async.encryption import EncryptedCodec, EncryptionKey
 from bitbucket_auth_async.stores.file import FileStore
 from bitbucket_auth_async.stores.memory import MemoryStore
-from bitbucket_auth_async.testing import FakeBitbucket, FakeClock
+from bitbucket_auth_async.testing import FakeBitbucket, FakeClock, mock_bitbucket
 from bitbucket_auth_async.web.aiohttp import add_login
 from bitbucket_auth_async.web.login import Login
 
@@ -82,6 +82,8 @@ WRONG: dict[str, tuple[Callable[[Any], object], Any, str]] = {
     ),
     "login": (lambda it: add_login(web.Application(), it), pool(), r"add_login\(\) takes the application, and after "),
     "address of a store": (open_store, Path("tokens.json"), r"a path goes into FileStore\), not "),
+    "scope": (ClientCredentials, None, r"scope takes a set such as \{.*, not NoneType"),
+    "clock of the fake": (FakeBitbucket, FakeClock, r"clock takes FakeClock\(\) or .*, not the class FakeClock"),
     "token response": (lambda it: Token.from_response(it, requested_at=0), "{}", "the decoded JSON object, not str"),
 }
 
@@ -107,3 +109,10 @@ def test_a_class_is_no_value_of_it(what: object) -> None:
     with pytest.raises(ConfigurationError):
         check("session", what, "get", example="an aiohttp.ClientSession()")
     check("grant", ClientCredentials(), "parameters", example="a grant")
+
+
+async def test_what_is_no_fake_is_not_mocked_with() -> None:
+    fake: Any = FakeBitbucket
+    with pytest.raises(ConfigurationError, match=r"takes a FakeBitbucket\(\), not the class FakeBitbucket"):
+        async with mock_bitbucket(fake):
+            pass
