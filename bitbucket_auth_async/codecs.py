@@ -7,6 +7,9 @@ from typing import Any, cast
 from bitbucket_auth_async.errors import RecordError
 from bitbucket_auth_async.record import Record
 
+SEALED = b"\xb0bba\x01"
+"""What sealed records begin with: the first byte begins no text in UTF-8, the last is the format's number."""
+
 
 class JsonCodec:
     """Compact JSON in UTF-8, readable by any tool; secrets are in clear, so the place must be private."""
@@ -27,6 +30,12 @@ class JsonCodec:
         Raises:
             RecordError: These are not the bytes of a record; the text shows none of them.
         """
+        if data.startswith(SEALED):
+            msg = (
+                "The record is encrypted; it is left as it is. Give the store codec=EncryptedCodec(keys), with the key "
+                "that sealed it among them."
+            )
+            raise RecordError(msg)
         return Record.from_plain(json_object(data))
 
 

@@ -9,18 +9,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Self
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-from bitbucket_auth_async.codecs import JsonCodec
+from bitbucket_auth_async.arguments import check
+from bitbucket_auth_async.codecs import SEALED, JsonCodec
 from bitbucket_auth_async.errors import ConfigurationError, RecordError
+from bitbucket_auth_async.extras import extra
 from bitbucket_auth_async.protocols import Codec
 from bitbucket_auth_async.record import SCHEMA, Record
 
-_MAGIC = b"\xb0bba\x01"  # the first byte begins no text in UTF-8, so JSON never looks like this; the last is our format
+with extra("crypto"):
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
 _SCHEMA_BYTES = 2
 _ID_BYTES = 8
-_HEADER_BYTES = len(_MAGIC) + _SCHEMA_BYTES + _ID_BYTES
+_HEADER_BYTES = len(SEALED) + _SCHEMA_BYTES + _ID_BYTES
 _NONCE_BYTES = 12  # NIST SP 800-38D section 8.2.2: random ones are good for 2**32 records a key
 _TAG_BYTES = 16
 _KEY_BYTES = 32
@@ -74,6 +76,21 @@ class EncryptionKey:
         return hmac.digest(self.secret, b"bitbucket_auth_async key id", hashlib.sha256)[:_ID_BYTES]
 
 
+def checked_keys(keys: Iterable[EncryptionKey]) -> list[EncryptionKey]:
+    """Return the keys as a list.
+
+    Raises:
+        ConfigurationError: They are something else; the message shows none of it.
+    """
+    if isinstance(keys, EncryptionKey):
+        msg = "keys takes a list, the newest key first: [key]."
+        raise ConfigurationError(msg)
+    kept = list(keys)
+    for key in kept:
+        check("keys", key, "id", "secret", example="EncryptionKey.from_text(text) for each key, or keys_from_env()")
+    return kept
+
+
 class EncryptedCodec:
     """Seals records with AES-256-GCM; whoever reads the store, a dump or a backup of it sees no token.
 
@@ -99,7 +116,7 @@ class EncryptedCodec:
 
     def __init__(self, keys: Iterable[EncryptionKey], *, allow_plain: bool = False, inner: Codec = _JSON) -> None:
         """Keep the keys."""
-        kept = list(keys)
+        kept = checked_keys(keys)
         if not kept:
             msg = "EncryptedCodec takes at least one key: EncryptionKey.new(), or keys_from_env()."
             raise ConfigurationError(msg)
@@ -114,7 +131,7 @@ class EncryptedCodec:
         Raises:
             RecordError: The inner codec can't hold it.
         """
-        header = _MAGIC + SCHEMA.to_bytes(_SCHEMA_BYTES, "big") + self._id
+        header = SEALED + SCHEMA.to_bytes(_SCHEMA_BYTES, "big") + self._id
         nonce = os.urandom(_NONCE_BYTES)
         sealed = self._by_id[self._id].encrypt(nonce, self._inner.encode(key, record), _bound(header, key))
         return header + nonce + sealed
@@ -125,10 +142,10 @@ class EncryptedCodec:
         Raises:
             RecordError: It is plain, sealed by a key that we don't have, or not what was sealed under this name.
         """
-        if not data.startswith(_MAGIC):
+        if not data.startswith(SEALED):
             return self._plain(key, data)
         header, nonce, sealed = _parts(data)
-        schema = int.from_bytes(header[len(_MAGIC) : -_ID_BYTES], "big")
+        schema = int.from_bytes(header[len(SEALED) : -_ID_BYTES], "big")
         if schema > SCHEMA:
             msg = f"The record has a schema newer than {SCHEMA}: update bitbucket-auth-async here too."
             raise RecordError(msg)

@@ -44,9 +44,10 @@ class AuthorizationError(BitbucketAuthError):
         description: The server's text for developers, if it sent one.
     """
 
-    def __init__(self, error: str, description: str | None = None) -> None:
-        """Say what the server said."""
-        super().__init__(f"The authorization server answered {error!r}" + (f": {description}" if description else "."))
+    def __init__(self, error: str, description: str | None = None, *, advice: str = "") -> None:
+        """Say what the server said, and what to do about it where that is known."""
+        said = f"The authorization server answered {error!r}" + (f": {description}" if description else ".")
+        super().__init__(f"{said.rstrip('.')}. {advice}" if advice else said)
         self.error = error
         self.description = description
 

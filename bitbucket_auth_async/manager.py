@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
+from bitbucket_auth_async.arguments import check
 from bitbucket_auth_async.bitbucket.cloud import BITBUCKET_CLOUD
 from bitbucket_auth_async.clocks import SYSTEM_CLOCK, join
 from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError
@@ -39,7 +40,8 @@ class TokenManager:
         grant: A grant that can be presented again and again (ClientCredentials, Password, JwtGrant). Leave it out for
             a person's token, which `exchange` or `adopt` brings.
         store: Where the token is kept; by default in memory, which a restart loses.
-        key: The identity's name in the store; by default made of grant, client id, token endpoint and scope.
+        key: The identity's name in the store; by default made of grant, client id, token endpoint and scope. Where
+            several people sign in, each needs a key of their own.
         server: The authorization server; by default Bitbucket Cloud.
         transport: Sends the token requests; by default an AiohttpTransport with its own connection pool. One that is
             given is not closed.
@@ -140,10 +142,8 @@ class TokenManager:
             ConfigurationError: This manager has a grant of its own: that would be two identities.
         """
         self._one_identity("exchange")
-        if not hasattr(grant, "parameters"):
-            name = type(grant).__name__
-            msg = f"exchange() takes a grant, such as the one that request.judge(callback_url) returns, not {name}."
-            raise ConfigurationError(msg)
+        example = "a grant, such as the one that request.judge(callback_url) returns"
+        check("exchange()", grant, "parameters", example=example)
         if isinstance(grant, RefreshToken):
             return await self.adopt(
                 Token(access_token="", refresh_token=grant.refresh_token, issued_at=0.0, expires_at=0.0)
@@ -160,6 +160,8 @@ class TokenManager:
             LoginRequiredError: The token has expired, and the server refuses its refresh token.
         """
         self._one_identity("adopt")
+        example = "a Token, such as Token.from_response(answer, requested_at=time.time())"
+        check("adopt()", token, "access_token", "lifetime", example=example)
         await self._errand(lambda renewer: renewer.sign_ins.adopt(token))
         return await self.get_token()
 

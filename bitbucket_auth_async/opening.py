@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from bitbucket_auth_async.arguments import check
 from bitbucket_auth_async.codecs import JsonCodec
 from bitbucket_auth_async.environment import setting
 from bitbucket_auth_async.errors import ConfigurationError
@@ -52,6 +53,7 @@ def open_store(url: str, *, codec: Codec = _JSON) -> OpenStore:
         ConfigurationError: There is no such store, its library is not installed, or the address is none; the text
             shows no more of it than the scheme, since the rest may hold a password.
     """
+    check("open_store()", url, "partition", example="an address as text (a path goes into FileStore)")
     scheme = url.partition(":")[0].lower() if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", url) else ""
     try:
         parts = urlsplit(url)

@@ -8,9 +8,10 @@ from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
+from bitbucket_auth_async.arguments import check
 from bitbucket_auth_async.clocks import within
 from bitbucket_auth_async.defaults import DefaultTransport, default_store
-from bitbucket_auth_async.errors import BitbucketAuthError, ConfigurationError, TransportError
+from bitbucket_auth_async.errors import BitbucketAuthError, TransportError
 from bitbucket_auth_async.home import Home, Moved
 from bitbucket_auth_async.oauth2.clients import ClientAuthentication
 from bitbucket_auth_async.oauth2.grants import Grant
@@ -179,19 +180,20 @@ def gathered(  # noqa: PLR0913 - what a manager and a pool of them take alike
     """Return what managers share, with the defaults filled in.
 
     Raises:
-        ConfigurationError: *client*, *grant* or *store* is none.
+        ConfigurationError: An argument is of another kind.
     """
-    if not isinstance(getattr(client, "client_id", None), str):
-        msg = f'client takes a Client("key", "secret") or client_from_env(), not {type(client).__name__}.'
-        raise ConfigurationError(msg)
-    if grant is not None and (isinstance(grant, type) or not hasattr(grant, "parameters")):
-        name = grant.__name__ if isinstance(grant, type) else type(grant).__name__
-        msg = f"grant takes a value such as ClientCredentials(), not {name}."
-        raise ConfigurationError(msg)
-    if store is not None and not (hasattr(store, "load") and hasattr(store, "swap")):
-        name = type(store).__name__
-        msg = f'store takes a store, as FileStore(app_name="my-app") or open_store("redis://…"), not {name}.'
-        raise ConfigurationError(msg)
+    check("client", client, "client_id", "proof", example='a Client("key", "secret") or client_from_env()')
+    check("server", server, "token_endpoint", example="an AuthorizationServer such as BITBUCKET_CLOUD")
+    check("clock", clock, "wall", "boot", example="a clock such as FakeClock()")
+    if grant is not None:
+        check("grant", grant, "parameters", example="a value such as ClientCredentials()")
+    if store is not None:
+        example = 'a store, as FileStore(app_name="my-app") or open_store("redis://…")'
+        check("store", store, "load", "swap", example=example)
+    if transport is not None:
+        check("transport", transport, "send", example="a transport such as AiohttpTransport()")
+    if timing is not None:
+        check("timing", timing, "deadline", example="a Timing, such as Timing(deadline=30)")
     return Resources(
         client=client,
         grant=grant,

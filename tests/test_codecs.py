@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from bitbucket_auth_async.codecs import JsonCodec
+from bitbucket_auth_async.encryption import EncryptedCodec, EncryptionKey
 from bitbucket_auth_async.errors import RecordError
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.testing.contracts import a_record, a_token
@@ -98,6 +99,12 @@ def test_anything_else_is_refused_and_not_shown(data: bytes) -> None:
     shown = whole(caught.value)
     assert "hunter2" not in shown
     assert "access-1-" not in shown
+
+
+def test_a_sealed_record_is_refused_with_the_way_to_open_it() -> None:
+    sealed = EncryptedCodec([EncryptionKey.new()]).encode("alice", a_record())
+    with pytest.raises(RecordError, match=r"encrypted; .*codec=EncryptedCodec\(keys\)"):
+        CODEC.decode("alice", sealed)
 
 
 def test_the_error_keeps_nothing_of_what_was_read() -> None:

@@ -17,6 +17,7 @@ from bitbucket_auth_async.api.persistence import Call, rest_after
 from bitbucket_auth_async.api.rate_limit import RateLimit
 from bitbucket_auth_async.api.sending import body_of, send
 from bitbucket_auth_async.bearer.aiohttp import authenticated_session
+from bitbucket_auth_async.bearer.policy import token_source
 from bitbucket_auth_async.bitbucket.cloud import BITBUCKET_CLOUD
 from bitbucket_auth_async.clocks import SYSTEM_CLOCK, sleep
 from bitbucket_auth_async.credentials import StaticToken
@@ -50,7 +51,8 @@ class BitbucketAPI:
             10 seconds at most, and no minute passes without a byte.
 
     Raises:
-        ConfigurationError: The base URL is neither https nor loopback, or the patience is no number of seconds.
+        ConfigurationError: The source has no token to give, the base URL is neither https nor loopback, or the
+            patience is no number of seconds.
     """
 
     def __init__(
@@ -67,7 +69,7 @@ class BitbucketAPI:
         if not patience >= 0:
             msg = f"patience is {patience!r}: it takes seconds, 0 or more."
             raise ConfigurationError(msg)
-        self._source: TokenSource = StaticToken(source, clock=clock) if isinstance(source, Token) else source
+        self._source = token_source(StaticToken(source, clock=clock) if isinstance(source, Token) else source)
         server = getattr(source, "server", None)
         self.base_url = base_url_of(base_url, server if isinstance(server, AuthorizationServer) else BITBUCKET_CLOUD)
         self._patience = patience

@@ -19,6 +19,7 @@ from bitbucket_auth_async.bearer.policy import (
     allowed_origins,
     authorization,
     teller,
+    token_source,
 )
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.protocols import TokenSource
@@ -63,12 +64,12 @@ class BearerMiddleware:
             Left out, it is what the source's server names as `api_origins`, or Bitbucket Cloud's.
 
     Raises:
-        ConfigurationError: An origin is neither https nor loopback.
+        ConfigurationError: The source has no token to give, or an origin is neither https nor loopback.
     """
 
     def __init__(self, source: TokenSource, *, origins: Iterable[str] | None = None) -> None:
         """Keep the source and who may get its token."""
-        self._source = source
+        self._source = token_source(source)
         self._allowed = allowed_origins(source, origins)
         self._tell = teller(source)
         self._sent = Sent()

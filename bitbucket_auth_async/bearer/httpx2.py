@@ -3,10 +3,12 @@
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-import httpx2
-
 from bitbucket_auth_async.bearer.httpx_family import BearerFlow, Kept, with_hop_hook
+from bitbucket_auth_async.extras import extra
 from bitbucket_auth_async.protocols import TokenSource
+
+with extra("httpx2"):
+    import httpx2
 
 
 def authenticated_client(
@@ -49,7 +51,8 @@ class BearerAuth(BearerFlow, httpx2.Auth):
             Left out, it is what the source's server names as `api_origins`, or Bitbucket Cloud's.
 
     Raises:
-        ConfigurationError: An origin is neither https nor loopback; or, as a request is sent, a blocking Client.
+        ConfigurationError: The source has no token to give, or an origin is neither https nor loopback; or, as a
+            request is sent, a blocking Client.
     """
 
     _bytes: ClassVar = httpx2.ByteStream

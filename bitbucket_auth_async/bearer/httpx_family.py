@@ -13,6 +13,7 @@ from bitbucket_auth_async.bearer.policy import (
     allowed_origins,
     authorization,
     teller,
+    token_source,
 )
 from bitbucket_auth_async.errors import ConfigurationError
 from bitbucket_auth_async.oauth2.tokens import Token
@@ -46,7 +47,7 @@ class BearerFlow:
 
     def __init__(self, source: TokenSource, *, origins: Iterable[str] | None = None) -> None:
         """Keep the source and who may get its token."""
-        self._source = source
+        self._source = token_source(source)
         self._allowed = allowed_origins(source, origins)
         self._tell = teller(source)
         self._sent = Sent()

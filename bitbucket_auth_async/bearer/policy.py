@@ -3,10 +3,12 @@
 from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
+from bitbucket_auth_async.arguments import check
 from bitbucket_auth_async.bitbucket.cloud import BITBUCKET_CLOUD
 from bitbucket_auth_async.credentials import BasicToken
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer, origin_of
 from bitbucket_auth_async.oauth2.tokens import Token
+from bitbucket_auth_async.protocols import TokenSource
 from bitbucket_auth_async.telemetry.events import Event, EventKind, tell
 
 UNAUTHORIZED = 401
@@ -20,6 +22,17 @@ Origin = tuple[str, str | None, int | None]
 
 _PORTS = {"https": 443, "http": 80}
 _WEBSOCKETS = {"https": "wss", "http": "ws"}
+
+
+def token_source(source: TokenSource) -> TokenSource:
+    """Return the source of tokens that it is.
+
+    Raises:
+        ConfigurationError: It has no token to give.
+    """
+    example = 'a TokenManager (of a pool: pool.manager("alice")), an AccessToken or an ApiToken'
+    check("source", source, "get_token", example=example)
+    return source
 
 
 def allowed_origins(source: object, origins: Iterable[str] | None) -> frozenset[Origin]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 
+from bitbucket_auth_async.arguments import check
 from bitbucket_auth_async.errors import (
     AccessDeniedError,
     AuthorizationError,
@@ -17,7 +18,7 @@ from bitbucket_auth_async.errors import (
 from bitbucket_auth_async.oauth2.clients import ClientAuthentication
 from bitbucket_auth_async.oauth2.grants import AuthorizationCode, scope_parameter, scope_set
 from bitbucket_auth_async.oauth2.pkce import code_challenge, new_code_verifier
-from bitbucket_auth_async.oauth2.refusals import harmless, harmless_code
+from bitbucket_auth_async.oauth2.refusals import SCOPE_ADVICE, harmless, harmless_code
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer
 from bitbucket_auth_async.oauth2.tokens import Token
 
@@ -54,6 +55,9 @@ class AuthorizationRequest:
 
     def __post_init__(self) -> None:
         """Check all parts, and keep the scope as a frozen set."""
+        example = "an AuthorizationServer such as BITBUCKET_CLOUD"
+        check("server", self.server, "authorization_endpoint", example=example)
+        check("client", self.client, "client_id", example='a Client("key", "secret") or client_from_env()')
         object.__setattr__(self, "scope", scope_set(self.scope))
         if self.response_type not in {"code", "token"}:
             msg = f"response_type {self.response_type!r} is unknown: code or token."
@@ -171,8 +175,9 @@ class AuthorizationRequest:
 def _authorization_error(answer: Mapping[str, str]) -> CallbackError | AuthorizationError:
     if "code" in answer or "access_token" in answer or not answer["error"].strip():
         return CallbackError("The callback holds an error and a grant at once, or an error without a name.")
-    kind = AccessDeniedError if answer["error"] == "access_denied" else AuthorizationError
-    return kind(harmless_code(answer["error"]), harmless(answer.get("error_description")))
+    error, description = answer["error"], harmless(answer.get("error_description"))
+    kind = AccessDeniedError if error == "access_denied" else AuthorizationError
+    return kind(harmless_code(error), description, advice=SCOPE_ADVICE if error == "invalid_scope" else "")
 
 
 def _is_text(value: str) -> bool:
@@ -181,7 +186,7 @@ def _is_text(value: str) -> bool:
 
 def _split(callback_url: str) -> SplitResult:
     if not isinstance(callback_url, str) or not callback_url.strip():  # pyright: ignore[reportUnnecessaryIsInstance]  - input() and frameworks
-        msg = "There is no callback: give the whole address that the browser went to."
+        msg = "There is no callback: give the whole address that the browser went to, as text (str(request.url))."
         raise CallbackError(msg)
     if "?" not in callback_url and "#" not in callback_url:
         msg = "The callback holds no answer: give the whole address that the browser went to, with all behind the `?`."

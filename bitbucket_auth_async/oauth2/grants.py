@@ -5,6 +5,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
+from bitbucket_auth_async.arguments import check
 from bitbucket_auth_async.errors import ConfigurationError
 
 
@@ -33,8 +34,9 @@ def scope_set(scope: Iterable[str]) -> frozenset[str]:
     """Return the names in *scope*, however they were given: a set, a list, or one text separated by space.
 
     Raises:
-        ConfigurationError: A name holds what RFC 6749 section 3.3 does not allow, or a comma.
+        ConfigurationError: There are no names; or one holds what RFC 6749 section 3.3 does not allow, or a comma.
     """
+    check("scope", scope, "__iter__", example='a set such as {"account"}')
     names = frozenset((scope if isinstance(scope, str) else " ".join(scope)).split())
     for name in names:
         if not name.isascii() or not name.isprintable() or not {'"', "\\", ","}.isdisjoint(name):

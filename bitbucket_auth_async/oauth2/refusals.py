@@ -68,12 +68,13 @@ _WORDINGS = (
     ),
 )
 
+SCOPE_ADVICE = f"Ask for scopes that {_WHERE} has; separate them by space."
 _ADVICE = {
     "invalid_client": f"Compare client_id and client_secret with Key and Secret of {_WHERE}.",
     "unauthorized_client": f"Compare client_id and client_secret with Key and Secret of {_WHERE}; "
     "if they are right, the client is not allowed to use this grant.",
     "unsupported_grant_type": _WORDINGS[-1].advice,
-    "invalid_scope": f"Ask for scopes that {_WHERE} has; separate them by space.",
+    "invalid_scope": SCOPE_ADVICE,
 }
 _GONE = "What was presented is spent, expired or another client's (a code works once); begin the login again."
 _NO_REFUSAL = frozenset({"server_error", "temporarily_unavailable"})

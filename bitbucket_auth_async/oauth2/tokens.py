@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from bitbucket_auth_async.arguments import check
 from bitbucket_auth_async.errors import ConfigurationError
 from bitbucket_auth_async.oauth2.plain import is_list, items, kind, number, text
 
@@ -36,6 +37,7 @@ class Token:
             ConfigurationError: A field has the wrong type, or there is no bearer token inside. The text names the
                 field and its type, never its value.
         """
+        check("from_response()", answer, "get", example="the decoded JSON object")
         token_type = answer.get("token_type", "bearer")
         if not isinstance(token_type, str) or token_type.lower() != "bearer":
             msg = "token_type: expected 'bearer', the only type that this package can use."

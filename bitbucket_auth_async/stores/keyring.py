@@ -10,19 +10,22 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar, TypeVarTuple, cast
 from weakref import WeakKeyDictionary
 
-import keyring
 import platformdirs
-from keyring.backend import KeyringBackend
-from keyring.backends import fail, null
-from keyring.errors import KeyringError, KeyringLocked, NoKeyringError, PasswordDeleteError
 
 from bitbucket_auth_async import private_file
 from bitbucket_auth_async.codecs import JsonCodec, json_bytes, json_object
 from bitbucket_auth_async.documents import check_key
 from bitbucket_auth_async.errors import ConfigurationError, RecordError, StoreError
+from bitbucket_auth_async.extras import extra
 from bitbucket_auth_async.protocols import Codec, Versioned
 from bitbucket_auth_async.record import Record, new_version
 from bitbucket_auth_async.threads import Threads
+
+with extra("keyring"):
+    import keyring
+    from keyring.backend import KeyringBackend
+    from keyring.backends import fail, null
+    from keyring.errors import KeyringError, KeyringLocked, NoKeyringError, PasswordDeleteError
 
 _A = TypeVarTuple("_A")
 _T = TypeVar("_T")

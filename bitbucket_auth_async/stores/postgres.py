@@ -7,14 +7,16 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
-import asyncpg
-
 from bitbucket_auth_async.codecs import JsonCodec
 from bitbucket_auth_async.documents import check_key
 from bitbucket_auth_async.errors import BitbucketAuthError, ConfigurationError, StoreError
+from bitbucket_auth_async.extras import extra
 from bitbucket_auth_async.per_loop import PerLoop
 from bitbucket_auth_async.protocols import Codec, Versioned
 from bitbucket_auth_async.record import Record, new_version
+
+with extra("postgres"):
+    import asyncpg
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -8,18 +8,20 @@ from collections.abc import Coroutine, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
-import redis.exceptions as errors
-from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
-from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialBackoff
-
 from bitbucket_auth_async.codecs import JsonCodec
 from bitbucket_auth_async.documents import check_key
 from bitbucket_auth_async.errors import BitbucketAuthError, ConfigurationError, RecordError, StoreError
+from bitbucket_auth_async.extras import extra
 from bitbucket_auth_async.per_loop import PerLoop
 from bitbucket_auth_async.protocols import Codec, Versioned
 from bitbucket_auth_async.record import Record, new_version
 from bitbucket_auth_async.telemetry.events import Event, EventKind, Listener, tell
+
+with extra("redis"):
+    import redis.exceptions as errors
+    from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
+    from redis.asyncio.retry import Retry
+    from redis.backoff import ExponentialBackoff
 
 _LARGEST_VERSION = 2**63 - 1
 _CONNECTIONS = 16

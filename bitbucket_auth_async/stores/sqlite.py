@@ -11,14 +11,16 @@ from types import TracebackType
 from typing import Any, Self
 from weakref import WeakKeyDictionary
 
-import aiosqlite
-
 from bitbucket_auth_async import private_file
 from bitbucket_auth_async.codecs import JsonCodec
 from bitbucket_auth_async.documents import check_key
 from bitbucket_auth_async.errors import ConfigurationError, RecordError, StoreError
+from bitbucket_auth_async.extras import extra
 from bitbucket_auth_async.protocols import Codec, Versioned
 from bitbucket_auth_async.record import Record, new_version
+
+with extra("sqlite"):
+    import aiosqlite
 
 _JSON = JsonCodec()
 _TABLE = "bitbucket_auth_async_records"

@@ -6,11 +6,13 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakSet
 
-from opentelemetry import context, metrics, trace
-from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
-from opentelemetry.trace import Span, Status, StatusCode, TracerProvider
-
+from bitbucket_auth_async.extras import extra
 from bitbucket_auth_async.telemetry.events import Event, EventKind
+
+with extra("otel"):
+    from opentelemetry import context, metrics, trace
+    from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
+    from opentelemetry.trace import Span, Status, StatusCode, TracerProvider
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context

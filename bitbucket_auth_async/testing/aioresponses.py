@@ -7,9 +7,12 @@ from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 from aiohttp import ClientResponse
-from aioresponses import aioresponses
 
 from bitbucket_auth_async.bitbucket.cloud import BITBUCKET_CLOUD
+from bitbucket_auth_async.extras import extra
+
+with extra("testing"):
+    from aioresponses import aioresponses
 
 TOKEN_ANSWER: Mapping[str, Any] = MappingProxyType(
     {

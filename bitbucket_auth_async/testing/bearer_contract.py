@@ -6,12 +6,14 @@ from contextlib import AbstractAsyncContextManager
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
-import pytest
-
 from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError, OutageError
+from bitbucket_auth_async.extras import extra
 from bitbucket_auth_async.protocols import TokenSource
 from bitbucket_auth_async.testing.counting_source import CountingSource
 from bitbucket_auth_async.testing.wire import Received, always, answer, redirects, refuses, wire
+
+with extra("testing"):
+    import pytest
 
 _NONE: Mapping[str, str] = MappingProxyType({})
 _REDIRECTS = [301, 302, 303, 307, 308]

@@ -6,11 +6,13 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-import pytest
-
+from bitbucket_auth_async.extras import extra
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.protocols import TokenStore, Versioned
 from bitbucket_auth_async.record import Claim, Issuer, Record, Rest
+
+with extra("testing"):
+    import pytest
 
 _LATER: Mapping[str, Any] = MappingProxyType({"later": {"list": [1, "two", None, 2.5, True], "text": "\u00fc\u2028"}})
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from urllib.parse import parse_qsl, urlsplit
 
+from bitbucket_auth_async.arguments import check
 from bitbucket_auth_async.errors import TransportError
 from bitbucket_auth_async.oauth2.clients import Client
 from bitbucket_auth_async.oauth2.messages import Request, Response
@@ -58,6 +59,7 @@ class FakeBitbucket(Registry):
             token_length: Characters in a token.
             seed: Makes the texts of tokens the same in each run.
         """
+        check("clock", clock, example="FakeClock() or a function such as time.time")
         super().__init__()
         rules = Rules.of(legacy=legacy, strict=strict)
         rules.revoke_access_on_refresh = revoke_access_on_refresh

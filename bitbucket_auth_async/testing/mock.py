@@ -11,6 +11,7 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.typedefs import Handler
 
+from bitbucket_auth_async.arguments import check
 from bitbucket_auth_async.oauth2.servers import is_loopback
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 from bitbucket_auth_async.testing.server import fake_bitbucket_app, listening
@@ -39,6 +40,7 @@ async def mock_bitbucket(
     UnmockedHostError. Connections that were open before are not used meanwhile.
     """
     fake = FakeBitbucket() if fake is None else fake
+    check("mock_bitbucket()", fake, "rest", example="a FakeBitbucket()")
     async with listening(fake_bitbucket_app(fake, middlewares=[_each_at_its_host])) as port:
         detour = _Detour(port, frozenset(passthrough))
         with (

@@ -40,8 +40,14 @@ async def serve(fake: FakeBitbucket, port: int = 0, *, host: str = "127.0.0.1") 
             fake.rest.base_url = former
 
 
-def server_at(base_url: str, fake: FakeBitbucket) -> AuthorizationServer:
-    """Return the server value for a fake that is served at *base_url*, maybe by another process."""
+def server_at(base_url: str, fake: FakeBitbucket | None = None) -> AuthorizationServer:
+    """Return the server value for a fake that is served at *base_url*, maybe by another process.
+
+    Args:
+        base_url: Such as `http://127.0.0.1:7990`.
+        fake: Only if its rules are not those of every new one: `legacy`, `strict`, or changed.
+    """
+    fake = FakeBitbucket() if fake is None else fake
     return AuthorizationServer(
         authorization_endpoint=f"{base_url}/site/oauth2/authorize",
         token_endpoint=f"{base_url}/site/oauth2/access_token",

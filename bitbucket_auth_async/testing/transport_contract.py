@@ -7,12 +7,14 @@ import zlib
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-import pytest
-
 from bitbucket_auth_async.errors import TransportError
+from bitbucket_auth_async.extras import extra
 from bitbucket_auth_async.oauth2.messages import Request
 from bitbucket_auth_async.protocols import Transport
 from bitbucket_auth_async.testing.wire import Received, Script, Wire, always, answer, cut_off, nobody, wire
+
+with extra("testing"):
+    import pytest
 
 _SECRETS = ("c2VjcmV0LWhlYWRlcg", "secret-code")
 _HEADERS = {"Authorization": f"Basic {_SECRETS[0]}", "Content-Type": "application/x-www-form-urlencoded"}

@@ -2,9 +2,11 @@
 
 from typing import ClassVar
 
-import httpx
-
+from bitbucket_auth_async.extras import extra
 from bitbucket_auth_async.transports.httpx_family import Body, HttpxFamilyTransport
+
+with extra("httpx"):
+    import httpx
 
 
 class _Body(Body, httpx.AsyncByteStream):

@@ -2,9 +2,11 @@
 
 from typing import ClassVar
 
-import httpx2
-
+from bitbucket_auth_async.extras import extra
 from bitbucket_auth_async.transports.httpx_family import Body, HttpxFamilyTransport
+
+with extra("httpx2"):
+    import httpx2
 
 
 class _Body(Body, httpx2.AsyncByteStream):

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 from urllib.parse import parse_qs, urlsplit
 
+from bitbucket_auth_async.arguments import check
 from bitbucket_auth_async.encryption import EncryptionKey
 from bitbucket_auth_async.errors import CallbackError, ConfigurationError, DeadlineError, LoginRequiredError
 from bitbucket_auth_async.manager import TokenManager
@@ -112,6 +113,7 @@ class Login:
         writes: bool = False,
     ) -> None:
         """Touch no network yet; needs no running loop."""
+        check("pool", pool, "resources", "manager", example="a TokenManagerPool")
         self._resources = shared = pool.resources
         self.origin = origin_of(redirect_uri, name="redirect_uri")
         self.paths = _paths(redirect_uri)

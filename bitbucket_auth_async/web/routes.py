@@ -3,6 +3,7 @@
 import logging
 from urllib.parse import parse_qs, quote
 
+from bitbucket_auth_async.arguments import check
 from bitbucket_auth_async.errors import BitbucketAuthError, StoreError
 from bitbucket_auth_async.web.login import Login
 from bitbucket_auth_async.web.messages import Answer, Incoming, json_answer, see_other
@@ -21,6 +22,7 @@ class Routes:
 
     def __init__(self, login: Login) -> None:
         """Keep the steps."""
+        check("add_login()", login, "begin", "finish", example="the application, and after it a Login")
         self._login = login
 
     async def login(self, incoming: Incoming) -> Answer:

@@ -12,7 +12,7 @@ from typing import Any
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from bitbucket_auth_async.encryption import EncryptionKey
+from bitbucket_auth_async.encryption import EncryptionKey, checked_keys
 from bitbucket_auth_async.errors import ConfigurationError
 
 _ID_BYTES = 8
@@ -36,7 +36,7 @@ class Seal:
 
     def __init__(self, keys: Iterable[EncryptionKey]) -> None:
         """Derive what seals from each key."""
-        kept = list(keys)
+        kept = checked_keys(keys)
         if not kept:
             msg = "Cookies need at least one key: EncryptionKey.new(), kept somewhere, or keys_from_env()."
             raise ConfigurationError(msg)

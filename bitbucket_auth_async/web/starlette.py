@@ -2,10 +2,13 @@
 
 from collections.abc import Awaitable, Callable
 
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
+from bitbucket_auth_async.extras import extra
+
+with extra("starlette"):  # first of all: it brings what the others need as well
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.routing import Route
 
 from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError
 from bitbucket_auth_async.manager import TokenManager

@@ -276,7 +276,10 @@ def test_what_is_no_client_is_refused_with_the_way_to_get_one() -> None:
     [
         ({"store": "redis://localhost"}, r"store takes a store, as FileStore\(.*open_store\(.*, not str"),
         ({"grant": "client_credentials"}, r"grant takes a value such as ClientCredentials\(\), not str"),
-        ({"grant": ClientCredentials}, r"grant takes a value such as ClientCredentials\(\), not ClientCredentials"),
+        (
+            {"grant": ClientCredentials},
+            r"grant takes a value such as ClientCredentials\(\), not the class ClientCredentials",
+        ),
     ],
 )
 def test_what_is_no_grant_or_no_store_is_refused_at_once(options: dict[str, Any], said: str) -> None:

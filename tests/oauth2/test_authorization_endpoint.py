@@ -318,6 +318,12 @@ class TestJudge:
         assert type(caught.value) is AuthorizationError
         assert (caught.value.error, caught.value.description) == (code, None)
 
+    def test_a_scope_that_is_refused_says_what_to_ask_for(self) -> None:
+        with pytest.raises(
+            AuthorizationError, match=r"'invalid_scope': No such scope\. Ask for scopes that the OAuth con"
+        ):
+            request().judge(back(error="invalid_scope", error_description="No such scope."))
+
     @pytest.mark.parametrize(
         "answer",
         [

@@ -13,7 +13,7 @@ from yarl import URL
 from bitbucket_auth_async.testing.fake import faults
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 from bitbucket_auth_async.testing.options import basic_auth
-from bitbucket_auth_async.testing.server import Site, serve
+from bitbucket_auth_async.testing.server import Site, serve, server_at
 
 FORM = {"grant_type": "client_credentials"}
 
@@ -251,3 +251,9 @@ async def test_implicit_works_where_the_older_bitbucket_is_played(http: aiohttp.
             fields = Form(await response.text()).fields
         back = await decide(http, url, {**fields, "decision": "allow"})
         assert fake.is_live(back["access_token"])
+
+
+async def test_a_fake_of_another_process_is_named_by_its_address_alone(site: Site) -> None:
+    assert server_at(site.base_url) == site.server
+    strict = FakeBitbucket(strict=True)
+    assert server_at(site.base_url, strict).reuse_grace == strict.rules.reuse_grace == 0

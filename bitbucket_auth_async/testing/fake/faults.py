@@ -9,6 +9,23 @@ from bitbucket_auth_async.oauth2.messages import Response
 from bitbucket_auth_async.testing.fake.answers import JSON, api_error, page
 from bitbucket_auth_async.testing.fake.books import Call
 
+__all__ = [
+    "Fault",
+    "Injection",
+    "body",
+    "empty",
+    "garbage",
+    "gigantic",
+    "hold",
+    "html",
+    "latency",
+    "reset",
+    "status",
+    "truncated",
+    "unreachable",
+    "wrong_charset",
+]
+
 _OK = Response(status=200, headers={"content-type": JSON}, body=b'{"access_token": "never issued"}')
 
 

@@ -1,6 +1,8 @@
 """The part of the REST API that the fake has: who am I, my addresses, and repositories by the page."""
 
+import logging
 import math
+import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +16,11 @@ from bitbucket_auth_async.testing.fake.parties import Person, RegisteredClient
 from bitbucket_auth_async.testing.fake.rules import Rules
 from bitbucket_auth_async.testing.fake.scopes import with_implied
 
+_log = logging.getLogger(__name__)
+
 _LONGEST_PAGE = 100
+_ANOTHER_TIME = 60.0
+"""Seconds by which a clock differs from the system's once it is another one."""
 _GONE = frozenset(
     {"/2.0/workspaces", "/2.0/repositories", "/2.0/user/permissions/workspaces", "/2.0/user/permissions/repositories"}
 )
@@ -64,6 +70,9 @@ class RestApi:
             return api_error(401, "Token is invalid, expired, or not supported for this endpoint.", headers=headers)
         who = "Access" if self.rules.legacy else "OAuth2 access"
         text = f"{who} token expired. Use your refresh token to obtain a new access token."
+        # By one clock a manager sends no token that has run out; expire_access_tokens() is somebody's wish.
+        if not token.dead and abs(self.ledger.wall() - time.time()) > _ANOTHER_TIME:
+            _log.warning("A token that has expired by the fake's own clock: has your TokenManager the same clock=?")
         return api_error(401, text, headers=headers)
 
     def _resource(self, token: AccessToken, path: str, query: Mapping[str, str], more: Mapping[str, str]) -> Response:

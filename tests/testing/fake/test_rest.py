@@ -6,7 +6,10 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from bitbucket_auth_async.clocks import SYSTEM_CLOCK
+from bitbucket_auth_async.manager import TokenManager
 from bitbucket_auth_async.oauth2.grants import ClientCredentials
+from bitbucket_auth_async.protocols import Clock
 from bitbucket_auth_async.testing.clock import FakeClock
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 
@@ -117,6 +120,30 @@ async def test_an_expired_token_is_told_from_an_unknown_one(fake: FakeBitbucket,
     await clock.advance(3600)
     expired = "OAuth2 access token expired. Use your refresh token to obtain a new access token."
     assert get(fake, "/2.0/user", bearer) == (401, {"type": "error", "error": {"message": expired}})
+
+
+async def test_who_forgot_to_give_the_manager_the_clock_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    clock = FakeClock()
+    fake = FakeBitbucket(clock)
+    async with TokenManager(fake.client, grant=ClientCredentials(), transport=fake) as manager:
+        bearer = (await manager.get_token()).access_token
+        await clock.advance(3600)
+        assert bearer == (await manager.get_token()).access_token
+    assert get(fake, "/2.0/user", bearer)[0] == 401
+    assert "has your TokenManager the same clock=?" in caplog.text
+    assert bearer not in caplog.text
+
+
+@pytest.mark.parametrize("clock", [FakeClock(), SYSTEM_CLOCK])
+async def test_a_token_that_was_made_to_expire_says_nothing_of_clocks(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    fake = FakeBitbucket(clock, lifetime=0)
+    bearer = fake.sign_in().access_token
+    if isinstance(clock, FakeClock):
+        fake.expire_access_tokens()
+    assert get(fake, "/2.0/user", bearer)[0] == 401
+    assert caplog.text == ""
 
 
 @pytest.mark.parametrize("as_expired, word", [(True, "expired. Use your"), (False, "invalid, expired, or")])
