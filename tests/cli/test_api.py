@@ -10,7 +10,7 @@ from tests.terminals import at_a_terminal, read_until
 
 
 async def test_one_request_however_the_path_is_spelled(cli: Program) -> None:
-    await cli.login()
+    await cli.sign_in()
     for path in ("/user", "user", "/2.0/user", f"{cli.site.base_url}/2.0/user"):
         done = await cli.run("api", "get", path)
         assert (done.code, done.err) == (0, ""), path
@@ -18,7 +18,7 @@ async def test_one_request_however_the_path_is_spelled(cli: Program) -> None:
 
 
 async def test_a_list_is_followed_to_its_end_and_comes_out_as_one(cli: Program) -> None:
-    await cli.login()
+    await cli.sign_in()
     cli.fake.rest.repositories = 250
     done = await cli.run("api", "GET", "/repositories/acme", "--paginate")
     assert (done.code, done.err) == (0, "")
@@ -32,7 +32,7 @@ async def test_a_list_is_followed_to_its_end_and_comes_out_as_one(cli: Program) 
 async def test_at_a_terminal_a_bar_is_on_standard_error_and_the_list_where_it_belongs(
     cli: Program, tmp_path: Path
 ) -> None:
-    await cli.login()
+    await cli.sign_in()
     cli.fake.rest.repositories = 250
     with (tmp_path / "list.json").open("wb") as list_file:
         words = ("api", "GET", "/repositories/acme", "--paginate")
@@ -46,7 +46,7 @@ async def test_at_a_terminal_a_bar_is_on_standard_error_and_the_list_where_it_be
 
 
 async def test_r4_a_token_that_has_run_out_is_renewed_first(cli: Program) -> None:
-    await cli.login()
+    await cli.sign_in()
     await cli.age(3600)
     cli.fake.expire_access_tokens()
     assert (await cli.run("api", "GET", "/user")).code == 0
@@ -55,7 +55,7 @@ async def test_r4_a_token_that_has_run_out_is_renewed_first(cli: Program) -> Non
 
 async def test_a_missing_scope_is_named(cli: Program) -> None:
     cli.fake.registration().scope = frozenset({"account"})
-    await cli.login()
+    await cli.sign_in()
     done = await cli.run("api", "GET", "/repositories/acme")
     assert (done.code, done.out) == (1, "")
     assert "repository" in done.err
@@ -63,7 +63,7 @@ async def test_a_missing_scope_is_named(cli: Program) -> None:
 
 
 async def test_r12_the_token_goes_nowhere_else(cli: Program) -> None:
-    await cli.login()
+    await cli.sign_in()
     for path in ("https://evil.example/2.0/user", "http://127.0.0.1:1/2.0/user", "//evil.example/user", "/../user"):
         done = await cli.run("api", "GET", path)
         assert done.code == 1, path
@@ -75,7 +75,7 @@ async def test_r12_the_token_goes_nowhere_else(cli: Program) -> None:
 
 
 async def test_what_is_not_there_is_1_and_an_outage_is_4(cli: Program) -> None:
-    await cli.login()
+    await cli.sign_in()
     gone = await cli.run("api", "GET", "/repositories/acme/nothing")
     assert (gone.code, gone.out) == (1, "")
     assert "404" in gone.err
@@ -88,7 +88,7 @@ async def test_what_is_not_there_is_1_and_an_outage_is_4(cli: Program) -> None:
 
 
 async def test_what_is_sent_must_be_json_and_reaches_the_api(cli: Program) -> None:
-    await cli.login()
+    await cli.sign_in()
     wrong = await cli.run("api", "POST", "/repositories/acme/acme-1", "--input", "-", stdin="{")
     assert wrong.code == 1
     assert "holds no JSON" in wrong.err

@@ -172,7 +172,7 @@ async def test_who_waits_for_a_lock_gets_in_as_soon_as_it_is_free(store: SQLiteS
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     swap = asyncio.ensure_future(store.swap("alice", a_record(2), expected=version))
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.05)  # SQLite tells nobody that it waits
     holder.execute("ROLLBACK")
     holder.close()
     assert await swap
