@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from bitbucket_auth_async.testing.fake import faults
+from bitbucket_auth_async.testing.wire import always, answer, wire
 from tests.program import Program
 from tests.terminals import at_a_terminal, read_until
 
@@ -64,14 +65,16 @@ async def test_a_missing_scope_is_named(cli: Program) -> None:
 
 async def test_r12_the_token_goes_nowhere_else(cli: Program) -> None:
     await cli.sign_in()
-    for path in ("https://evil.example/2.0/user", "http://127.0.0.1:1/2.0/user", "//evil.example/user", "/../user"):
-        done = await cli.run("api", "GET", path)
-        assert done.code == 1, path
-        assert "Traceback" not in done.err
-    cli.fake.rest.base_url = "http://127.0.0.1:1"  # a `next` that leads elsewhere
-    done = await cli.run("api", "GET", "/repositories/acme?pagelen=5", "--paginate")
-    assert done.code == 1
-    assert await cli.access_token() not in done.err
+    async with wire(always(answer(200, b"{}"))) as elsewhere:
+        for path in (f"{elsewhere.origin}/2.0/user", f"//{elsewhere.origin.partition('//')[2]}/user", "/../user"):
+            done = await cli.run("api", "GET", path)
+            assert done.code == 1, path
+            assert "Traceback" not in done.err
+        cli.fake.rest.base_url = elsewhere.origin  # a `next` that leads there
+        done = await cli.run("api", "GET", "/repositories/acme?pagelen=5", "--paginate")
+        assert done.code == 1
+        assert await cli.access_token() not in done.err
+    assert elsewhere.received == []
 
 
 async def test_what_is_not_there_is_1_and_an_outage_is_4(cli: Program) -> None:

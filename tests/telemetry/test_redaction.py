@@ -65,7 +65,7 @@ FORMS = [
 @given(st.text("abcXYZ019-_.~+/=", min_size=16, max_size=64).filter(lambda text: text[0] not in "=/+"))
 def test_r11_a_secret_is_taken_out_of_every_form_that_it_comes_in(form: str, secret: str) -> None:
     inside = quote(secret, safe="") if "://" in form or "&" in form or "?" in form else secret
-    assert inside + "@" in form.format(inside) or inside in form.format(inside)
+    assert inside in form.format(inside)
     assert inside not in redacted(form.format(inside))
 
 
