@@ -2,7 +2,6 @@
 
 import importlib
 import tomllib
-from pathlib import Path
 
 from docutils import nodes
 from sphinx.application import Sphinx
