@@ -8,11 +8,13 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= $(shell for name in python3 python3.1{4,3,2,1}; do \
 	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$name" && break; done)
 VENV ?= .venv
+# What is installed beside the package: all that tests and checks need, or what a part of them does.
+GROUP ?= dev
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 SOURCES := $(wildcard bitbucket_auth_async tests benchmarks docs)
 EXTRAS := import tomllib; print(",".join(tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]))
-OLDEST := import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; x = p["optional-dependencies"]; print("\n".join(p["dependencies"] + x["httpx"] + x["httpx2"]).replace(">=", "=="))
+OLDEST := import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; print("\n".join(sorted({w.replace(">=", "==") for ws in (p["dependencies"], *p["optional-dependencies"].values()) for w in ws})))
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 # COVERAGE=1 makes `make test` measure branches too, and fail under the bound that pyproject.toml sets.
@@ -33,11 +35,11 @@ $(READY): pyproject.toml
 	@extras="$$($(PYTHON) -c '$(EXTRAS)')"; \
 	if command -v uv > /dev/null; then \
 		test -x $(PY) || uv venv --quiet --python "$$(command -v $(PYTHON))" $(VENV); \
-		uv pip install --quiet --python $(PY) --group dev --editable ".[$$extras]"; \
+		uv pip install --quiet --python $(PY) --group $(GROUP) --editable ".[$$extras]"; \
 	else \
 		test -x $(PY) || $(PYTHON) -m venv $(VENV); \
 		$(PY) -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'; \
-		$(PY) -m pip install --quiet --disable-pip-version-check --group dev --editable ".[$$extras]"; \
+		$(PY) -m pip install --quiet --disable-pip-version-check --group $(GROUP) --editable ".[$$extras]"; \
 	fi
 	@touch $@
 
@@ -113,12 +115,10 @@ test-all: $(READY) ## Run the suite on each Python from 3.11 that this machine h
 	$(PY) tests/every_python.py
 
 .PHONY: test-oldest
-test-oldest: ## Run the suite with the oldest dependencies that pyproject.toml allows
-	@$(MAKE) venv VENV=.venvs/oldest
-	@oldest="$$(.venvs/oldest/bin/python -c '$(OLDEST)')"; \
-	if command -v uv > /dev/null; then uv pip install --quiet --python .venvs/oldest/bin/python $$oldest; \
-	else .venvs/oldest/bin/python -m pip install --quiet --disable-pip-version-check $$oldest; fi
-	@$(MAKE) test VENV=.venvs/oldest
+test-oldest: ## Run the suite with the oldest dependencies that pyproject.toml allows, those of extras too
+	@mkdir -p .venvs
+	@$(PYTHON) -c '$(OLDEST)' > .venvs/oldest.txt
+	@PIP_CONSTRAINT=.venvs/oldest.txt UV_CONSTRAINT=.venvs/oldest.txt $(MAKE) test VENV=.venvs/oldest GROUP=test
 
 .PHONY: guards
 guards: $(READY) ## Prove that the tests guard: take each guard out, see its test fail

@@ -11,7 +11,7 @@ from typing import Any
 from bitbucket_auth_async.arguments import check
 from bitbucket_auth_async.clocks import within
 from bitbucket_auth_async.defaults import DefaultTransport, default_store
-from bitbucket_auth_async.errors import BitbucketAuthError, TransportError
+from bitbucket_auth_async.errors import BitbucketAuthError, ConfigurationError, TransportError
 from bitbucket_auth_async.home import Home, Moved
 from bitbucket_auth_async.oauth2.clients import ClientAuthentication
 from bitbucket_auth_async.oauth2.grants import Grant

@@ -1,22 +1,16 @@
 """Sphinx's settings. The reference has no hand-made list: it gets a page for each module that is there."""
 
 import importlib
-import pkgutil
-import re
 import tomllib
-from pathlib import Path
 
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from bitbucket_auth_async.bitbucket.scopes import SCOPES
+from docs.contents import DOCS, PACKAGE, modules, pages_that_show
 
-DOCS = Path(__file__).parent
-PACKAGE = "bitbucket_auth_async"
 GENERATED = DOCS / "reference" / "generated"
-PAGES = sorted(path for part in ("how-to", "explanation", "project", ".") for path in (DOCS / part).glob("*.md"))
-FENCE = re.compile(r"```python\n(.*?)```", re.DOTALL)
 METADATA = tomllib.loads((DOCS.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 project = METADATA["name"]
@@ -53,13 +47,6 @@ napoleon_numpy_docstring = False
 napoleon_use_ivar = True  # attributes told of in the class's docstring are documented once
 
 
-def modules() -> list[str]:
-    """Name every public module of the package; `__main__` would run."""
-    package = importlib.import_module(PACKAGE)
-    found = (module.name for module in pkgutil.walk_packages(package.__path__, f"{PACKAGE}."))
-    return sorted(name for name in found if not name.rpartition(".")[2].startswith("_"))
-
-
 def _public_names(package_name: str) -> list[str]:
     """Link every name that a package re-exports to its description, and to the pages that show how to use it."""
     package = importlib.import_module(package_name)
@@ -71,14 +58,6 @@ def _public_names(package_name: str) -> list[str]:
         pages = [f"[](../../{page.relative_to(DOCS)})" for page in pages_that_show(name)]
         lines.append(f"- {link}: {', '.join(pages)}")
     return lines
-
-
-def pages_that_show(name: str) -> list[Path]:
-    """Return the hand-written pages that name *name*, those with a fence that uses it first, three at most."""
-    texts = {page: page.read_text(encoding="utf-8") for page in PAGES}
-    named = [page for page, text in texts.items() if re.search(rf"\b{name}\b", text)]
-    used = [page for page in named if any(re.search(rf"\b{name}\b", fence) for fence in FENCE.findall(texts[page]))]
-    return [*used, *(page for page in named if page not in used)][:3]
 
 
 def _scopes() -> list[str]:

@@ -9,7 +9,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
+from unittest import mock
 
+from bitbucket_auth_async.cli import places, profiles
+from bitbucket_auth_async.manager import TokenManager
+from bitbucket_auth_async.oauth2.authorization_endpoint import AuthorizationRequest
 from bitbucket_auth_async.stores.file import FileStore
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 from bitbucket_auth_async.testing.server import Site, fake_bitbucket_app, listening, server_at
@@ -122,6 +126,24 @@ class Program:
         email = ("--email", "ada@example.com") if kind == "--api-token" and "--email" not in words else ()
         return await self.run("login", kind, "--server", self.site.base_url, *email, *words, stdin=f"{token}\n")
 
+    async def sign_in(self, name: str = "default") -> None:
+        """Leave what `login` leaves, without a process for it and one for its browser; a test compares the two."""
+        client, server = self.fake.client, self.site.server
+        request = AuthorizationRequest(server=server, client=client, redirect_uri=self.callback)
+        profile = profiles.Profile(
+            name=name,
+            client_id=client.client_id,
+            secret="environment",
+            grant_type="authorization_code",
+            store=places.DEFAULT_STORE,
+            server=self.site.base_url,
+            port=self.port,
+        )
+        async with TokenManager(client, store=self.store, key=profile.key, server=server) as manager:
+            await manager.exchange(request.judge(self.fake.authorize(request.url)))
+        with mock.patch.dict(os.environ, self.environ, clear=True):
+            profiles.save(profile)
+
     async def age(self, seconds: float, key: str = "default") -> None:
         """Make the stored token older."""
         found = await self.store.load(key)
@@ -136,6 +158,18 @@ class Program:
         protocol, _, host = self.site.base_url.partition("://")
         lines = {"protocol": protocol, "host": host, **more}
         return "".join(f"{name}={value}\n" for name, value in lines.items()) + "\n"
+
+
+async def at_rest(process: asyncio.subprocess.Process) -> None:
+    """Return once a program has taken every signal that it was sent, and waits for something."""
+    status = Path(f"/proc/{process.pid}/status")
+    async with asyncio.timeout(30):
+        while True:
+            said = dict(line.split(":", 1) for line in status.read_text(encoding="utf-8").splitlines())  # noqa: ASYNC240 - no disk
+            pending = int(said["SigPnd"], 16) | int(said["ShdPnd"], 16)
+            if not pending and said["State"].split()[0] == "S":
+                return
+            await asyncio.sleep(0.01)  # the kernel has no event that asyncio could wait for
 
 
 @asynccontextmanager

@@ -50,6 +50,8 @@ class Line(Service):
         """Seconds that everything takes in either direction."""
         self.silent = False
         """Nothing gets through in either direction, and nobody is told."""
+        self.swallowed = asyncio.Event()
+        """Something has got lost in that silence."""
         self.refuses = False
         self.connections = 0
         self._server_port = port
@@ -98,6 +100,7 @@ class Line(Service):
             while data := await reader.read(65_536):
                 await asyncio.sleep(self.delay)
                 if self.silent:
+                    self.swallowed.set()
                     continue
                 if answers and self.answers_to_lose:
                     self.answers_to_lose -= 1

@@ -157,6 +157,9 @@ async def test_those_that_went_out_together_count_as_one_attempt(turns: Turns, c
     await clock.advance(1)
     for _ in range(10):
         turns.failed(DOWN, asked=asked)
+    with pytest.raises(OutageError):
+        async with turns.take():
+            pass
     await clock.advance(1.25)
     async with turns.take():
         pass

@@ -72,7 +72,7 @@ async def test_the_next_page_is_under_way_while_this_one_is_used() -> None:
         assert await anext(items) == 10
         await shelf.until_asked(2)
         assert await anext(items) == 11
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # a request that must not come has no event
         assert shelf.asked == [1, 2], "one page ahead, no more"
 
 
@@ -80,7 +80,7 @@ async def test_without_prefetch_a_page_is_asked_for_when_it_is_due() -> None:
     shelf = Shelf(3)
     async with opened(shelf) as here, aclosing(here.api.paginate("/list", prefetch=False)) as items:
         assert [await anext(items), await anext(items)] == [10, 11]
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # a request that must not come has no event
         assert shelf.asked == [1]
 
 

@@ -5,12 +5,13 @@ import os
 from pathlib import Path
 
 from bitbucket_auth_async.testing.fake import faults
+from bitbucket_auth_async.testing.wire import always, answer, wire
 from tests.program import Program
 from tests.terminals import at_a_terminal, read_until
 
 
 async def test_one_request_however_the_path_is_spelled(cli: Program) -> None:
-    await cli.login()
+    await cli.sign_in()
     for path in ("/user", "user", "/2.0/user", f"{cli.site.base_url}/2.0/user"):
         done = await cli.run("api", "get", path)
         assert (done.code, done.err) == (0, ""), path
@@ -18,7 +19,7 @@ async def test_one_request_however_the_path_is_spelled(cli: Program) -> None:
 
 
 async def test_a_list_is_followed_to_its_end_and_comes_out_as_one(cli: Program) -> None:
-    await cli.login()
+    await cli.sign_in()
     cli.fake.rest.repositories = 250
     done = await cli.run("api", "GET", "/repositories/acme", "--paginate")
     assert (done.code, done.err) == (0, "")
@@ -32,7 +33,7 @@ async def test_a_list_is_followed_to_its_end_and_comes_out_as_one(cli: Program) 
 async def test_at_a_terminal_a_bar_is_on_standard_error_and_the_list_where_it_belongs(
     cli: Program, tmp_path: Path
 ) -> None:
-    await cli.login()
+    await cli.sign_in()
     cli.fake.rest.repositories = 250
     with (tmp_path / "list.json").open("wb") as list_file:
         words = ("api", "GET", "/repositories/acme", "--paginate")
@@ -69,7 +70,7 @@ async def test_a_list_that_leads_to_itself_has_an_end(cli: Program) -> None:
 
 
 async def test_r4_a_token_that_has_run_out_is_renewed_first(cli: Program) -> None:
-    await cli.login()
+    await cli.sign_in()
     await cli.age(3600)
     cli.fake.expire_access_tokens()
     assert (await cli.run("api", "GET", "/user")).code == 0
@@ -78,7 +79,7 @@ async def test_r4_a_token_that_has_run_out_is_renewed_first(cli: Program) -> Non
 
 async def test_a_missing_scope_is_named(cli: Program) -> None:
     cli.fake.registration().scope = frozenset({"account"})
-    await cli.login()
+    await cli.sign_in()
     done = await cli.run("api", "GET", "/repositories/acme")
     assert (done.code, done.out) == (1, "")
     assert "repository" in done.err
@@ -86,19 +87,21 @@ async def test_a_missing_scope_is_named(cli: Program) -> None:
 
 
 async def test_r12_the_token_goes_nowhere_else(cli: Program) -> None:
-    await cli.login()
-    for path in ("https://evil.example/2.0/user", "http://127.0.0.1:1/2.0/user", "//evil.example/user", "/../user"):
-        done = await cli.run("api", "GET", path)
-        assert done.code == 1, path
-        assert "Traceback" not in done.err
-    cli.fake.rest.base_url = "http://127.0.0.1:1"  # a `next` that leads elsewhere
-    done = await cli.run("api", "GET", "/repositories/acme?pagelen=5", "--paginate")
-    assert done.code == 1
-    assert await cli.access_token() not in done.err
+    await cli.sign_in()
+    async with wire(always(answer(200, b"{}"))) as elsewhere:
+        for path in (f"{elsewhere.origin}/2.0/user", f"//{elsewhere.origin.partition('//')[2]}/user", "/../user"):
+            done = await cli.run("api", "GET", path)
+            assert done.code == 1, path
+            assert "Traceback" not in done.err
+        cli.fake.rest.base_url = elsewhere.origin  # a `next` that leads there
+        done = await cli.run("api", "GET", "/repositories/acme?pagelen=5", "--paginate")
+        assert done.code == 1
+        assert await cli.access_token() not in done.err
+    assert elsewhere.received == []
 
 
 async def test_what_is_not_there_is_1_and_an_outage_is_4(cli: Program) -> None:
-    await cli.login()
+    await cli.sign_in()
     gone = await cli.run("api", "GET", "/repositories/acme/nothing")
     assert (gone.code, gone.out) == (1, "")
     assert "404" in gone.err
@@ -111,7 +114,7 @@ async def test_what_is_not_there_is_1_and_an_outage_is_4(cli: Program) -> None:
 
 
 async def test_what_is_sent_must_be_json_and_reaches_the_api(cli: Program) -> None:
-    await cli.login()
+    await cli.sign_in()
     wrong = await cli.run("api", "POST", "/repositories/acme/acme-1", "--input", "-", stdin="{")
     assert wrong.code == 1
     assert "holds no JSON" in wrong.err

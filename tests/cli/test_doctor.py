@@ -29,7 +29,7 @@ async def test_all_is_fine_after_a_sign_in_and_git_setup(cli: Program) -> None:
 
 
 async def test_what_is_not_fine_comes_with_what_to_do(cli: Program) -> None:
-    await cli.login()
+    await cli.sign_in()
     registration = cli.fake.registration()
     registration.callback = "http://127.0.0.1:1/other"
     cli.tokens.chmod(0o644)
@@ -47,7 +47,7 @@ async def test_what_is_not_fine_comes_with_what_to_do(cli: Program) -> None:
 
 
 async def test_a_consumer_that_is_not_private_is_fine_for_people(cli: Program) -> None:
-    await cli.login()
+    await cli.sign_in()
     cli.fake.registration().private = False
     verdict, text = found(await cli.run("doctor"))["consumer"]
     assert verdict == "fine"
@@ -62,7 +62,7 @@ async def test_without_a_profile_it_says_so_and_looks_at_the_rest(cli: Program) 
 
 
 async def test_a_damaged_store_is_wrong_and_left_as_it_is(cli: Program) -> None:
-    await cli.login()
+    await cli.sign_in()
     cli.tokens.write_text("{")
     done = await cli.run("doctor")
     assert found(done)["store"][0] == "wrong"
@@ -70,7 +70,7 @@ async def test_a_damaged_store_is_wrong_and_left_as_it_is(cli: Program) -> None:
 
 
 async def test_git_that_calls_what_is_gone_is_wrong(cli: Program, tmp_path: Path) -> None:
-    await cli.login()
+    await cli.sign_in()
     gone = tmp_path / "bitbucket-auth"
     gone.symlink_to(Path(sys.executable).parent / "bitbucket-auth")
     assert (await cli.run("git-setup", command=(str(gone),))).code == 0
@@ -133,7 +133,7 @@ async def test_how_much_a_keyring_takes_is_tried(
 
 
 async def test_the_way_to_a_profile_is_told_with_its_name(cli: Program) -> None:
-    await cli.login("--profile", "work")
+    await cli.sign_in("work")
     missing = await cli.run("token", "--profile", "play")
     assert missing.err.strip().endswith("known: work. To make it: bitbucket-auth login --profile play")
     verdict, text = found(await cli.run("doctor", "--profile", "play"))["profile"]

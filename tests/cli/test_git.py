@@ -48,7 +48,7 @@ async def as_ada(cli: Program, *words: str, where: Path | None = None) -> Done:
 
 
 async def set_up(cli: Program) -> None:
-    await cli.login()
+    await cli.sign_in()
     done = await cli.run("git-setup")
     assert done.code == 0, done
 
@@ -120,7 +120,7 @@ async def test_no_other_helper_gets_to_store_the_token(cli: Program, repository:
 
 
 async def test_setting_up_twice_is_setting_up_once_and_undoing_leaves_what_was_there(cli: Program) -> None:
-    await cli.login()
+    await cli.sign_in()
     name = f"credential.{cli.site.base_url}.helper"
     for value in ("", "cache", "", "store"):
         await as_ada(cli, "config", "--global", "--add", name, value)
@@ -148,7 +148,7 @@ async def test_a_helper_of_somebody_else_in_another_encoding_comes_back_as_it_wa
 
 
 async def test_one_repository_alone_can_be_set_up(cli: Program, repository: str) -> None:
-    await cli.login()
+    await cli.sign_in()
     outside = await cli.run("git-setup", "--local", cwd=cli.home)
     assert outside.code == 1
     assert "inside a repository" in outside.err

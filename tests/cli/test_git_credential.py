@@ -71,7 +71,7 @@ def test_garbage_is_no_request_for_us(data: bytes) -> None:
 
 
 async def test_get_gives_the_token_renewed_when_little_is_left(cli: Program) -> None:
-    await cli.login()
+    await cli.sign_in()
     done = await cli.run("git-credential", "get", stdin=cli.git_request())
     first = await cli.access_token()
     assert f"username=x-token-auth\npassword={first}\n" in done.out
@@ -82,7 +82,7 @@ async def test_get_gives_the_token_renewed_when_little_is_left(cli: Program) -> 
 
 
 async def test_r12_get_is_silent_for_all_others_fresh_or_due(cli: Program) -> None:
-    await cli.login()
+    await cli.sign_in()
     for _ in range(2):
         for host in ("bitbucket.org", "127.0.0.1", f"{cli.site.base_url[7:]}.evil.example"):
             done = await cli.run("git-credential", "get", stdin=cli.git_request(host=host))
@@ -92,7 +92,7 @@ async def test_r12_get_is_silent_for_all_others_fresh_or_due(cli: Program) -> No
 
 
 async def test_store_is_nothing_to_us(cli: Program) -> None:
-    await cli.login()
+    await cli.sign_in()
     before = cli.tokens.read_bytes()
     done = await cli.run("git-credential", "store", stdin=cli.git_request(username="x-token-auth", password="p"))
     assert (done.code, done.out) == (0, "")
@@ -107,7 +107,7 @@ async def test_what_git_may_come_to_want_is_ignored(cli: Program) -> None:
 
 
 async def test_r10_erase_renews_the_token_that_was_refused_and_no_other(cli: Program) -> None:
-    await cli.login()
+    await cli.sign_in()
     await cli.age(120)
     token = await cli.access_token()
     for refused in ({"password": "another"}, {}, {"password": token, "host": "evil.example"}):

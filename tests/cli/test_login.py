@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import signal
 import socket
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bitbucket_auth_async.testing.fake import faults
-from tests.program import BROWSER, Program
+from tests.program import BROWSER, Program, at_rest
 
 
 def words_of(home: Path) -> str:
@@ -37,6 +38,30 @@ async def test_a_browser_signs_in_and_is_shown_a_closing_page(cli: Program, tmp_
     assert "You can close this page" in shown.read_text()
     assert cli.tokens.stat().st_mode & 0o777 == 0o600
     assert cli.fake.is_live(await cli.access_token())
+
+
+async def left(cli: Program) -> object:
+    """Return which files there are, with their modes, the profiles, and the record but for what is drawn anew."""
+    kept = await cli.store.load("default")
+    assert kept is not None
+    assert kept.record.token is not None
+    assert cli.fake.is_live(kept.record.token.access_token)
+    files = {path.relative_to(cli.home): path.stat().st_mode for path in cli.home.rglob("*")}
+    profiles = (cli.home / ".config/bitbucket-auth/profiles.json").read_bytes()
+    drawn = {"access_token", "refresh_token", "issued_at", "expires_at"}
+    plain = kept.record.to_plain()
+    token = {name: name in drawn or value for name, value in plain["token"].items()}
+    return files, profiles, {**plain, "token": token, "generation": True}
+
+
+async def test_a_sign_in_leaves_what_other_tests_begin_with(cli: Program) -> None:
+    await cli.login()
+    by_login = await left(cli)
+    for folder in cli.home.iterdir():
+        shutil.rmtree(folder)
+    await cli.sign_in()
+    assert await left(cli) == by_login
+    assert cli.fake.token_requests == 2
 
 
 async def test_r11_what_is_said_and_kept_of_the_secret(cli: Program) -> None:
@@ -81,7 +106,7 @@ async def test_what_is_pasted_and_is_not_the_answer_signs_nobody_in(cli: Program
 async def test_a_wrong_callback_is_explained_when_nobody_comes_back(cli: Program) -> None:
     cli.fake.registration().callback = "http://127.0.0.1:1/other"
     environ = {"BROWSER": f"{sys.executable} {BROWSER} %s"}
-    done = await cli.run(*cli.login_words("--timeout", "2"), environ=environ)
+    done = await cli.run(*cli.login_words("--timeout", "1"), environ=environ)
     assert done.code == 1
     assert "Invalid redirect_uri" in done.err
     assert f"it must be {cli.callback}" in done.err
@@ -128,7 +153,7 @@ async def test_ctrl_c_while_the_code_is_traded_leaves_nothing_half_written(cli: 
         process = await cli.start(*cli.login_words(), environ=environ)
         await asyncio.wait_for(held.reached.wait(), 30)
         process.send_signal(signal.SIGINT)
-        await asyncio.sleep(0.2)
+        await at_rest(process)
         held.release()
         _, err = await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode == 130

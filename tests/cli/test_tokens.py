@@ -2,25 +2,29 @@
 
 import asyncio
 import json
+import re
 import signal
 import sys
 from dataclasses import replace
 
 import pytest
+import typer.main
 
+from bitbucket_auth_async.cli.app import app
+from bitbucket_auth_async.cli.main import main
 from bitbucket_auth_async.testing.fake import faults
-from tests.program import Program
+from tests.program import Program, at_rest
 
 
 async def test_the_token_alone_is_printed(cli: Program) -> None:
-    await cli.login()
+    await cli.sign_in()
     done = await cli.run("token")
     assert (done.code, done.err) == (0, "")
     assert done.out == f"{await cli.access_token()}\n"
 
 
 async def test_r4_a_renewal_that_is_due_is_done_before_the_token_is_printed(cli: Program) -> None:
-    await cli.login()
+    await cli.sign_in()
     before = await cli.access_token()
     await cli.age(3400)  # good for three minutes more
     with cli.fake.inject(faults.latency(0.5)):
@@ -30,7 +34,7 @@ async def test_r4_a_renewal_that_is_due_is_done_before_the_token_is_printed(cli:
 
 
 async def test_r6_r7_in_an_outage_the_present_token_is_printed_while_it_is_good(cli: Program) -> None:
-    await cli.login()
+    await cli.sign_in()
     await cli.age(3400)
     with cli.fake.inject(faults.status(503), times=None):
         done = await cli.run("token")
@@ -43,7 +47,7 @@ async def test_r6_r7_in_an_outage_the_present_token_is_printed_while_it_is_good(
 
 
 async def test_r1_two_at_the_same_moment_renew_once(cli: Program) -> None:
-    await cli.login()
+    await cli.sign_in()
     await cli.age(3600)
     with cli.fake.inject(faults.latency(0.5), times=None):
         both = await asyncio.gather(cli.run("token"), cli.run("token"))
@@ -52,13 +56,13 @@ async def test_r1_two_at_the_same_moment_renew_once(cli: Program) -> None:
 
 
 async def test_r4_ctrl_c_during_a_renewal_does_not_lose_it(cli: Program) -> None:
-    await cli.login()
+    await cli.sign_in()
     await cli.age(3600)
     with cli.fake.inject(faults.hold()) as held:
         process = await cli.start("token")
         await asyncio.wait_for(held.reached.wait(), 30)
         process.send_signal(signal.SIGINT)
-        await asyncio.sleep(0.2)
+        await at_rest(process)
         held.release()
         out, err = await asyncio.wait_for(process.communicate(), 30)
     assert (process.returncode, out) == (130, b"")
@@ -70,7 +74,7 @@ async def test_r4_ctrl_c_during_a_renewal_does_not_lose_it(cli: Program) -> None
 
 
 async def test_the_proxy_of_the_environment_is_used_and_its_exceptions_kept(cli: Program) -> None:
-    await cli.login()
+    await cli.sign_in()
     await cli.age(3600)
     nobody = {"http_proxy": "http://127.0.0.1:1"}
     through = await cli.run("token", environ=nobody)
@@ -85,7 +89,7 @@ async def test_the_proxy_of_the_environment_is_used_and_its_exceptions_kept(cli:
 
 
 async def test_r8_a_dead_sign_in_is_told_by_its_own_exit_code(cli: Program) -> None:
-    await cli.login()
+    await cli.sign_in()
     cli.fake.revoke()
     await cli.age(3600)
     done = await cli.run("token")
@@ -104,9 +108,10 @@ async def test_before_any_sign_in_everything_says_so(cli: Program) -> None:
 
 
 async def test_status_tells_how_things_stand_and_changes_nothing(cli: Program) -> None:
-    await cli.login()
+    await cli.sign_in()
     before = cli.tokens.read_bytes()
     plain = await cli.run("status")
+    assert cli.tokens.read_bytes() == before
     assert plain.code == 0
     assert "\x1b" not in plain.out
     rows = dict(line.split("  ", 1) for line in plain.out.splitlines())
@@ -116,12 +121,12 @@ async def test_status_tells_how_things_stand_and_changes_nothing(cli: Program) -
     told = json.loads((await cli.run("status", "--json")).out)
     assert (told["profile"], told["state"], told["refresh_token"]) == ("default", "good", "alive")
     assert told["scope"] == ["account", "email", "repository"]
-    await cli.age(3400)
-    assert json.loads((await cli.run("status", "--json")).out)["state"] == "renewal due"
-    await cli.age(300)
-    assert json.loads((await cli.run("status", "--json")).out)["state"] == "expired"
+    for older, state in ((3400, "renewal due"), (300, "expired")):
+        await cli.age(older)
+        before = cli.tokens.read_bytes()
+        assert json.loads((await cli.run("status", "--json")).out)["state"] == state
+        assert cli.tokens.read_bytes() == before
     assert cli.fake.token_requests == 1
-    assert len(before) > 1000
 
 
 async def test_a_name_from_the_server_does_not_move_the_cursor(cli: Program) -> None:
@@ -159,7 +164,7 @@ async def test_an_output_that_takes_nothing_is_told(cli: Program) -> None:
 
 
 async def test_refresh_renews_what_is_still_good_and_leaves_alone_what_is_very_young(cli: Program) -> None:
-    await cli.login()
+    await cli.sign_in()
     first = await cli.access_token()
     young = await cli.run("refresh")
     assert young.code == 0
@@ -172,7 +177,7 @@ async def test_refresh_renews_what_is_still_good_and_leaves_alone_what_is_very_y
 
 
 async def test_after_logout_the_token_is_gone_and_the_next_login_asks_for_nothing(cli: Program) -> None:
-    await cli.login()
+    await cli.sign_in()
     token = await cli.access_token()
     done = await cli.run("logout")
     assert done.code == 0
@@ -183,9 +188,9 @@ async def test_after_logout_the_token_is_gone_and_the_next_login_asks_for_nothin
 
 
 async def test_profiles_do_not_meet(cli: Program) -> None:
-    await cli.login()
+    await cli.sign_in()
     cli.fake.register_person("bob")
-    await cli.login("--profile", "work")
+    await cli.sign_in("work")
     listed = await cli.run("profiles")
     assert [line.split()[0] for line in listed.out.splitlines()] == ["PROFILE", "default", "work"]
     default, work = (await cli.run("token")).out, (await cli.run("token", "--profile", "work")).out
@@ -200,31 +205,40 @@ async def test_profiles_do_not_meet(cli: Program) -> None:
     assert "no profile 'work'" in gone.err
 
 
-async def test_every_command_has_help_with_an_example(cli: Program) -> None:
-    whole = await cli.run("--help")
-    assert "Exit codes" in whole.out
-    commands = [line.split()[0] for line in whole.out.partition("Commands:")[2].splitlines() if line.startswith("  ")]
-    commands = [word for word in commands if word.islower() and word in whole.out][:20]
-    assert {"login", "token", "git-credential"} <= set(commands)
-    for command in ("login", "status", "token", "refresh", "logout", "profiles", "git-credential", "git-setup"):
-        done = await cli.run(command, "--help")
-        assert done.code == 0
-        assert "Example: " in " ".join(done.out.split()), command
+COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined] - a group, which has them
 
 
-async def test_wrong_usage_is_2(cli: Program) -> None:
-    for words in (
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "--help"]) == 0
+    assert re.search(rf"Example: .*bitbucket-auth {command}\b", " ".join(capsys.readouterr().out.split()))
+
+
+def test_help_names_every_command_and_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    said = capsys.readouterr().out
+    assert "Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 sign-in needed, 4 try again later." in " ".join(said.split())
+    assert [command for command in COMMANDS if f"\n  {command} " not in said] == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
         ["nonsense"],
         ["token", "--nonsense"],
         ["git-credential"],
         ["profiles", "--use", "a", "--forget", "b"],
-    ):
-        done = await cli.run(*words)
-        assert (done.code, done.out) == (2, ""), words
+    ],
+)
+def test_wrong_usage_is_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "Usage: bitbucket-auth" in said.err
 
 
 async def test_who_reads_no_further_gets_no_traceback(cli: Program) -> None:
-    await cli.login()
+    await cli.sign_in()
     deaf = ("bash", "-c", f'{sys.executable} -m bitbucket_auth_async "$@" | head -c 0', "bash")
     for words in (["token"], ["status"], ["profiles"]):
         done = await cli.run(*words, command=deaf)

@@ -1,15 +1,15 @@
 """Homes, disks, keyrings and clocks that are not as they should be: one clear sentence, and the right exit code."""
 
-import asyncio
 import os
-import shutil
 import sys
+import tempfile
 import time
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
-from tests.program import Done, Program
+from tests.program import Done, Program, at_rest
 from tests.terminals import at_a_terminal, echoes, read_until
 
 NOBODY = 65534
@@ -50,16 +50,19 @@ def as_user(uid: int) -> tuple[str, ...]:
 
 
 @pytest.fixture
-def someone(cli: Program, tmp_path: Path) -> tuple[str, ...]:
-    """A command of a user who is not root, whose home it is."""
-    uid = os.geteuid()
-    if uid == 0:
-        uid = NOBODY
-        for folder in (tmp_path, *tmp_path.parents):
-            if folder.stat().st_uid == 0 and folder.stat().st_mode & 0o005 != 0o005 and "pytest" in str(folder):
-                folder.chmod(folder.stat().st_mode | 0o055)
-        shutil.chown(cli.home, uid, uid)
-    return as_user(uid)
+def someone(cli: Program) -> Generator[tuple[str, ...]]:
+    """A command of a user who is not root, whose home it is.
+
+    The home is not below pytest's own folders: those are closed to others again when a second run begins beside this.
+    """
+    uid = os.geteuid() or NOBODY
+    with tempfile.TemporaryDirectory(prefix="bitbucket-auth-async-") as folder:
+        cli.home = Path(folder, "home")
+        cli.home.mkdir()
+        cli.environ["HOME"] = str(cli.home)
+        for path in (folder, cli.home):
+            os.chown(path, uid, -1)
+        yield as_user(uid)
 
 
 def machine(cli: Program, *words: str) -> tuple[str, ...]:
@@ -77,7 +80,7 @@ async def test_a_full_disk_is_told_before_anybody_is_bothered(cli: Program) -> N
 
 
 async def test_r2_a_disk_that_fills_up_costs_no_refresh_token(cli: Program) -> None:
-    await cli.login()
+    await cli.sign_in()
     await cli.age(3600)
     before = cli.tokens.read_bytes()
     done = await cli.run("token", command=within_file_size(4))
@@ -189,7 +192,7 @@ async def test_a_damaged_profile_file_is_left_as_it_is(cli: Program) -> None:
 
 
 async def test_r5_a_clock_that_was_an_hour_ahead_or_behind_gives_no_expired_token(cli: Program) -> None:
-    await cli.login()
+    await cli.sign_in()
     for seconds in (3600, -3600):  # the token seems an hour older, or from the future
         await cli.age(seconds)
         done = await cli.run("token")
@@ -231,7 +234,7 @@ async def test_ctrl_c_at_each_question_leaves_nothing_and_the_terminal_sane(cli:
         await read_until(mine, "Key: ")
         os.write(mine, b"some-key\n")
     await read_until(mine, prompt)
-    await asyncio.sleep(0.3)  # until it reads: nothing tells
+    await at_rest(process)  # it reads
     os.write(mine, b"\x03")
     said = await read_until(mine, "Interrupted.")
     assert await process.wait() == 130

@@ -6,7 +6,7 @@ from importlib import import_module
 
 import pytest
 
-from docs.conf import PACKAGE, modules, pages_that_show
+from docs.contents import PACKAGE, modules, pages_that_show
 
 PUBLIC = [
     (name, package)

@@ -11,7 +11,7 @@ import pytest
 import typer.main
 
 from bitbucket_auth_async.cli.app import app
-from docs.conf import PAGES
+from docs.contents import PAGES
 
 ROOT = Path(__file__).parents[2]
 TUTORIAL = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")

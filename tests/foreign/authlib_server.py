@@ -144,7 +144,7 @@ def _grants(database: Database) -> Iterator[tuple[type, list[Any]]]:
         def save_authorization_code(self, code: str, request: Any) -> None:
             data, client_id = request.payload.data, request.client.client_id
             challenge, method = data.get("code_challenge"), data.get("code_challenge_method")
-            database.codes[code] = Code(code, client_id, request.scope, challenge, method)
+            database.codes[code] = Code(code, client_id, request.payload.scope, challenge, method)
 
         def query_authorization_code(self, code: str, client: RegisteredClient) -> Code | None:
             found = database.codes.get(code)

@@ -54,5 +54,5 @@ async def test_r7_a_replayable_grant_that_is_refused_is_loud_and_rate_limited(wo
         with pytest.raises(InvalidGrantError):
             await manager.get_token()
         await world.clock.advance(1)
-    assert world.fake.token_requests <= 6
+    assert 4 <= world.fake.token_requests <= 6
     assert (await world.record()).claim is None

@@ -1,7 +1,6 @@
 import asyncio
 import copy
 import json
-import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +11,7 @@ from bitbucket_auth_async.protocols import TokenStore, Versioned
 from bitbucket_auth_async.record import Record
 from bitbucket_auth_async.stores.callbacks import CallbackStore
 from bitbucket_auth_async.testing.contracts import TokenStoreContract, a_record
+from tests.counting import SIZE, count_in_four_threads
 
 
 class Keeper:
@@ -283,23 +283,10 @@ async def test_a_failure_that_nobody_waits_for_any_more_is_no_noise() -> None:
 
 def test_threads_with_loops_of_their_own_take_turns() -> None:
     store = CallbackStore(SlowKeeper())
-
-    async def count() -> None:
-        for _ in range(25):
-            won = 0
-            while not won:
-                found = await store.load("alice")
-                generation, version = (found.record.generation, found.version) if found else (0, 0)
-                won = await store.swap("alice", a_record(generation + 1), expected=version)
-
-    threads = [threading.Thread(target=asyncio.run, args=(count(),)) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    count_in_four_threads(store, 25)
     found = asyncio.run(store.load("alice"))
     assert found is not None
-    assert found.record == a_record(100)
+    assert found.record == a_record(100, size=SIZE)
 
 
 @pytest.mark.parametrize(

@@ -20,17 +20,11 @@ from bitbucket_auth_async.errors import StoreError
 from bitbucket_auth_async.protocols import Versioned
 from bitbucket_auth_async.stores.file import FileStore
 from bitbucket_auth_async.testing.contracts import a_record
+from tests.counting import SIZE, count_in_four_threads
 
 INCREMENT = """
-async def main():
-    store = FileStore(sys.argv[1])
-    for _ in range(50):
-        while True:
-            found = await store.load("alice")
-            generation, version = (found.record.generation, found.version) if found else (0, 0)
-            if await store.swap("alice", a_record(generation + 1, size=3_000), expected=version):
-                break
-asyncio.run(main())
+from tests.counting import count_up
+asyncio.run(count_up(FileStore(sys.argv[1]), 50))
 """
 
 
@@ -46,28 +40,15 @@ async def test_four_processes_count_to_two_hundred_and_lose_nothing(
         ended(process)
     found = await FileStore(path).load("alice")
     assert found is not None
-    assert found.record == a_record(200, size=3_000)
+    assert found.record == a_record(200, size=SIZE)
 
 
 async def test_four_threads_with_loops_of_their_own_count_to_forty_through_one_store(path: Path) -> None:
     store = FileStore(path)
-
-    async def count() -> None:
-        for _ in range(10):
-            won = 0
-            while not won:
-                found = await store.load("alice")
-                generation, version = (found.record.generation, found.version) if found else (0, 0)
-                won = await store.swap("alice", a_record(generation + 1), expected=version)
-
-    threads = [threading.Thread(target=asyncio.run, args=(count(),)) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        await asyncio.to_thread(thread.join)
+    await asyncio.to_thread(count_in_four_threads, store, 10)
     found = await store.load("alice")
     assert found is not None
-    assert found.record == a_record(40)
+    assert found.record == a_record(40, size=SIZE)
 
 
 async def test_r9_killed_at_any_moment_it_leaves_a_whole_file_and_blocks_nobody(

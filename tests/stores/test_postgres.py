@@ -220,7 +220,7 @@ async def test_a_cancelled_call_on_a_dead_line_ends_at_once(server: PostgresServ
             await store.create_schema()
             line.silent = True
             load = asyncio.ensure_future(store.load("alice"))
-            await asyncio.sleep(0.05)
+            await asyncio.wait_for(line.swallowed.wait(), 30)
             load.cancel()
             async with asyncio.timeout(0.5):
                 await asyncio.wait([load])

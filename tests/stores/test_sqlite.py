@@ -17,20 +17,13 @@ from bitbucket_auth_async.errors import ConfigurationError, RecordError, StoreEr
 from bitbucket_auth_async.protocols import Versioned
 from bitbucket_auth_async.stores.sqlite import SQLiteStore
 from bitbucket_auth_async.testing.contracts import TokenStoreContract, a_record
+from tests.counting import SIZE
 from tests.leaks import everything
 
 INCREMENT = """
 from bitbucket_auth_async.stores.sqlite import SQLiteStore
-
-async def main():
-    store = SQLiteStore(sys.argv[1], timeout=20)
-    for _ in range(25):
-        while True:
-            found = await store.load("alice")
-            generation, version = (found.record.generation, found.version) if found else (0, 0)
-            if await store.swap("alice", a_record(generation + 1, size=3_000), expected=version):
-                break
-asyncio.run(main())
+from tests.counting import count_up
+asyncio.run(count_up(SQLiteStore(sys.argv[1], timeout=20), 25))
 """
 
 
@@ -67,7 +60,7 @@ async def test_four_processes_count_to_a_hundred_and_lose_nothing(
         ended(process)
     found = await SQLiteStore(path).load("alice")
     assert found is not None
-    assert found.record == a_record(100, size=3_000)
+    assert found.record == a_record(100, size=SIZE)
 
 
 async def test_r9_killed_at_any_moment_it_leaves_a_whole_record_and_blocks_nobody(
@@ -191,7 +184,7 @@ async def test_who_waits_for_a_lock_gets_in_as_soon_as_it_is_free(store: SQLiteS
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     swap = asyncio.ensure_future(store.swap("alice", a_record(2), expected=version))
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.05)  # SQLite tells nobody that it waits
     holder.execute("ROLLBACK")
     holder.close()
     assert await swap

@@ -65,7 +65,7 @@ FORMS = [
 @given(st.text("abcXYZ019-_.~+/=", min_size=16, max_size=64).filter(lambda text: text[0] not in "=/+"))
 def test_r11_a_secret_is_taken_out_of_every_form_that_it_comes_in(form: str, secret: str) -> None:
     inside = quote(secret, safe="") if "://" in form or "&" in form or "?" in form else secret
-    assert inside + "@" in form.format(inside) or inside in form.format(inside)
+    assert inside in form.format(inside)
     assert inside not in redacted(form.format(inside))
 
 
@@ -214,14 +214,16 @@ async def test_r11_asyncios_debug_mode_shows_no_argument_that_is_secret(output: 
     """It prints the arguments of callbacks that took long."""
     loop = asyncio.get_running_loop()
     loop.set_debug(True)
-    loop.slow_callback_duration = 0.01
+    loop.slow_callback_duration = 0.0
 
     def slow(_: str) -> None:
-        time.sleep(0.02)
+        """Take time, as everything does."""
 
-    loop.call_soon(slow, f"token={SECRET[:8]}")
+    loop.call_soon(slow, f"access_token={SECRET[:8]}")
     loop.call_soon(slow, "secret=s3cr3t")
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(0)
     loop.set_debug(False)
+    assert f"access_token={HIDDEN}" in output.getvalue()
     assert f"secret={HIDDEN}" in output.getvalue()
+    assert SECRET[:8] not in output.getvalue()
     assert "s3cr3t" not in output.getvalue()

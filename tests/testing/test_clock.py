@@ -11,7 +11,7 @@ from bitbucket_auth_async.testing.clock import FakeClock
 
 async def test_time_stands_still_until_it_is_told() -> None:
     clock = FakeClock(wall=100.0, boot=5.0)
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(0.01)  # real time goes on
     assert (clock.wall(), clock.boot()) == (100.0, 5.0)
     await clock.advance(2.5)
     assert (clock.wall(), clock.boot()) == (102.5, 7.5)

@@ -62,6 +62,7 @@ async def test_cookies_and_other_headers_of_the_browser_stay_here() -> None:
     async with wire(always(answer(200, b"{}", {**JSON, "Set-Cookie": "a=b"}))) as api:
         for _ in range(2):
             await fetched(api, asked("/2.0/user", headers=headers))
+    assert len(api.received) == 2
     for request in api.received:
         assert request.headers["authorization"] == "Bearer token-1"
         assert request.headers["accept"] == "application/json"

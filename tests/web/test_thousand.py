@@ -18,6 +18,8 @@ from tests.web.people import Browser, Serve, staged
 
 TOKEN_TEXT = 2 * 2600
 """What the text of a token and of its refresh token takes; nothing of ours can make that less."""
+COUNTED = 40
+"""People; a sign-in under tracemalloc takes its time, and more of them give the same figure."""
 
 
 @pytest.mark.parametrize("serve, count", [(serve_aiohttp, 1000), (serve_starlette, 200)])
@@ -55,12 +57,12 @@ async def test_what_a_person_costs_who_is_signed_in(fake_clock: FakeClock) -> No
         ours = "*/bitbucket_auth_async/[!t]*"  # not the fake's: what is made there, and by others for it
         filters = (tracemalloc.Filter(inclusive=True, filename_pattern=ours, all_frames=True),)
         before = tracemalloc.take_snapshot().filter_traces(filters)
-        for number in range(100):
+        for number in range(COUNTED):
             await stage.browser().sign_in(fake, fake.register_person(f"person-{number}"))
         gc.collect()
         after = tracemalloc.take_snapshot().filter_traces(filters)
         tracemalloc.stop()
-        grown = sum(each.size_diff for each in after.compare_to(before, "filename")) / 100
+        grown = sum(each.size_diff for each in after.compare_to(before, "filename")) / COUNTED
     print(f"{grown:.0f} bytes a person, of which {TOKEN_TEXT} are the text of the tokens")
     print(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB at most, on {sys.platform}")
     assert grown < TOKEN_TEXT + 16_000

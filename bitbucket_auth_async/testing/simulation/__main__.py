@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import get_context
 
 from bitbucket_auth_async.testing.simulation.history import Temper
 from bitbucket_auth_async.testing.simulation.report import never, report
@@ -51,7 +52,8 @@ def verdicts(wanted: Options) -> Iterator[Verdict]:
     if wanted.processes == 1:
         yield from map(work, batches)
         return
-    with ProcessPoolExecutor(wanted.processes) as pool:
+    # Spawned, since whoever calls this may have threads, which a fork would leave behind with what they hold.
+    with ProcessPoolExecutor(wanted.processes, mp_context=get_context("spawn")) as pool:
         futures: list[Future[Verdict]] = [pool.submit(work, batch) for batch in batches]
         try:
             for future in futures:

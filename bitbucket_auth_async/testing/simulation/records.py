@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from bitbucket_auth_async.oauth2.tokens import Token, fingerprint
+from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.protocols import Versioned
 from bitbucket_auth_async.record import Claim, Record
 from bitbucket_auth_async.testing.simulation.spends import name_of
+from bitbucket_auth_async.testing.simulation.truth import fingerprint
 
 if TYPE_CHECKING:
     from bitbucket_auth_async.testing.simulation.judge import Judge

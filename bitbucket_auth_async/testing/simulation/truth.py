@@ -1,8 +1,17 @@
 """What is true at the server, whatever the processes believe."""
 
-from bitbucket_auth_async.oauth2.tokens import Token, fingerprint
+from functools import lru_cache
+
+from bitbucket_auth_async.oauth2 import tokens
+from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.testing.fake.ledger import AccessToken, Family, RefreshToken
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
+
+
+@lru_cache(maxsize=10_000)
+def fingerprint(secret: str) -> str:
+    """Return a token's fingerprint; a history asks thousands of times for those of its few hundred tokens."""
+    return tokens.fingerprint(secret)
 
 
 class Truth:

@@ -9,8 +9,9 @@ import pytest
 
 from bitbucket_auth_async import settlement
 from bitbucket_auth_async.telemetry.events import ROUTINE
+from bitbucket_auth_async.testing.simulation.__main__ import options, verdicts
 from bitbucket_auth_async.testing.simulation.history import Setting, Step, draw, setting
-from bitbucket_auth_async.testing.simulation.trial import live, shortened, story, told, trial
+from bitbucket_auth_async.testing.simulation.trial import Verdict, live, shortened, story, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +32,9 @@ CALM = Setting(
 
 
 def test_r1_to_r9_hold_in_two_hundred_histories() -> None:
-    verdict = trial(range(SEEDS))
+    verdict = Verdict()
+    for part in verdicts(options(["--seeds", str(SEEDS)])):
+        verdict.add(part)
     assert not verdict.broken, told(min(verdict.broken))
     assert verdict.seeds == SEEDS
     for what in ("spend: current, repeated", "renewed: late, a spare", "refused: current", "second spend", "closed"):
