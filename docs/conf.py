@@ -37,6 +37,9 @@ nitpicky = True
 # and of those the ones that the reference shows.
 nitpick_ignore_regex = [(r"py:.*", rf"(?!{PACKAGE}\b).*|.*\._\w+")]
 
+linkcheck_anchors_ignore_for_url = [r"https://developer\.atlassian\.com/"]  # scripts make its pages, and their anchors
+linkcheck_ignore = [r"https://www\.npmjs\.com/"]  # answers 403 to whatever is no browser
+
 myst_heading_anchors = 3
 myst_enable_extensions = ["colon_fence"]
 
@@ -135,10 +138,9 @@ class Diagram(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Return both pictures, of which furo shows one."""
         name, words = self.arguments[0], " ".join(self.content)
+        width = natural_width(name)
         pictures = [
-            nodes.image(
-                uri=f"/diagrams/{name}-{tone}.svg", alt=words, classes=[f"only-{tone}"], width=natural_width(name)
-            )
+            nodes.image(uri=f"/diagrams/{name}-{tone}.svg", alt=words, classes=[f"only-{tone}"], width=width)
             for tone in ("light", "dark")
         ]
         return [nodes.container("", *pictures, classes=["diagram"])]

@@ -1,4 +1,4 @@
-"""The documentation as readers get it: built, opened from the disk without a network, wide and narrow, light and dark."""
+"""The documentation as readers get it: opened from the disk without a network, wide and narrow, light and dark."""
 
 import subprocess
 import sys
@@ -10,6 +10,7 @@ from playwright.async_api import Browser, Page, Request, expect
 
 from tests.browser.conftest import SCREENSHOTS
 
+pytestmark = pytest.mark.timeout(600)  # 140 pages are built, and each is looked at in four ways
 ROOT = Path(__file__).parents[2]
 WIDTHS = (360, 1440)
 TONES = ("light", "dark")
@@ -53,8 +54,13 @@ QUESTIONS = {"sticks out": STICKS_OUT, "is cut off": CUT_OFF, "is broken": BROKE
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("docs")
     command = [sys.executable, "-m", "sphinx", "-q", "-b", "html", "docs", str(folder)]
-    subprocess.run(command, cwd=ROOT, check=True)  # noqa: S603 - our own tool, on our own pages
+    subprocess.run(command, cwd=ROOT, check=True)
     return folder
+
+
+@pytest.fixture(scope="module")
+def pages(site: Path) -> list[Path]:
+    return sorted(site.rglob("*.html"))
 
 
 @pytest.fixture
@@ -74,8 +80,7 @@ async def reader(chromium: Browser) -> AsyncGenerator[Page]:
     assert asked == []
 
 
-async def test_each_page_fits_and_shows_its_pictures(site: Path, reader: Page) -> None:
-    pages = sorted(site.rglob("*.html"))
+async def test_each_page_fits_and_shows_its_pictures(site: Path, pages: list[Path], reader: Page) -> None:
     assert len(pages) > 100
     complaints: list[tuple[str, int, str, str, list[str]]] = []
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
@@ -97,7 +102,7 @@ async def test_each_page_fits_and_shows_its_pictures(site: Path, reader: Page) -
 
 
 @pytest.mark.parametrize(
-    ("words", "page"),
+    "words, page",
     [("rotation", "explanation/rotation.html"), ("LoginRequiredError", "how-to/when-it-goes-wrong.html")],
 )
 async def test_the_search_finds_a_page_without_a_network(site: Path, reader: Page, words: str, page: str) -> None:
