@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 
 import pytest
 from sphinx.pycode import ModuleAnalyzer
@@ -88,7 +89,9 @@ def bare_constants(module: ModuleType) -> Iterator[str]:
             node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
         )
         for target in targets:
-            if isinstance(target, ast.Name) and not target.id.startswith("_") and ("", target.id) not in explained:
+            if not isinstance(target, ast.Name) or target.id.startswith("_") or ("", target.id) in explained:
+                continue
+            if not isinstance(vars(module)[target.id], TypeVar):
                 yield target.id
 
 
