@@ -103,7 +103,7 @@ ifneq ($(COVERAGE),)
 endif
 
 .PHONY: test-browser
-test-browser: $(READY) ## Sign people in with Chromium (apt-get install chromium); pictures go to .build/screenshots
+test-browser: $(READY) ## Sign people in and read the documentation with Chromium (apt-get install chromium); pictures go to .build/screenshots
 	$(PY) -m pytest tests/browser $(ARGS)
 
 .PHONY: coverage

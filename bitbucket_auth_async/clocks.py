@@ -36,6 +36,10 @@ class SystemClock:
 
 
 SYSTEM_CLOCK = SystemClock()
+"""The clock of whoever brings no other.
+
+:meta hide-value:
+"""
 
 
 async def sleep(clock: Clock, seconds: float) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bitbucket_auth_async.encryption import EncryptionKey
 
 VARIABLE = "BITBUCKET_AUTH_ENCRYPTION_KEYS"
+"""The variable that holds the keys; with `_FILE` behind it, the one that names their file."""
 
 
 def keys_from_env(environ: Mapping[str, str] = os.environ, *, name: str = VARIABLE) -> "list[EncryptionKey]":

@@ -26,6 +26,7 @@ Credentials = Client | tuple[str, str]
 """A client, or a person's name and password."""
 
 Provider = Callable[[], Awaitable[Credentials]]
+"""Asked for credentials when they are needed."""
 
 
 async def get_access_token(  # noqa: PLR0913 - the options of the npm package, each by its name

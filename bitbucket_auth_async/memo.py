@@ -13,6 +13,7 @@ _MOST = 2**64
 _OFTEN = 256
 
 Memo = bytes | Versioned
+"""What a manager at rest remembers of the record: folded into a few bytes, or all of it."""
 
 
 def folded(seen: Versioned | None, token: Token | None, issuer: Issuer) -> Memo | None:

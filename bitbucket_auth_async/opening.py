@@ -15,6 +15,7 @@ from bitbucket_auth_async.errors import ConfigurationError
 from bitbucket_auth_async.protocols import Codec, TokenStore
 
 VARIABLE = "BITBUCKET_AUTH_STORE"
+"""The variable that holds a store's address; with `_FILE` behind it, the one that names its file."""
 _JSON = JsonCodec()
 _FORMS = (
     "file:///path/tokens.json, file:name-of-the-application, sqlite:///path/tokens.db, redis://host:6379/0, "

@@ -155,6 +155,7 @@ class Fail:
 
 
 Decision = Use | Wait | Spend | Fail
+"""What to do with a record now."""
 
 _NOBODY = (
     "Nobody has signed in under this key yet. Bring a person's token with exchange() or adopt(); "

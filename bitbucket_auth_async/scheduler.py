@@ -14,6 +14,7 @@ _SOON = 60.0
 """What is due later shares its moment with all that is due within the same second."""
 
 Begin = Callable[[str], "asyncio.Task[None] | None"]
+"""Begins the renewal of a key; None: there is nothing to do."""
 
 
 class Scheduler:

@@ -73,6 +73,7 @@ class Misconfigured:
 
 
 Outcome = Renewed | Outage | Interrupted | Refused | Misconfigured
+"""What became of a token request."""
 
 
 def outcome_of(error: BitbucketAuthError) -> Outcome:

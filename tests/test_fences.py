@@ -2,13 +2,15 @@
 
 import ast
 import inspect
+import re
+import textwrap
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from sybil import Sybil
-from sybil.parsers.markdown import CodeBlockParser, SkipParser
+from sybil.parsers.markdown import CodeBlockParser
 
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 from bitbucket_auth_async.testing.mock import mock_bitbucket
@@ -32,7 +34,7 @@ def _compiled(example: "Example") -> None:
 
 
 def _fences(page: Path) -> "list[CodeType]":
-    parsers: list[Callable[[Document], Any]] = [CodeBlockParser("python", _compiled), SkipParser()]
+    parsers: list[Callable[[Document], Any]] = [CodeBlockParser("python", _compiled)]
     document = Sybil(parsers=parsers, path=str(page.parent), pattern=page.name).parse(page)
     for example in document.examples():
         example.evaluate()
@@ -61,6 +63,35 @@ async def test_every_fence_runs(page: Path, tmp_path: Path, monkeypatch: pytest.
                 for name, value in list(namespace.items()):
                     if name == "main" or name.startswith("test_"):
                         await value()
+
+
+NOT_RUN = {
+    "@app.task": "Celery is not installed here; the page says that this is untested",
+}
+"""How a fence of Python begins that is marked as text, and why."""
+KINDS = {"python", "console", "text", "http", "html", "javascript", "nginx", "sql", "toml", "yaml"}
+
+
+def _is_code(fence: str) -> bool:
+    try:
+        return bool(ast.parse(fence).body)
+    except SyntaxError:
+        return False
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_python_hides_in_a_fence_that_is_not_run(page: Path) -> None:
+    fences = re.findall(r"^( *)```([^\n`]*)\n(.*?)^\1```$", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    kinds = [kind for _, kind, _ in fences if not kind.startswith("{")]
+    assert set(kinds) <= KINDS
+    assert kinds.count("python") == len(_fences(page))
+    hidden = [text for indent, kind, text in fences if kind == "text" and _is_code(textwrap.dedent(indent + text))]
+    assert [text for text in hidden if not text.startswith(tuple(NOT_RUN))] == []
+
+
+@pytest.mark.parametrize("text, found", [("a = 1\n", True), ("await x()\n", True), ("appendonly yes\n", False)])
+def test_python_is_told_from_other_text(text: str, *, found: bool) -> None:
+    assert _is_code(text) is found
 
 
 def test_the_readme_has_fences_to_run() -> None:

@@ -8,9 +8,10 @@ import matplotlib as mpl
 from matplotlib import pyplot as plt
 
 from benchmarks.peers import scenario
+from benchmarks.peers.claims import OURS
 from benchmarks.peers.figures import INK, PLOTS, Plot
 from benchmarks.peers.results import Results
-from benchmarks.peers.table import OURS, shown
+from benchmarks.peers.table import shown
 
 _OURS = {"light": "#0969da", "dark": "#58a6ff"}
 _THEIRS = {"light": "#8c959f", "dark": "#6e7681"}

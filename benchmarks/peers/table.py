@@ -1,11 +1,11 @@
 """The tables of docs/comparison, made from the results and from nothing else."""
 
-from benchmarks.peers import scenario
+from benchmarks.peers import claims, scenario
+from benchmarks.peers.claims import OURS
 from benchmarks.peers.results import FOLDER, Outcome, Results
 from benchmarks.peers.scenario import Column, Scenario
 
 FILE = FOLDER / "tables.md"
-OURS = "ours"
 _NOISE = 0.05
 """The share by which a figure must be better before it is called so."""
 
@@ -28,6 +28,7 @@ def rendered(results: Results) -> str:
         "",
         *_glance(results),
         *_releases(results),
+        *claims.section(results),
     ]
     for name in scenario.NAMES:
         if name in results.scenarios:

@@ -12,8 +12,11 @@ from bitbucket_auth_async.protocols import TokenSource
 from bitbucket_auth_async.telemetry.events import Event, EventKind, tell
 
 UNAUTHORIZED = 401
+"""The status by which an API says that a token is dead."""
 REFUSED = "The API answered 401 to a request with the token."
+"""What the event `api_refused` says."""
 REPEATED = "That request is sent again with another token."
+"""What the event `api_repeated` says."""
 BODY_LIMIT = 2**20
 """How much of a refused answer's body is kept in memory while a renewal is waited for, in bytes."""
 

@@ -9,6 +9,7 @@ from bitbucket_auth_async.oauth2.servers import AuthorizationServer
 # A refresh token dies about ten minutes after its first use, unused after three months (said by an Atlassian engineer):
 # https://github.com/git-ecosystem/git-credential-manager/issues/2428
 REUSE_GRACE: Final = 600.0
+"""Seconds for which a refresh token of Bitbucket Cloud still works after its first use."""
 
 _HOST: Final = re.compile(r"[A-Za-z0-9.-]+(?::[0-9]{1,5})?")
 
@@ -38,3 +39,4 @@ def bitbucket_cloud(domain: str = "bitbucket.org") -> AuthorizationServer:
 
 
 BITBUCKET_CLOUD: Final = bitbucket_cloud()
+"""Bitbucket Cloud, the server of whoever names no other."""

@@ -61,6 +61,10 @@ SCOPES: Final[Mapping[str, Scope]] = MappingProxyType(
         "wiki": _scope("Read, change and clone wikis.", served=False),
     }
 )
+"""All scopes of Bitbucket Cloud by name, as of July 2026.
+
+:meta hide-value:
+"""
 
 
 def with_implied(names: Iterable[str]) -> frozenset[str]:

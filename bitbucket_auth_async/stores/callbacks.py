@@ -20,7 +20,9 @@ _ANCESTOR = "refreshToken"
 _JSON = JsonCodec()
 
 LoadConfig = Callable[[], Mapping[str, Any] | Awaitable[Mapping[str, Any] | None] | None]
+"""Returns the configuration that was saved last, or None; a coroutine function will do."""
 SaveConfig = Callable[[dict[str, Any]], object]
+"""Saves a configuration; a coroutine function will do."""
 
 
 class ConfigKeeper(Protocol):

@@ -39,6 +39,7 @@ return 1
 _SWAP_SHA = hashlib.sha1(_SWAP.encode("ascii"), usedforsecurity=False).hexdigest()
 
 Client = Redis | RedisCluster
+"""A client of redis.asyncio that the program has already."""
 
 
 class RedisStore:

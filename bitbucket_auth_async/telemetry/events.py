@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum, unique
 
 logger = logging.getLogger("bitbucket_auth_async")
+"""Where every event goes as a line, whoever else listens.
+
+:meta hide-value:
+"""
 
 
 @unique
@@ -105,6 +109,7 @@ class Event:
 
 
 Listener = Callable[[Event], object]
+"""A function of the program that is told every event, in the event loop."""
 
 
 def tell(event: Event, listener: Listener | None) -> None:

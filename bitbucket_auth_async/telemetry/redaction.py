@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Mapping
 
 HIDDEN = "[redacted]"
+"""What stands in the place of a secret."""
 
 _NAMES = (
     "access_token|refresh_token|id_token|client_secret|client_assertion|assertion|code_verifier|password|passwd|"

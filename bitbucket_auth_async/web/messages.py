@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 JSON = "application/json"
+"""The content type of what scripts get."""
 _PRIVATE = (
     ("cache-control", "no-store"),
     ("referrer-policy", "no-referrer"),  # what a callback's address held goes to nobody

@@ -14,8 +14,11 @@ from bitbucket_auth_async.protocols import TokenSource
 from bitbucket_auth_async.web.messages import JSON, Answer, Incoming, json_answer
 
 READING: Final = frozenset({"GET", "HEAD"})
+"""The methods that every page may use."""
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
+"""Those that a page may use where `Login(writes=True)` lets it."""
 LONGEST: Final = 8 * 2**20
+"""Bytes that an answer may have."""
 _HOPS = 5
 _TIMEOUT = aiohttp.ClientTimeout(total=60)
 # What a script may send along; everything else of the browser's headers stays here.

@@ -1,18 +1,55 @@
-"""Nothing that is public is left unexplained: it has a docstring, and a page that shows it."""
+"""Nothing that is public is left unexplained: it has a docstring, a page that names it, and code that shows it."""
 
+import ast
 import inspect
+import re
 from collections.abc import Iterator
 from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import TypeVar
 
 import pytest
+from sphinx.pycode import ModuleAnalyzer
 
-from docs.contents import PACKAGE, modules, pages_that_show
+from docs.contents import FENCE, PACKAGE, PAGES, modules, pages_that_show
 
-PUBLIC = [
-    (name, package)
-    for package in (PACKAGE, f"{PACKAGE}.api", f"{PACKAGE}.testing")
-    for name in import_module(package).__all__
-]
+ROOT = Path(__file__).parents[2]
+FACE = ast.parse((ROOT / "tests" / "typing" / "public_face.py").read_text(encoding="utf-8"))
+CODE = "\n".join(
+    [fence for page in [ROOT / "README.md", *PAGES] for fence in FENCE.findall(page.read_text(encoding="utf-8"))]
+    # What is a whole program; the page on example programs leads there.
+    + [path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "examples").glob("*.py")]
+)
+INSIDE = re.compile(rf"{PACKAGE}\.(cli|testing\.(fake|simulation))\b")
+"""What no program imports, and whose constants need no more than their names."""
+
+
+def public() -> Iterator[tuple[str, str]]:
+    """Yield what packages re-export, what the public face imports, and each store, with the module it is from."""
+    for package in (PACKAGE, f"{PACKAGE}.api", f"{PACKAGE}.testing"):
+        for name in import_module(package).__all__:
+            yield name, package
+    for node in ast.walk(FACE):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(PACKAGE):
+            for alias in node.names:
+                yield alias.name, str(node.module)
+    for module in modules():
+        if module.startswith(f"{PACKAGE}.stores."):
+            for name in vars(import_module(module)):
+                if name.endswith("Store") and name != "TokenStore":
+                    yield name, module
+
+
+PUBLIC = sorted(set(public()))
+
+
+def test_the_public_face_is_seen() -> None:
+    assert {
+        ("TokenManager", PACKAGE),
+        ("BearerMiddleware", f"{PACKAGE}.bearer.aiohttp"),
+        ("KeyringStore", f"{PACKAGE}.stores.keyring"),
+    } <= set(PUBLIC)
 
 
 @pytest.mark.parametrize("name, package", PUBLIC)
@@ -20,23 +57,73 @@ def test_a_public_name_is_on_a_page(name: str, package: str) -> None:
     assert pages_that_show(name), f"{name} of {package} is on no page of the documentation"
 
 
-def undocumented(module: str) -> Iterator[str]:
-    """Yield what the reference would leave out: public classes, functions and methods without a docstring."""
-    for name, what in vars(import_module(module)).items():
-        if name.startswith("_") or getattr(what, "__module__", None) != module:
+@pytest.mark.parametrize("name, package", PUBLIC)
+def test_a_public_name_has_an_example_that_runs(name: str, package: str) -> None:
+    assert re.search(rf"\b{name}\b", CODE), f"{name} of {package} is in no Python fence and in no example program"
+
+
+def undocumented(module: ModuleType) -> Iterator[str]:
+    """Yield what the reference would leave out: what has no leading underscore and no docstring."""
+    for name, what in vars(module).items():
+        if name.startswith("_") or getattr(what, "__module__", None) != module.__name__:
             continue
         if inspect.isclass(what) or inspect.isfunction(what):
             if not what.__doc__:
                 yield name
             for method, how in vars(what).items() if inspect.isclass(what) else ():
-                if (
-                    not method.startswith("_")
-                    and (inspect.isfunction(how) or isinstance(how, property))
-                    and not how.__doc__
-                ):
+                if not method.startswith("_") and is_code(how) and not inspect.getdoc(how):
                     yield f"{name}.{method}"
 
 
-@pytest.mark.parametrize("module", modules())
-def test_the_reference_leaves_nothing_out(module: str) -> None:
+def is_code(what: object) -> bool:
+    """Tell whether this, of a class, is written as a function."""
+    return inspect.isfunction(what) or isinstance(what, property | classmethod | staticmethod)
+
+
+def bare_constants(module: ModuleType) -> Iterator[str]:
+    """Yield the constants and aliases of a module without a docstring below them, which autodoc leaves out."""
+    assert module.__file__ is not None
+    explained = ModuleAnalyzer.for_module(module.__name__).find_attr_docs()
+    for node in ast.parse(Path(module.__file__).read_text(encoding="utf-8")).body:
+        targets = (
+            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        )
+        for target in targets:
+            if not isinstance(target, ast.Name) or target.id.startswith("_") or ("", target.id) in explained:
+                continue
+            if not isinstance(vars(module)[target.id], TypeVar):
+                yield target.id
+
+
+@pytest.mark.parametrize("name", modules())
+def test_the_reference_leaves_nothing_out(name: str) -> None:
+    module = import_module(name)
     assert list(undocumented(module)) == []
+    if not INSIDE.match(name):
+        assert list(bare_constants(module)) == []
+
+
+class Sloppy:
+    """Has what the check must find."""
+
+    def plain(self) -> None:
+        pass
+
+    @classmethod
+    def of_the_class(cls) -> None:
+        pass
+
+    @staticmethod
+    def of_nobody() -> None:
+        pass
+
+    @property
+    def asked(self) -> None:
+        pass
+
+
+def test_what_has_no_docstring_is_found() -> None:
+    module = ModuleType(Sloppy.__module__)
+    vars(module)["Sloppy"] = Sloppy
+    names = ["plain", "of_the_class", "of_nobody", "asked"]
+    assert list(undocumented(module)) == [f"Sloppy.{name}" for name in names]

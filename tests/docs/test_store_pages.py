@@ -1,4 +1,4 @@
-"""The pages on Redis and PostgreSQL, run on real servers told what the pages say."""
+"""The pages on Redis, PostgreSQL and CI jobs, run on real stores told what the pages say."""
 
 import re
 import textwrap
@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from bitbucket_auth_async import TokenManager
+from bitbucket_auth_async.opening import store_from_env
 from bitbucket_auth_async.stores.postgres import PostgresStore
 from bitbucket_auth_async.stores.redis import RedisStore
 from bitbucket_auth_async.testing import mock_bitbucket
@@ -16,13 +18,13 @@ from tests.servers import postgres_server, redis_server
 PAGES = Path(__file__).parents[2] / "docs" / "how-to"
 
 
-def first_fence(page: str) -> dict[str, Any]:
-    """Return what the page's first Python fence defines."""
+def first_fence(page: str, *, having: str = "") -> dict[str, Any]:
+    """Return what the page's first Python fence with this in it defines."""
     path = PAGES / page
-    fence = re.search(r"```python\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)
-    assert fence is not None
+    fences: list[str] = re.findall(r"```python\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)
     namespace: dict[str, Any] = {"__name__": "fence"}
-    exec(compile(fence[1], path, "exec"), namespace)  # noqa: S102 - our own page
+    code = next(fence for fence in fences if having in fence)
+    exec(compile(code, path, "exec"), namespace)  # noqa: S102 - our own page
     return namespace
 
 
@@ -39,6 +41,18 @@ async def test_the_page_on_redis_keeps_a_token_in_a_server_that_loses_none(
         async with RedisStore(server.url) as store:
             assert len(await store.keys()) == 1
     assert "not_durable" not in caplog.text
+
+
+async def test_the_page_on_ci_gives_the_token_of_who_signed_in_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("BITBUCKET_AUTH_STORE", f"sqlite://{tmp_path}/tokens.db")
+    async with mock_bitbucket() as fake:
+        token = fake.sign_in()
+        async with store_from_env() as store, TokenManager(fake.client, store=store, key="ci") as manager:
+            await manager.adopt(token)
+        with set_env_vars():
+            assert await first_fence("ci.md", having="store_from_env")["access_token"]() == token.access_token
 
 
 async def test_the_page_on_postgresql_keeps_a_token() -> None:
