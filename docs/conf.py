@@ -1,6 +1,7 @@
 """Sphinx's settings. The reference has no hand-made list: it gets a page for each module that is there."""
 
 import importlib
+import re
 import tomllib
 
 from docutils import nodes
