@@ -69,6 +69,8 @@ _WORDINGS = (
 )
 
 SCOPE_ADVICE = f"Ask for scopes that {_WHERE} has; separate them by space."
+"""What to do about an `invalid_scope`, at either endpoint."""
+
 _ADVICE = {
     "invalid_client": f"Compare client_id and client_secret with Key and Secret of {_WHERE}.",
     "unauthorized_client": f"Compare client_id and client_secret with Key and Secret of {_WHERE}; "
