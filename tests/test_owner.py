@@ -82,6 +82,9 @@ def test_r1_a_process_of_another_user_that_is_hidden_from_us_is_not_gone(
         with path.open("rb") as file:
             return file.read()
 
+    def show_text(path: Path, **_: str) -> str:
+        return show(path).decode()
+
     def ask(pid: int, signal: int) -> None:
         signals.append(signal)
         kill(pid, signal)  # as root we may; who may not is told that it is there
@@ -90,7 +93,7 @@ def test_r1_a_process_of_another_user_that_is_hidden_from_us_is_not_gone(
     with child:
         with monkeypatch.context() as patched:
             patched.setattr(Path, "read_bytes", show)
-            patched.setattr(Path, "read_text", lambda path, **_: show(path).decode())
+            patched.setattr(Path, "read_text", show_text)
             patched.setattr(os, "kill", ask)
             assert not is_gone(claim_of(theirs))
             patched.setattr(os, "kill", kill)
