@@ -249,6 +249,8 @@ class Work:
                     self._tell(EventKind.STORE_FAILED, str(error))
             attempts += 1
             if self.renewer.ledger.unsaved:
+                if self._shared.grant is not None:
+                    return  # what the client is given for itself, it is given again
                 await sleep(self._shared.clock, pause(attempts, jitter=jitter()))
 
     def _tell(self, kind: EventKind, detail: str) -> None:

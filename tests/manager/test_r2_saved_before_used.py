@@ -100,6 +100,17 @@ async def test_r2_an_unsaved_token_is_saved_by_closing(world: World) -> None:
     assert await world.token() == token
 
 
+async def test_a_bot_whose_store_is_down_closes_after_one_more_try(world: World) -> None:
+    manager = world.manager(grant=ClientCredentials())
+    world.stores[manager].down = True
+    await manager.get_token()
+    tried = world.kinds().count(EventKind.STORE_FAILED)
+    before = world.clock.boot()
+    await manager.aclose()
+    assert world.clock.boot() == before, "what it could not save it is given again, so nobody waits for the store"
+    assert world.kinds().count(EventKind.STORE_FAILED) == tried + 1
+
+
 async def test_r2_a_code_is_not_spent_while_the_store_is_down(world: World) -> None:
     manager = world.manager()
     world.stores[manager].down = True
