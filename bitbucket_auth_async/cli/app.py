@@ -244,6 +244,9 @@ def api(
     """Ask Bitbucket's API with the token of a profile, and print the JSON that it answers."""
     from bitbucket_auth_async.cli.api_call import ApiCall, api_call
 
+    if not (method.isascii() and method.isalpha()):
+        message = "The method is one word, such as GET."
+        raise typer.BadParameter(message)
     if paginate and method.upper() != "GET":
         message = "--paginate goes with GET alone."
         raise typer.BadParameter(message)

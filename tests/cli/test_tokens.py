@@ -228,6 +228,7 @@ def test_help_names_every_command_and_the_exit_codes(capsys: pytest.CaptureFixtu
         ["token", "--nonsense"],
         ["git-credential"],
         ["profiles", "--use", "a", "--forget", "b"],
+        ["api", "G ET", "/user"],
     ],
 )
 def test_wrong_usage_is_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
