@@ -4,7 +4,7 @@ import logging
 from urllib.parse import parse_qs, quote
 
 from bitbucket_auth_async.arguments import check
-from bitbucket_auth_async.errors import BitbucketAuthError, StoreError
+from bitbucket_auth_async.errors import BitbucketAuthError, LoginRequiredError, StoreError
 from bitbucket_auth_async.web.login import Login
 from bitbucket_auth_async.web.messages import Answer, Incoming, json_answer, see_other
 from bitbucket_auth_async.web.origin import is_foreign_page, is_our_page
@@ -73,7 +73,7 @@ class Routes:
             return json_answer(403, {"error": "foreign_page"})
         try:
             return await self._login.resource.fetch(incoming, self._login.manager(incoming))
-        except BitbucketAuthError:
+        except LoginRequiredError:
             return self.login_required(incoming)
 
     def login_required(self, incoming: Incoming) -> Answer:

@@ -30,7 +30,7 @@ from bitbucket_auth_async.web.identity import account_id
 from bitbucket_auth_async.web.login import Login
 from bitbucket_auth_async.web.messages import Incoming
 from tests.web.apps import serve_aiohttp
-from tests.web.people import KEY, People, staged
+from tests.web.people import CALL, KEY, People, staged
 
 HERE = "https://my-app.example/callback"
 
@@ -232,6 +232,15 @@ async def test_a_sign_in_does_not_return_into_a_sign_in(
 ) -> None:
     async with staged(serve_aiohttp, fake_bitbucket, site) as stage:
         assert (await stage.browser().sign_in(fake_bitbucket, return_to=return_to)).location == "/"
+
+
+async def test_a_pool_that_is_closed_asks_nobody_to_sign_in(fake_bitbucket: FakeBitbucket, site: Site) -> None:
+    async with staged(serve_aiohttp, fake_bitbucket, site) as stage:
+        ada = stage.browser()
+        await ada.sign_in(fake_bitbucket)
+        stage.people._young.clear()  # as after a restart, when the first request comes late
+        await stage.people.aclose()
+        assert (await ada.go("/resource?url=/2.0/user", headers=CALL)).status == 500
 
 
 async def test_nobody_is_signed_in_without_a_cookie() -> None:
