@@ -1,8 +1,8 @@
 """mock_bitbucket: under it, a program that talks to bitbucket.org reaches a FakeBitbucket, and nothing goes out."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 from unittest.mock import patch
 
@@ -42,12 +42,7 @@ async def mock_bitbucket(
     fake = FakeBitbucket() if fake is None else fake
     check("mock_bitbucket()", fake, "rest", example="a FakeBitbucket()")
     async with listening(fake_bitbucket_app(fake, middlewares=[_each_at_its_host])) as port:
-        detour = _Detour(port, frozenset(passthrough))
-        with (
-            # Every connector has these two alone on its way to the network, and both under these names since 3.12.
-            patch.object(TCPConnector, "_create_connection", _method(detour.create_connection)),
-            patch.object(TCPConnector, "connect", _method(detour.connect)),
-        ):
+        with _led_along(_Detour(port, frozenset(passthrough))):
             yield fake
 
 
@@ -111,13 +106,39 @@ def _protocol_of(connector: TCPConnector) -> Callable[[], ResponseHandler]:
     return connector._factory  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  - a connection needs the connector's own
 
 
-def _method(function: Callable[..., Awaitable[object]]) -> Callable[..., Awaitable[object]]:
-    """Make of a bound method a plain function, which binds again: to the connector, as its first argument."""
+_detours: list[_Detour] = []
+"""Those that are under way; the last one counts."""
 
-    async def method(*args: object, **kwargs: object) -> object:
-        return await function(*args, **kwargs)
 
-    return method
+@contextmanager
+def _led_along(detour: _Detour) -> Generator[None]:
+    """Lead all connectors along *detour* until the block ends; blocks may end in another order than they began."""
+    if not _detours:
+        for each in _PATCHES:
+            each.start()
+    _detours.append(detour)
+    try:
+        yield
+    finally:
+        _detours.remove(detour)
+        if not _detours:
+            for each in _PATCHES:
+                each.stop()
+
+
+async def _create_connection(connector: TCPConnector, *args: Any, **kwargs: Any) -> ResponseHandler:  # noqa: ANN401  - aiohttp's, handed on
+    return await _detours[-1].create_connection(connector, *args, **kwargs)
+
+
+async def _connect(connector: TCPConnector, *args: Any, **kwargs: Any) -> Connection:  # noqa: ANN401  - aiohttp's, handed on
+    return await _detours[-1].connect(connector, *args, **kwargs)
+
+
+# Every connector has these two alone on its way to the network, and both under these names since 3.12.
+_PATCHES = (
+    patch.object(TCPConnector, "_create_connection", _create_connection),
+    patch.object(TCPConnector, "connect", _connect),
+)
 
 
 @web.middleware

@@ -147,6 +147,18 @@ async def test_after_the_block_all_is_as_before(http: aiohttp.ClientSession) -> 
         await token(http)
 
 
+async def test_mocks_may_end_in_another_order_than_they_began(http: aiohttp.ClientSession) -> None:
+    before = (aiohttp.TCPConnector.connect, vars(aiohttp.TCPConnector)["_create_connection"])
+    first, second = mock_bitbucket(), mock_bitbucket()
+    await first.__aenter__()
+    fake = await second.__aenter__()
+    await first.__aexit__(None, None, None)
+    await token(http)
+    assert fake.token_requests == 1
+    await second.__aexit__(None, None, None)
+    assert (aiohttp.TCPConnector.connect, vars(aiohttp.TCPConnector)["_create_connection"]) == before
+
+
 async def test_faults_work_under_the_real_names(http: aiohttp.ClientSession) -> None:
     async with mock_bitbucket() as fake:
         fake.inject(faults.reset(processed=True))
