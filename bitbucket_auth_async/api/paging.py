@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from typing import Any, NotRequired, TypedDict, cast
 
@@ -52,9 +53,11 @@ class Pages:
         """Yield the items of all pages, from the one that *call* asks for."""
         following: Call | None = call
         under_way: asyncio.Task[bytes] | None = None
+        seen = set[str]()
         try:
             while following is not None:
-                page = self._judged(following, await self._answer(following, under_way))
+                seen.add(following.url)
+                page = self._judged(following, await self._answer(following, under_way), seen)
                 following = None if (link := page.get("next")) is None else Call("GET", link)
                 under_way = self._begin(following) if prefetch and following is not None else None
                 for item in page["values"]:
@@ -87,17 +90,17 @@ class Pages:
                 return parsed(call, body)
         return await self._fetch(call)
 
-    def _judged(self, call: Call, page: object) -> Page:
+    def _judged(self, call: Call, page: object, seen: AbstractSet[str]) -> Page:
         """Return the page.
 
         Raises:
-            ApiError: It is none, or its `next` leads elsewhere.
+            ApiError: It is none, or its `next` leads elsewhere, or in a circle.
         """
         if not is_mapping(page) or not is_list(page.get("values")):
             raise _wrong(call, "the answer is no page of a list: it has no values", "get() reads what is not a list.")
         link = page.get("next")
-        if link is not None and (not isinstance(link, str) or link == call.url or not is_under(self._base_url, link)):
-            raise _wrong(call, f"the next page is not below {self._base_url}, or is this one", "It was not asked for.")
+        if link is not None and (not isinstance(link, str) or link in seen or not is_under(self._base_url, link)):
+            raise _wrong(call, f"the next page is not below {self._base_url}, or is not new", "It was not asked for.")
         return cast("Page", page)
 
 

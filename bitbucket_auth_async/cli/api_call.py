@@ -114,15 +114,17 @@ async def _pages(api: BitbucketAPI, path: str) -> AsyncGenerator[Mapping[str, An
     """Yield one page after the other; that a `next` stays within the API is the session's care."""
     params: dict[str, Any] | None = {} if "pagelen=" in path else {"pagelen": _PAGE}
     address: object = path
+    seen = set[object]()
     while isinstance(address, str) and address:
+        if address in seen:
+            msg = f"The pages of {path} lead in a circle."
+            raise FailedError(msg)
+        seen.add(address)
         page: object = await api.request("GET", address, params=params)
         if not is_mapping(page) or not is_list(page.get("values")):
             msg = f"{path} is no list of pages; leave --paginate out."
             raise FailedError(msg)
         yield page
-        if page.get("next") == address:
-            msg = f"{path} names as its next page the one that was just read."
-            raise FailedError(msg)
         address, params = page.get("next"), None
 
 

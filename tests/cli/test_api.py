@@ -60,13 +60,13 @@ async def test_at_a_terminal_nothing_that_others_wrote_moves_the_cursor(cli: Pro
         assert f'"{nasty}"' in seen
 
 
-async def test_a_list_that_leads_to_itself_has_an_end(cli: Program) -> None:
+async def test_a_list_that_leads_in_a_circle_has_an_end(cli: Program) -> None:
     await cli.login()
     page = json.dumps({"values": [1], "next": f"{cli.site.base_url}/2.0/x?page=2"}).encode()
     with cli.fake.inject(faults.body(page), at="api", times=None):
         done = await cli.run("api", "GET", "/x", "--paginate")
     assert done.code == 1
-    assert "the one that was just read" in done.err
+    assert "lead in a circle" in done.err
 
 
 async def test_r4_a_token_that_has_run_out_is_renewed_first(cli: Program) -> None:
