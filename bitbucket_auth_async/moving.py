@@ -20,7 +20,8 @@ class Moved:
     moved: tuple[str, ...]
     """These are in the target now."""
     absent: tuple[str, ...]
-    """Of these the source has nothing to move: no record, or one of somebody who signed out."""
+    """Of these there is nothing to move: no record, or one of somebody who signed out, in the source or since then in
+    the target."""
 
 
 async def move_records(  # noqa: PLR0913  - three of them go by name and have a default
@@ -63,9 +64,9 @@ async def move_records(  # noqa: PLR0913  - three of them go by name and have a 
             if found is None or found.record.token is None:
                 absent.append(key)
                 break
-            await _write(target, key, found.record)
+            there = await _write(target, key, found.record)
             if leave_copy or await source.swap(key, _closed(found.record), expected=found.version):
-                moved.append(key)
+                (moved if there else absent).append(key)
                 break
     return Moved(moved=tuple(moved), absent=tuple(absent))
 
@@ -102,18 +103,21 @@ async def _at_rest(store: TokenStore, key: str, lease: float, clock: Clock) -> V
     return seen
 
 
-async def _write(target: TokenStore, key: str, record: Record) -> None:
+async def _write(target: TokenStore, key: str, record: Record) -> bool:
+    """Put the record there; False: the person has signed out there, and that stands."""
     while True:
         there = await target.load(key)
         wanted = record if there is None else _joined(record, there.record, key)
         if there is not None and wanted == there.record:
-            return
+            return wanted.token is not None
         if await target.swap(key, wanted, expected=0 if there is None else there.version):
-            return
+            return True
 
 
 def _joined(record: Record, there: Record, key: str) -> Record:
     """Return what the target should hold: the younger token, with every other that somebody might still need."""
+    if there.token is None and there.generation > record.generation + 1:
+        return there  # R3: a sign-out that came after it; one more is what an earlier move away left
     if there.token is None:
         return replace(record, generation=max(record.generation, there.generation + 1))
     if (there.issuer.token_endpoint, there.issuer.client_id) != (record.issuer.token_endpoint, record.issuer.client_id):

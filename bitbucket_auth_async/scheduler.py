@@ -4,6 +4,7 @@ import asyncio
 import heapq
 import math
 from collections.abc import Callable
+from contextvars import Context
 
 from bitbucket_auth_async.protocols import Clock
 
@@ -36,7 +37,8 @@ class Scheduler:
     def start(self) -> None:
         """Run in the running loop, from now on."""
         self._running = set()
-        self._task = asyncio.create_task(self._run(), name="scheduler of token renewals")
+        # Without the context of who comes first: a request's variables, and its span, would live as long as we do.
+        self._task = asyncio.create_task(self._run(), name="scheduler of token renewals", context=Context())
 
     def stop(self) -> None:
         """Begin nothing any more; what is under way goes on."""

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar, TypeVarTuple
-from weakref import WeakKeyDictionary
 
 from anyio import CapacityLimiter, to_thread
+
+from bitbucket_auth_async.per_loop import PerLoop
 
 _A = TypeVarTuple("_A")
 _T = TypeVar("_T")
@@ -18,16 +20,15 @@ class Threads:
     hangs costs no more than these few.
     """
 
-    __slots__ = ("_at_once", "_turns")
+    __slots__ = ("_turns",)
 
     def __init__(self, at_once: int) -> None:
         """Let so many calls be under way."""
-        self._at_once = at_once
-        self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+        self._turns = PerLoop("Threads", partial(asyncio.Semaphore, at_once))
 
     async def run(self, work: Callable[[*_A], _T], *arguments: *_A) -> _T:
         """Return what *work* gives, in a thread; once begun, it ends there even if the caller is cancelled."""
-        turns = self._turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(self._at_once))
+        turns = self._turns.get()
         await turns.acquire()
         call = asyncio.ensure_future(to_thread.run_sync(work, *arguments, limiter=CapacityLimiter(1)))
         call.add_done_callback(lambda _: turns.release())

@@ -62,6 +62,28 @@ async def test_there_and_back_again_ends_where_it_began() -> None:
     assert (await held(source)).generation > SETTLED.generation + 1
 
 
+async def test_r3_a_sign_out_in_the_target_is_not_undone_when_a_move_that_was_cut_off_is_done_again(
+    world: World,
+) -> None:
+    class CutOff(MemoryStore):
+        async def swap(self, key: str, record: Record, /, *, expected: int) -> int:
+            raise ConnectionResetError
+
+    before, target = world.records, MemoryStore()
+    await world.manager().adopt(world.fake.sign_in())
+    source = CutOff()
+    source._records = before._records
+    with pytest.raises(ConnectionResetError):
+        await move_records(source, target, ["alice"], clock=world.clock)
+    assert (await held(target)).token == (await held(before)).token
+    await world.clock.advance(1)
+    await world.manager(store=target).logout()
+    assert await move_records(before, target, ["alice"]) == Moved(moved=(), absent=("alice",))
+    assert (await held(target)).signed_out
+    assert (await held(before)).signed_out
+    await world.manager(store=target).adopt(world.fake.sign_in())  # as at any time
+
+
 async def test_a_copy_leaves_the_source_as_it_is() -> None:
     source, target = MemoryStore(), MemoryStore()
     version = await source.swap("alice", SETTLED, expected=0)

@@ -3,11 +3,14 @@
 import asyncio
 import math
 from collections import Counter
+from contextvars import ContextVar
 
 import pytest
 
 from bitbucket_auth_async.scheduler import Scheduler
 from bitbucket_auth_async.testing.clock import FakeClock
+
+_request: ContextVar[str] = ContextVar("_request", default="nobody's")
 
 
 class Renewals:
@@ -127,3 +130,14 @@ async def test_stopped_it_begins_nothing_more_and_leaves_what_is_under_way(clock
     assert renewals.begun == [(1.0, "a")]
     assert renewals.now == 0
     assert {task for task in asyncio.all_tasks() if task is not asyncio.current_task()} == set()
+
+
+async def test_it_keeps_nothing_of_the_request_that_came_first(clock: FakeClock) -> None:
+    seen: list[str] = []
+    scheduler = Scheduler(clock, lambda _: seen.append(_request.get()), at_once=1)
+    _request.set("the first one's")
+    scheduler.start()
+    scheduler.at(clock.boot() + 10, "a")
+    await clock.advance(10)
+    scheduler.stop()
+    assert seen == ["nobody's"]

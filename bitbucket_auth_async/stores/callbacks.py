@@ -7,11 +7,11 @@ import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, cast, overload
-from weakref import WeakKeyDictionary
 
 from bitbucket_auth_async import documents
 from bitbucket_auth_async.codecs import JsonCodec
 from bitbucket_auth_async.errors import BitbucketAuthError, ConfigurationError, RecordError, StoreError
+from bitbucket_auth_async.per_loop import PerLoop
 from bitbucket_auth_async.protocols import Versioned
 from bitbucket_auth_async.record import Record, new_version
 
@@ -67,7 +67,7 @@ class CallbackStore:
             raise ConfigurationError(msg)
         self._load_config: Callable[..., object] = load
         self._save_config: Callable[..., object] = save
-        self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+        self._turns = PerLoop("CallbackStore", asyncio.Lock)
         self._lock = threading.Lock()
 
     async def load(self, key: str, /) -> Versioned | None:
@@ -127,7 +127,7 @@ class CallbackStore:
 
     @asynccontextmanager
     async def _alone(self) -> AsyncGenerator[None]:
-        async with self._turns.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
+        async with self._turns.get():
             while not self._lock.acquire(blocking=False):  # noqa: ASYNC110  - a loop in another thread has it
                 await asyncio.sleep(0.005)
             try:

@@ -8,7 +8,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from weakref import WeakKeyDictionary
 
 import platformdirs
 from anyio import CapacityLimiter, to_thread
@@ -16,6 +15,7 @@ from anyio import CapacityLimiter, to_thread
 from bitbucket_auth_async import documents, private_file
 from bitbucket_auth_async.codecs import JsonCodec, json_bytes, json_object
 from bitbucket_auth_async.errors import ConfigurationError, RecordError, StoreError
+from bitbucket_auth_async.per_loop import PerLoop
 from bitbucket_auth_async.protocols import Codec, Versioned
 from bitbucket_auth_async.record import Record, new_version
 from bitbucket_auth_async.threads import Threads
@@ -61,7 +61,7 @@ class FileStore:
         self._codec = codec
         self._lock_timeout = lock_timeout
         self._readers = Threads(_READERS)
-        self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+        self._turns = PerLoop("FileStore", asyncio.Lock)
 
     def __repr__(self) -> str:
         """Show the path."""
@@ -91,7 +91,7 @@ class FileStore:
         """
         documents.check_key(key)
         data = self._codec.encode(key, record)
-        turn = self._turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+        turn = self._turns.get()
         try:
             async with asyncio.timeout(self._lock_timeout), turn:
                 limiter = CapacityLimiter(1)

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar, TypeVarTuple, cast
-from weakref import WeakKeyDictionary
 
 import platformdirs
 
@@ -17,6 +16,7 @@ from bitbucket_auth_async.codecs import JsonCodec, json_bytes, json_object
 from bitbucket_auth_async.documents import check_key
 from bitbucket_auth_async.errors import ConfigurationError, RecordError, StoreError
 from bitbucket_auth_async.extras import extra
+from bitbucket_auth_async.per_loop import PerLoop
 from bitbucket_auth_async.protocols import Codec, Versioned
 from bitbucket_auth_async.record import Record, new_version
 from bitbucket_auth_async.threads import Threads
@@ -91,7 +91,7 @@ class KeyringStore:
         self._part = part
         self._timeout = timeout
         self._threads = Threads(_THREADS)
-        self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+        self._turns = PerLoop("KeyringStore", asyncio.Lock)
         folder = platformdirs.user_data_path("bitbucket_auth_async", appauthor=False)
         self._beside = str(folder / f"keyring-{_digest(service)[:16]}")
 
@@ -127,7 +127,7 @@ class KeyringStore:
         """
         check_key(key)
         data = self._codec.encode(key, record)
-        turn = self._turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+        turn = self._turns.get()
         try:
             async with asyncio.timeout(self._timeout), turn:
                 while True:

@@ -6,16 +6,17 @@ import random
 import sqlite3
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from weakref import WeakKeyDictionary
 
 from bitbucket_auth_async import private_file
 from bitbucket_auth_async.codecs import JsonCodec
 from bitbucket_auth_async.documents import check_key
 from bitbucket_auth_async.errors import ConfigurationError, RecordError, StoreError
 from bitbucket_auth_async.extras import extra
+from bitbucket_auth_async.per_loop import PerLoop
 from bitbucket_auth_async.protocols import Codec, Versioned
 from bitbucket_auth_async.record import Record, new_version
 
@@ -76,7 +77,7 @@ class SQLiteStore:
         self._codec = codec
         self._timeout = timeout
         self._made = False
-        self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+        self._turns = PerLoop("SQLiteStore", partial(asyncio.Semaphore, _AT_ONCE))
 
     def __repr__(self) -> str:
         """Show the path."""
@@ -139,7 +140,7 @@ class SQLiteStore:
 
     async def _run(self, statement: str, values: tuple[object, ...], doing: str) -> tuple[int, list[Any]]:
         """Return how many rows were changed, and those that were found."""
-        turn = self._turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(_AT_ONCE))
+        turn = self._turns.get()
         try:
             async with asyncio.timeout(self._timeout):
                 await turn.acquire()

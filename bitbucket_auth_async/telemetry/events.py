@@ -114,7 +114,8 @@ Listener = Callable[[Event], object]
 
 def tell(event: Event, listener: Listener | None) -> None:
     """Log the event and hand it to the listener, whose own failure is logged and goes no further."""
-    logger.log(_LEVELS.get(event.kind, logging.DEBUG), "%s: %s. %s", event.key, event.kind.value, event.detail)
+    key = event.key if event.key.isprintable() else repr(event.key)  # a line break would begin a line of its own
+    logger.log(_LEVELS.get(event.kind, logging.DEBUG), "%s: %s. %s", key, event.kind.value, event.detail)
     if listener is None:
         return
     try:

@@ -99,6 +99,18 @@ def of_kind(world: World, kind: EventKind) -> list[Event]:
     return [event for event in world.events if event.kind is kind]
 
 
+async def test_a_key_with_a_line_break_in_it_begins_no_line_of_the_log(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    manager = world.manager(key="alice\nroot: all is well")
+    await manager.adopt(world.fake.sign_in())
+    await world.expire()
+    await manager.get_token()
+    lines = [record.getMessage() for record in caplog.records if record.name == LOGGER]
+    assert any(line.startswith(r"'alice\nroot: all is well': renewed") for line in lines)
+    assert not any("\n" in line for line in lines)
+
+
 async def test_a_renewal_is_framed_by_its_beginning_and_its_end(world: World) -> None:
     manager = world.manager()
     await manager.adopt(world.fake.sign_in())

@@ -1,0 +1,47 @@
+"""PerLoop: one for each loop, and none for those that are closed."""
+
+import asyncio
+import gc
+import threading
+import weakref
+
+from bitbucket_auth_async.per_loop import PerLoop
+
+
+def test_a_loop_that_is_closed_is_forgotten_although_somebody_waited_in_it_for_a_lock() -> None:
+    locks = PerLoop("Store", asyncio.Lock)
+    loops: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
+
+    async def take_turns() -> None:
+        async def turn() -> None:
+            async with locks.get():
+                await asyncio.sleep(0)
+
+        loops.add(asyncio.get_running_loop())
+        await asyncio.gather(turn(), turn())
+
+    for _ in range(5):
+        asyncio.run(take_turns())
+    gc.collect()
+    assert len(loops) == 1, "the last one is forgotten as the next one comes"
+
+
+def test_loops_in_many_threads_may_come_at_once() -> None:
+    locks, problems = PerLoop("Store", asyncio.Lock), list[BaseException]()
+
+    async def get() -> None:
+        assert locks.get() is locks.get()
+
+    def come() -> None:
+        try:
+            for _ in range(20):
+                asyncio.run(get())
+        except BaseException as error:  # noqa: BLE001 - to be raised in the test
+            problems.append(error)
+
+    threads = [threading.Thread(target=come) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert problems == []
