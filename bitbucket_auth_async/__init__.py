@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from bitbucket_auth_async.oauth2.tokens import Token
     from bitbucket_auth_async.opening import open_store
     from bitbucket_auth_async.pool import TokenManagerPool
-    from bitbucket_auth_async.renewal import Timing
     from bitbucket_auth_async.telemetry.events import Event, EventKind
+    from bitbucket_auth_async.timing import Timing
 
 __all__ = [
     "BITBUCKET_CLOUD",
@@ -86,7 +86,7 @@ _HOMES = {
     "EventKind": "telemetry.events",
     "Password": "oauth2.grants",
     "RefreshToken": "oauth2.grants",
-    "Timing": "renewal",
+    "Timing": "timing",
     "Token": "oauth2.tokens",
     "TokenManager": "manager",
     "TokenManagerPool": "pool",

@@ -2,9 +2,9 @@
 
 from bitbucket_auth_async.held import Held, held_now
 from bitbucket_auth_async.oauth2.tokens import Token
-from bitbucket_auth_async.renewal import Deadlines
 from bitbucket_auth_async.resources import Resources
 from bitbucket_auth_async.telemetry.events import EventKind
+from bitbucket_auth_async.timing import Deadlines
 
 
 class Hand:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.protocols import Clock
-from bitbucket_auth_async.renewal import Deadlines, Timing, deadlines
+from bitbucket_auth_async.timing import Deadlines, Timing, deadlines
 
 
 class Held(NamedTuple):

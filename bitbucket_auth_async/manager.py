@@ -16,12 +16,12 @@ from bitbucket_auth_async.oauth2.grants import Grant, RefreshToken
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.protocols import Clock, TokenStore, Transport
-from bitbucket_auth_async.renewal import Deadlines, Timing
 from bitbucket_auth_async.renewer import Need, Renewer
 from bitbucket_auth_async.resources import Resources, default_key, gathered
 from bitbucket_auth_async.scheduler import Scheduler
 from bitbucket_auth_async.snapshots import Snapshot, snapshot
 from bitbucket_auth_async.telemetry.events import EventKind, Listener
+from bitbucket_auth_async.timing import Deadlines, Timing
 from bitbucket_auth_async.work import Desk, Failure, Work
 
 _LONG_AGO = float("-inf")

@@ -12,10 +12,10 @@ from bitbucket_auth_async.manager import TokenManager
 from bitbucket_auth_async.oauth2.clients import ClientAuthentication
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer
 from bitbucket_auth_async.protocols import Clock, TokenStore, Transport
-from bitbucket_auth_async.renewal import Timing
 from bitbucket_auth_async.resources import Resources, gathered
 from bitbucket_auth_async.scheduler import Scheduler
 from bitbucket_auth_async.telemetry.events import Listener
+from bitbucket_auth_async.timing import Timing
 from bitbucket_auth_async.turns import Turns
 from bitbucket_auth_async.work import Failure
 

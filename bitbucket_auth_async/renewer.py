@@ -14,18 +14,7 @@ from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.owner import is_gone, this_owner
 from bitbucket_auth_async.protocols import Versioned
 from bitbucket_auth_async.record import Record
-from bitbucket_auth_async.renewal import (
-    Age,
-    Decision,
-    Fail,
-    Spend,
-    Use,
-    View,
-    Wait,
-    decide,
-    forced_from,
-    resting,
-)
+from bitbucket_auth_async.renewal import Decision, Fail, Spend, Use, View, Wait, decide, forced_from, resting
 from bitbucket_auth_async.resources import Resources
 from bitbucket_auth_async.settlement import (
     Attempt,
@@ -39,6 +28,7 @@ from bitbucket_auth_async.settlement import (
 )
 from bitbucket_auth_async.sign_ins import SignIns, saved_now
 from bitbucket_auth_async.telemetry.events import EventKind
+from bitbucket_auth_async.timing import Age
 
 AT_ONCE = float("-inf")
 """The `again_at` of a token that is due for renewal, and was not in hand before."""

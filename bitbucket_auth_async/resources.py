@@ -21,10 +21,10 @@ from bitbucket_auth_async.oauth2.token_endpoint import token_from, token_request
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.protocols import Clock, TokenStore, Transport
 from bitbucket_auth_async.record import Issuer
-from bitbucket_auth_async.renewal import Timing
 from bitbucket_auth_async.scheduler import Scheduler
 from bitbucket_auth_async.settlement import Misconfigured, Outage, Outcome
 from bitbucket_auth_async.telemetry.events import Event, EventKind, Listener, logger, tell
+from bitbucket_auth_async.timing import Timing
 from bitbucket_auth_async.turns import Turns
 
 _PUBLIC_PARAMETERS = ("scope", "username", "bitbucket_repository")

@@ -11,7 +11,8 @@ from bitbucket_auth_async.errors import (
 )
 from bitbucket_auth_async.oauth2.tokens import Token, fingerprint
 from bitbucket_auth_async.record import Claim, Issuer, Record, Rest
-from bitbucket_auth_async.renewal import LONGEST_REST, Spend, good_for
+from bitbucket_auth_async.renewal import LONGEST_REST, Spend
+from bitbucket_auth_async.timing import good_for
 
 _TOO_MANY = 429
 _SHORTEST_REST = 0.25

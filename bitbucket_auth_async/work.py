@@ -131,7 +131,7 @@ class Work:
     def _fail(self, error: BitbucketAuthError) -> None:
         """Share a failure with all who ask before the next attempt is due; a token that is good goes on being used."""
         before, self._failures = self.failure, self._failures + 1
-        rest = error.retry_after or 0.0 if isinstance(error, OutageError) else self.renewer.rests_for()
+        rest = error.retry_after if isinstance(error, OutageError) else self.renewer.rests_for()
         if isinstance(error, LoginRequiredError):
             rest = _SHARED_FOR
             if before is None or not isinstance(before.error, LoginRequiredError):

@@ -12,11 +12,11 @@ from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.opening import OpenStore
 from bitbucket_auth_async.protocols import TokenStore, Versioned
 from bitbucket_auth_async.record import Record
-from bitbucket_auth_async.renewal import Timing
 from bitbucket_auth_async.stores.postgres import PostgresStore
 from bitbucket_auth_async.stores.redis import RedisStore
 from bitbucket_auth_async.telemetry.events import Event, EventKind
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
+from bitbucket_auth_async.timing import Timing
 from tests.ahead import HurriedClock
 from tests.proxies import Line, line_to
 from tests.servers import DURABLE, postgres_server, redis_server

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from bitbucket_auth_async.oauth2.tokens import Token, fingerprint
 from bitbucket_auth_async.record import Claim, Issuer, Record, Rest
-from bitbucket_auth_async.renewal import Age, View
+from bitbucket_auth_async.renewal import View
+from bitbucket_auth_async.timing import Age
 
 NOW = 1_800_000_000.0
 PERSON = Issuer(token_endpoint="https://as.example/token", client_id="c", grant_type="authorization_code")

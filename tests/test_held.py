@@ -3,8 +3,8 @@
 import pytest
 
 from bitbucket_auth_async.held import held_now, held_since, jitter
-from bitbucket_auth_async.renewal import Deadlines, Timing
 from bitbucket_auth_async.testing.clock import FakeClock
+from bitbucket_auth_async.timing import Deadlines, Timing
 from tests.records import NOW, pair
 
 LATE = Timing(refresh_ahead=30)  # no earlier than the leeway, so that jitter has no say

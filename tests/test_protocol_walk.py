@@ -7,7 +7,7 @@ import pytest
 
 from bitbucket_auth_async.oauth2.tokens import Token, fingerprint
 from bitbucket_auth_async.record import Record
-from bitbucket_auth_async.renewal import Age, Decision, Spend, Use, Wait, decide
+from bitbucket_auth_async.renewal import Decision, Spend, Use, Wait, decide
 from bitbucket_auth_async.settlement import (
     Attempt,
     Interrupted,
@@ -19,6 +19,7 @@ from bitbucket_auth_async.settlement import (
     settle,
     signed_in,
 )
+from bitbucket_auth_async.timing import Age
 from tests.records import NOW, PERSON, view
 
 LEASE, REQUEST, GRACE = 60.0, 30.0, 600.0

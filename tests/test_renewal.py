@@ -7,7 +7,8 @@ import pytest
 from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError, OutageError
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.record import Issuer, Record
-from bitbucket_auth_async.renewal import LONGEST_REST, SKEW, Age, Fail, Spend, Use, View, Wait, decide, resting
+from bitbucket_auth_async.renewal import LONGEST_REST, Fail, Spend, Use, View, Wait, decide, resting
+from bitbucket_auth_async.timing import SKEW, Age
 from tests.records import (
     BOT,
     NOBODY,

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 
 from bitbucket_auth_async.oauth2.tokens import fingerprint
 from bitbucket_auth_async.record import Claim, Record
-from bitbucket_auth_async.renewal import Age, Spend, Use, View, decide
+from bitbucket_auth_async.renewal import Spend, Use, View, decide
+from bitbucket_auth_async.timing import Age
 from tests.records import CLAIMS, NOW, RECORDS, VIEWS
 
 EXPIRED = Age.EXPIRED

@@ -6,7 +6,7 @@ import pytest
 
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.record import Claim, Record, Rest
-from bitbucket_auth_async.renewal import Age, Fail, Spend, decide
+from bitbucket_auth_async.renewal import Fail, Spend, decide
 from bitbucket_auth_async.settlement import (
     Attempt,
     Interrupted,
@@ -17,6 +17,7 @@ from bitbucket_auth_async.settlement import (
     Renewed,
     settle,
 )
+from bitbucket_auth_async.timing import Age
 from tests.records import (
     BOT,
     NOW,

@@ -23,7 +23,7 @@ from bitbucket_auth_async.oauth2.clients import Client
 from bitbucket_auth_async.oauth2.grants import ClientCredentials
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer
 from bitbucket_auth_async.oauth2.token_endpoint import token_from, token_request
-from bitbucket_auth_async.renewal import SKEW
+from bitbucket_auth_async.timing import SKEW
 from bitbucket_auth_async.transports.aiohttp import AiohttpTransport
 
 _PATIENCE = aiohttp.ClientTimeout(total=15.0)

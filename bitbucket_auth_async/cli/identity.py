@@ -21,8 +21,8 @@ from bitbucket_auth_async.oauth2.servers import AuthorizationServer, is_loopback
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.opening import OpenStore, open_store, store_from_env
 from bitbucket_auth_async.protocols import TokenSource
-from bitbucket_auth_async.renewal import Timing
 from bitbucket_auth_async.telemetry.events import Event, EventKind
+from bitbucket_auth_async.timing import Timing
 from bitbucket_auth_async.transports.aiohttp import AiohttpTransport
 
 

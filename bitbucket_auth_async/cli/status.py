@@ -13,7 +13,8 @@ from bitbucket_auth_async.cli.whoami import who
 from bitbucket_auth_async.oauth2.clients import Client
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.record import Record
-from bitbucket_auth_async.renewal import Timing, deadlines, good_for, resting
+from bitbucket_auth_async.renewal import resting
+from bitbucket_auth_async.timing import Timing, deadlines, good_for
 
 _UNUSED = 90 * 86400.0
 """Seconds after which Bitbucket Cloud lets a refresh token die that nobody used."""

@@ -19,8 +19,9 @@ from bitbucket_auth_async.cli.profiles import Profile
 from bitbucket_auth_async.errors import ConfigurationError
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.record import Claim, Issuer, Record
-from bitbucket_auth_async.renewal import Timing, Use, View, deadlines, decide
+from bitbucket_auth_async.renewal import Use, View, decide
 from bitbucket_auth_async.stores.file import FileStore
+from bitbucket_auth_async.timing import Timing, deadlines
 
 PERSON = Profile(
     name="default", client_id="id", secret="file", grant_type="authorization_code", store=places.DEFAULT_STORE

@@ -9,9 +9,9 @@ import pytest
 from bitbucket_auth_async.errors import BitbucketAuthError
 from bitbucket_auth_async.oauth2.messages import Request, Response
 from bitbucket_auth_async.record import Record
-from bitbucket_auth_async.renewal import Timing
 from bitbucket_auth_async.stores.memory import MemoryStore
 from bitbucket_auth_async.testing.fake import faults
+from bitbucket_auth_async.timing import Timing
 from tests.world import FaultyStore, Line, World
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from bitbucket_auth_async.errors import ConfigurationError, DeadlineError
 from bitbucket_auth_async.oauth2.grants import AuthorizationCode
-from bitbucket_auth_async.renewal import Timing
 from bitbucket_auth_async.telemetry.events import EventKind
 from bitbucket_auth_async.testing.fake import faults
+from bitbucket_auth_async.timing import Timing
 from tests.world import World
 
 

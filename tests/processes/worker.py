@@ -19,8 +19,8 @@ from bitbucket_auth_async.oauth2.tokens import Token, fingerprint
 from bitbucket_auth_async.opening import open_store
 from bitbucket_auth_async.protocols import TokenStore, Versioned
 from bitbucket_auth_async.record import Record
-from bitbucket_auth_async.renewal import Timing
 from bitbucket_auth_async.telemetry.events import Event
+from bitbucket_auth_async.timing import Timing
 from tests.ahead import HurriedClock
 
 settings: dict[str, Any] = json.loads(sys.argv[1])

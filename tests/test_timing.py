@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from bitbucket_auth_async.errors import ConfigurationError
 from bitbucket_auth_async.oauth2.tokens import Token
-from bitbucket_auth_async.renewal import Age, Deadlines, Timing, deadlines, good_for
+from bitbucket_auth_async.timing import Age, Deadlines, Timing, deadlines, good_for
 from tests.records import NOW, pair
 
 BOOT = 1000.0
