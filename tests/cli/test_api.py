@@ -4,6 +4,8 @@ import json
 import os
 from pathlib import Path
 
+import pytest
+
 from bitbucket_auth_async.testing.fake import faults
 from bitbucket_auth_async.testing.wire import always, answer, wire
 from tests.program import Program
@@ -125,23 +127,26 @@ async def test_what_is_sent_must_be_json_and_reaches_the_api(cli: Program) -> No
     assert (await cli.run("api", "GET", "/user", "--input", "-")).code == 2
 
 
-async def test_a_fresh_token_needs_no_secret_and_one_that_is_due_says_what_to_set(cli: Program) -> None:
-    stores = ("file:bitbucket-auth", f"sqlite://{cli.home}/tokens.db")
-    for name, store in zip(("file", "sqlite"), stores, strict=True):
-        await cli.login("--profile", name, "--store", store)
+@pytest.mark.parametrize("store", ["file:bitbucket-auth", "sqlite://{home}/tokens.db"])
+async def test_a_fresh_token_needs_no_secret(cli: Program, store: str) -> None:
+    await cli.login("--store", store.format(home=cli.home))
     del cli.environ["BITBUCKET_CLIENT_SECRET"], cli.environ["BITBUCKET_CLIENT_ID"]
-    for name in ("file", "sqlite"):
-        for words in (["token"], ["token", "--verbose"], ["api", "GET", "/user"]):
-            done = await cli.run(*words, "--profile", name)
-            assert (done.code, done.err) == (0, ""), (words, name)
-        asked = await cli.run("git-credential", "get", "--profile", name, stdin=cli.git_request())
-        assert "password=" in asked.out
-    await cli.age(3400, "file")  # good for three minutes more, and due to be renewed
+    for words in (["token"], ["token", "--verbose"], ["api", "GET", "/user"]):
+        done = await cli.run(*words)
+        assert (done.code, done.err) == (0, ""), words
+    asked = await cli.run("git-credential", "get", stdin=cli.git_request())
+    assert "password=" in asked.out
+    assert cli.fake.token_requests == 1
+
+
+async def test_a_token_that_is_due_says_which_secret_to_set(cli: Program) -> None:
+    await cli.login()
+    del cli.environ["BITBUCKET_CLIENT_SECRET"], cli.environ["BITBUCKET_CLIENT_ID"]
+    await cli.age(3400)  # good for three minutes more
     for words in (["token"], ["api", "GET", "/user"]):
-        done = await cli.run(*words, "--profile", "file")
+        done = await cli.run(*words)
         assert (done.code, done.out) == (1, ""), words
         assert "set BITBUCKET_CLIENT_SECRET" in done.err
-    assert cli.fake.token_requests == 2
 
 
 async def test_a_fresh_token_that_is_refused_where_the_secret_is_missing_is_told(cli: Program) -> None:
