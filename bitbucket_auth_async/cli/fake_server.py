@@ -1,6 +1,7 @@
 """The fake Bitbucket on a port of this machine, for whoever develops against Bitbucket."""
 
 import asyncio
+import errno
 import shlex
 import signal
 from contextlib import suppress
@@ -54,6 +55,11 @@ async def fake_server(*, port: int, lifetime: float, strict: bool) -> ExitCode:
             )
             await over.wait()
     except OSError as error:
-        msg = f"Port {port} at {HOST} can't be had ({error.strerror}). Choose another one with --port; 0 takes any."
-        raise FailedError(msg) from error
+        taken = error.errno == errno.EADDRINUSE
+        reason = "it is taken" if taken else error.strerror
+        told = FailedError(
+            f"Port {port} at {HOST} can't be had: {reason}. Choose another one with --port; 0 takes any."
+        )
+        told.retryable = taken
+        raise told from error
     return ExitCode.FINE

@@ -165,7 +165,7 @@ def stand_in(address: str) -> str:
     Raises:
         ConfigurationError: It is neither Bitbucket Cloud nor on this machine.
     """
-    origin = origin_of(address, name="--server")
+    origin = origin_of(address if "://" in address else f"http://{address}", name="--server")
     if origin != places.CLOUD and not is_loopback(urlsplit(origin).hostname or ""):
         msg = "--server takes the address of a stand-in on this machine, as `bitbucket-auth fake-server` prints it."
         raise ConfigurationError(msg)

@@ -3,11 +3,13 @@
 import asyncio
 import shutil
 import signal
+import socket
 from collections.abc import AsyncGenerator
 
 import pytest
 import pytest_asyncio
 
+from bitbucket_auth_async.cli.identity import stand_in
 from bitbucket_auth_async.testing.fake import faults
 from tests.program import Program, free_port
 
@@ -92,3 +94,18 @@ async def test_an_outage_of_one_that_runs_is_told_as_it_is(cli: Program) -> None
         down = await cli.run("token")
     assert (down.code, down.out, "503" in down.err) == (4, "", True)
     assert "fake-server" not in down.err
+
+
+async def test_a_port_that_another_program_has_is_told_and_may_be_tried_again(cli: Program) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        done = await cli.run("fake-server", "--port", str(port))
+    assert (done.code, done.out) == (4, "")
+    assert (
+        done.err
+        == f"Port {port} at 127.0.0.1 can't be had: it is taken. Choose another one with --port; 0 takes any.\n"
+    )
+
+
+def test_its_address_may_be_given_in_short() -> None:
+    assert stand_in("127.0.0.1:7990") == stand_in("http://127.0.0.1:7990/") == "http://127.0.0.1:7990"
