@@ -196,6 +196,31 @@ class RedisStore:
             tell(Event(kind=EventKind.NOT_DURABLE, key=key, detail=danger), self._listener)
 
 
+class _RefusedError(Exception):
+    """Carries a refusal past redis-py's retries."""
+
+    def __init__(self, error: errors.AuthenticationError) -> None:
+        super().__init__()
+        self.error = error
+
+
+class _Retry(Retry):
+    """Tries lost connections again, and no password that was refused, which redis-py counts among them."""
+
+    async def call_with_retry(self, do: Any, *rest: Any, **more: Any) -> Any:  # noqa: ANN401  - more in each redis-py
+        async def once() -> Any:  # noqa: ANN401  - whatever was asked for
+            try:
+                return await do()
+            except errors.AuthenticationError as error:
+                raise _RefusedError(error) from None
+
+        try:
+            return await super().call_with_retry(once, *rest, **more)
+        except _RefusedError as refused:
+            error = refused.error
+        raise error  # out here, or each would be the other's context
+
+
 def _check_url(url: str) -> None:
     try:
         _Pool.from_url(url)
@@ -217,7 +242,7 @@ def _opened(url: str, timeout: float) -> Redis:
         timeout=timeout,
         socket_timeout=timeout / 2,  # so that there is time for a second try, on a connection that works
         socket_connect_timeout=timeout / 2,
-        retry=Retry(ExponentialBackoff(cap=0.5, base=0.02), 3),
+        retry=_Retry(ExponentialBackoff(cap=0.5, base=0.02), 3),
         retry_on_error=[errors.ConnectionError, errors.TimeoutError],
     )
     return Redis.from_pool(pool)

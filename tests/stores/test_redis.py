@@ -196,10 +196,13 @@ async def test_a_role_that_may_not_ask_for_info_can_still_use_the_store(server: 
 
 
 async def test_a_wrong_password_is_not_retried_and_not_shown(server: RedisServer, admin: Admin) -> None:
+    admin.config_resetstat()
     async with RedisStore(f"redis://app:hunter2@127.0.0.1:{server.port}") as store:
         with pytest.raises(StoreError, match="Redis said AuthenticationError") as caught:
             await store.load("alice")
         assert not caught.value.retryable
+        asked = admin.info("commandstats")
+        assert sum(asked[name]["calls"] for name in ("cmdstat_auth", "cmdstat_hello") if name in asked) == 1
         assert "hunter2" not in everything(caught.value) + repr(store)
 
 
