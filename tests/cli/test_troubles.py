@@ -34,6 +34,7 @@ import encodings.ascii, encodings.idna, encodings.latin_1, encodings.utf_8_sig
 import bitbucket_auth_async.cli as cli, bitbucket_auth_async.stores.file, bitbucket_auth_async.transports.aiohttp
 for module in pkgutil.iter_modules(cli.__path__):
     importlib.import_module(f"bitbucket_auth_async.cli.{module.name}")
+importlib.metadata.metadata("bitbucket-auth-async")  # some Pythons load the half of this at first use
 uid = int(sys.argv.pop(1))
 if os.geteuid() == 0:
     os.setgroups([])
