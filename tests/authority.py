@@ -9,6 +9,24 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+_NOTHING = dict.fromkeys(
+    (
+        "digital_signature",
+        "content_commitment",
+        "key_encipherment",
+        "data_encipherment",
+        "key_agreement",
+        "key_cert_sign",
+        "crl_sign",
+        "encipher_only",
+        "decipher_only",
+    ),
+    False,
+)
+# Python 3.13 and newer hold an authority to RFC 5280 section 4.2.1.3: it says that its key signs certificates.
+_SIGNS = x509.KeyUsage(**{**_NOTHING, "key_cert_sign": True})
+_SERVES = x509.KeyUsage(**{**_NOTHING, "digital_signature": True})
+
 
 class Authority:
     """Vouches for servers; who is to believe it takes its certificate from `path`."""
@@ -18,14 +36,14 @@ class Authority:
         self._folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _named("the tests' authority")
-        certificate = self._signed(self._name, self._key, x509.BasicConstraints(ca=True, path_length=0))
+        certificate = self._signed(self._name, self._key, x509.BasicConstraints(ca=True, path_length=0), _SIGNS)
         self.path.write_bytes(certificate)
 
     def vouches_for(self, host: str) -> ssl.SSLContext:
         """Return the context of a server with that name, or that address."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.DNSName(host) if host[-1].isalpha() else x509.IPAddress(ipaddress.ip_address(host))
-        certificate = self._signed(_named(host), key, x509.SubjectAlternativeName([name]))
+        certificate = self._signed(_named(host), key, x509.SubjectAlternativeName([name]), _SERVES)
         private = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
@@ -35,7 +53,9 @@ class Authority:
         context.load_cert_chain(path)
         return context
 
-    def _signed(self, name: x509.Name, key: ec.EllipticCurvePrivateKey, about: x509.ExtensionType) -> bytes:
+    def _signed(
+        self, name: x509.Name, key: ec.EllipticCurvePrivateKey, about: x509.ExtensionType, usage: x509.KeyUsage
+    ) -> bytes:
         now = dt.datetime.now(dt.UTC)
         certificate = (
             x509.CertificateBuilder()
@@ -46,6 +66,7 @@ class Authority:
             .not_valid_before(now - dt.timedelta(days=1))
             .not_valid_after(now + dt.timedelta(days=1))
             .add_extension(about, critical=isinstance(about, x509.BasicConstraints))
+            .add_extension(usage, critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
             .sign(self._key, hashes.SHA256())
