@@ -8,7 +8,6 @@ import sys
 import termios
 from typing import IO
 
-import anyio
 import pytest
 
 from tests.program import Program
@@ -36,13 +35,23 @@ def _take_terminal() -> None:
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
+async def _readable(terminal: int) -> None:
+    """Wait until there is something to read."""
+    loop, there = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(terminal, there.set)
+    try:
+        await there.wait()
+    finally:
+        loop.remove_reader(terminal)
+
+
 async def read_until(terminal: int, text: str) -> str:
     """Read from a terminal up to this text."""
     said = ""
     try:
         async with asyncio.timeout(30):
             while text not in said:
-                await anyio.wait_readable(terminal)  # a thread that reads could not be stopped where nothing comes
+                await _readable(terminal)  # a thread that reads could not be stopped where nothing comes
                 said += os.read(terminal, 4096).decode("utf-8", "replace")
     except TimeoutError:
         pytest.fail(f"{text!r} did not come; there is {said!r}")
