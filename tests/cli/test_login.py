@@ -96,7 +96,7 @@ async def test_no_browser_over_a_pipe(cli: Program) -> None:
     assert (await cli.run("token")).out.strip() == await cli.access_token()
 
 
-async def test_no_browser_at_a_terminal_of_a_python_without_readline_as_on_windows(cli: Program, tmp_path: Path) -> None:
+async def test_no_browser_at_a_terminal_without_readline_as_on_windows(cli: Program, tmp_path: Path) -> None:
     (tmp_path / "readline.py").write_text("raise ModuleNotFoundError(name='readline')")
     cli.environ["PYTHONPATH"] = f"{tmp_path}:{cli.environ['PYTHONPATH']}"
     process, mine, its = await at_a_terminal(cli, *cli.login_words("--no-browser"))
