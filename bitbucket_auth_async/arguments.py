@@ -1,4 +1,4 @@
-"""What an argument is not: said where it is given, and not where it is first used."""
+"""Arguments of the wrong kind: refused where they are given, and not where they are first used."""
 
 from bitbucket_auth_async.errors import ConfigurationError
 

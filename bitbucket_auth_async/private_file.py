@@ -20,7 +20,7 @@ _COLLIDES = sys.platform == "win32"
 """There, replacing a file while somebody reads it is an error for one of the two."""
 _PAUSES = (0.001, 0.004, 0.016, 0.064, 0.256)
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 # What to do, and whether it may heal without anybody's help.
 _ADVICE = {
@@ -154,7 +154,7 @@ def _write_new(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _patiently(work: Callable[[], T]) -> T:
+def _patiently(work: Callable[[], _T]) -> _T:
     """Do it; where readers and writers collide, again for a moment."""
     for pause in _PAUSES if _COLLIDES else ():
         try:

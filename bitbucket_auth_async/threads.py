@@ -16,8 +16,8 @@ _T = TypeVar("_T")
 class Threads:
     """Threads of a store's own, for each loop: the shared ones may all be taken by work that waits for the very token.
 
-    Whoever leaves, leaves his thread behind until the call has ended. It still counts, so that a disk or a keyring that
-    hangs costs no more than these few.
+    Who gives up waiting leaves the thread behind until the call has ended. It still counts, so that a disk or a keyring
+    that hangs costs no more than these few.
     """
 
     __slots__ = ("_turns",)

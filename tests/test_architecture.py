@@ -30,7 +30,7 @@ AT_HOME = {
     ),
     "aioresponses": ("testing.aioresponses",),
     "aiosqlite": ("stores.sqlite",),
-    "anyio": ("get_access_token", "encryption_keys", "threads", "stores.*"),
+    "anyio": ("get_access_token", "encryption_keys", "threads"),
     "asyncpg": ("stores.postgres",),
     "cryptography": ("encryption", "testing.certificates", "web.seal"),
     "filelock": ("private_file",),

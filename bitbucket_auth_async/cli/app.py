@@ -199,7 +199,7 @@ def profiles(
 )
 def git_credential(
     action: Annotated[
-        str, typer.Argument(metavar="get|store|erase", help="What Git wants; what else it may come to want is ignored.")
+        str, typer.Argument(metavar="get|store|erase", help="What Git wants; any other word is ignored.")
     ],
     profile: Profile = None,
     verbose: Verbose = False,

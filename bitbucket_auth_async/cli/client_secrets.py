@@ -42,8 +42,8 @@ def client_of(profile: Profile, environ: Mapping[str, str] = os.environ) -> Clie
     if secret is None:
         where = {
             "environment": "set BITBUCKET_CLIENT_SECRET, or BITBUCKET_CLIENT_SECRET_FILE to a file that holds it",
-            "file": f"{places.secrets_file()} has it no more: run bitbucket-auth login again",
-            "keyring": "the keyring has it no more: run bitbucket-auth login again",
+            "file": f"{places.secrets_file()} no longer has it: run bitbucket-auth login again",
+            "keyring": "the keyring no longer has it: run bitbucket-auth login again",
         }[profile.secret]
         msg = f"The secret of client {profile.client_id} is missing; {where}."
         raise ConfigurationError(msg)

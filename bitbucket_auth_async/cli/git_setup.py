@@ -42,7 +42,7 @@ def git_undo(profile: Profile, *, local: bool) -> ExitCode:
         say(f"There is nothing of bitbucket-auth for {profile.server} in Git's configuration ({_scope(local=local)}).")
         return ExitCode.FINE
     _rewrite(name, before, rest, local=local)
-    say(f"Git asks bitbucket-auth for {profile.server} no more ({_scope(local=local)}).")
+    say(f"Git no longer asks bitbucket-auth for {profile.server} ({_scope(local=local)}).")
     return ExitCode.FINE
 
 

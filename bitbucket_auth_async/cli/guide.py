@@ -25,7 +25,7 @@ That is done once, in a minute:
 
 
 def callback_to_register(port: int) -> str:
-    """Return what belongs into the consumer's callback field; without a port it stands for any."""
+    """Return what belongs in the consumer's callback field; without a port it stands for any."""
     return redirect_uri(port) if port else f"http://{HOST}{PATH}"
 
 

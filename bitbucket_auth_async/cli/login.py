@@ -5,6 +5,7 @@ import os
 import sys
 import threading
 import webbrowser
+from contextlib import suppress
 from importlib import import_module
 from typing import NamedTuple
 
@@ -111,7 +112,8 @@ def _by_pasting(settled: _Settled, options: LoginOptions) -> ExitCode:
     )
     interactive = sys.stdin.isatty()
     if interactive:
-        import_module("readline")  # with it a pasted line may be longer than a terminal's 4096 bytes
+        with suppress(ModuleNotFoundError):  # Windows has none
+            import_module("readline")  # with it a pasted line may be longer than a terminal's 4096 bytes
     while True:
         try:
             pasted = input().strip()

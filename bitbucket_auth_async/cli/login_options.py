@@ -95,7 +95,7 @@ def end_of(day: str) -> float:
         msg = "--expires takes the last day on which the token works, such as 2027-03-01."
         raise WrongUsageError(msg) from None
     if end <= time.time():
-        msg = f"--expires {day} has gone by: such a token works no more. Create another one, and give its last day."
+        msg = f"--expires {day} has gone by: such a token no longer works. Create another one, and give its last day."
         raise WrongUsageError(msg)
     return end
 

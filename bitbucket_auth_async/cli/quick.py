@@ -58,7 +58,7 @@ def _write(text: str) -> int | None:
         # Python would complain once more as it closes its output.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):  # whoever asked has gone
-            sys.stderr.write(f"The system refused: {error.strerror}.\n")
+            sys.stderr.write(f"The system refused: {error.strerror or type(error).__name__}.\n")
         return 1
     return 0
 
@@ -117,8 +117,10 @@ def _is_good(token: Plain, wall: float) -> bool:
     return fit and (token["expires_at"] is None or wall < token["expires_at"])
 
 
-def _is_fresh(issued_at: float, expires_at: float, wall: float) -> bool:
+def _is_fresh(issued_at: float, expires_at: float | None, wall: float) -> bool:
     """Tell whether no manager would think of renewing this token yet."""
+    if expires_at is None:
+        return False  # nobody said until when
     lifetime = expires_at - issued_at
     leeway = min(_LEEWAY, lifetime / 10)
     ahead = min(max(_AHEAD, lifetime / 10), lifetime / 2)

@@ -120,7 +120,7 @@ def _tell(profile: Profile, source: StaticToken, said: Introduction) -> None:
         (origin,) = server_of(profile).api_origins
         say(
             f"Kept, but not tried: {origin} did not say whether it knows this {kind} ({why}). Later, see: "
-            f"bitbucket-auth status --profile {profile.name}"
+            f"bitbucket-auth status --profile {shlex.quote(profile.name)}"
         )
     if profile.grant_type == "api_token":
         token = f'"$(bitbucket-auth token --profile {shlex.quote(profile.name)})"'

@@ -34,7 +34,7 @@ async def static_status(profile: Profile, *, as_json: bool) -> ExitCode:
 
 
 async def _asked(profile: Profile, source: StaticToken | None, now: float) -> tuple[str | None, str | None]:
-    """Return who the token speaks for, and why it is good no more."""
+    """Return who the token speaks for, and why it is no longer good."""
     if source is None:
         return None, None
     if source.expires_at is not None and now >= source.expires_at:

@@ -63,8 +63,8 @@ async def logout(name: str | None) -> ExitCode:
 async def _forget_token(profile: Profile) -> ExitCode:
     async with store_of(profile) as store:
         await static_tokens.forget(profile, store)
-    say(f"Signed out (profile {profile.name}): the {profile.kind} is no more kept here.")
-    say("It works on until it is revoked or expires: revoke it at Bitbucket, where it was created.")
+    say(f"Signed out (profile {profile.name}): the {profile.kind} is no longer kept here.")
+    say("It goes on working until it is revoked or expires: revoke it at Bitbucket, where it was created.")
     return ExitCode.FINE
 
 

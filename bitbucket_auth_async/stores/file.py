@@ -10,7 +10,6 @@ from types import TracebackType
 from typing import Any, Self
 
 import platformdirs
-from anyio import CapacityLimiter, to_thread
 
 from bitbucket_auth_async import documents, private_file
 from bitbucket_auth_async.codecs import JsonCodec, json_bytes, json_object
@@ -28,7 +27,7 @@ _READERS = 4
 
 
 class FileStore:
-    """Keeps all records in one file, for some dozens of identities; Linux and macOS.
+    """Keeps all records in one file, for some dozens of identities.
 
     Every write replaces the whole file (mode 0600, its directory 0700 if it is made here) under a lock file beside
     it, so any number of processes of one machine may share it. A symbolic link is followed and stays.
@@ -60,7 +59,7 @@ class FileStore:
         self._path = _place(path, app_name)
         self._codec = codec
         self._lock_timeout = lock_timeout
-        self._readers = Threads(_READERS)
+        self._readers, self._writer = Threads(_READERS), Threads(1)
         self._turns = PerLoop("FileStore", asyncio.Lock)
 
     def __repr__(self) -> str:
@@ -94,9 +93,8 @@ class FileStore:
         turn = self._turns.get()
         try:
             async with asyncio.timeout(self._lock_timeout), turn:
-                limiter = CapacityLimiter(1)
                 while True:
-                    version = await to_thread.run_sync(self._try, key, data, expected, limiter=limiter)
+                    version = await self._writer.run(self._try, key, data, expected)
                     if version is not None:
                         return version
                     await asyncio.sleep(random.uniform(0.002, 0.02))  # noqa: S311  - jitter, no secret

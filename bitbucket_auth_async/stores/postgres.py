@@ -34,8 +34,7 @@ _IDLE = 60.0
 _TRIES = 3
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}(\.[a-z_][a-z0-9_]{0,62})?")
 # What may go away by itself, by SQLSTATE: connection, too many, shut down, serialization and deadlock; and a standby.
-_PASSING = ("08", "53", "57", "40")
-_READ_ONLY = "25006"
+_PASSING = ("08", "53", "57", "40", "25006")
 # The third comes of a connection that the server closed while it was idle.
 _FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 _ADVICE = {
@@ -288,8 +287,7 @@ def _hex(data: bytes) -> str:
 
 def _passing(error: Exception) -> bool:
     if isinstance(error, asyncpg.PostgresError):
-        state: str = error.sqlstate or ""
-        return state.startswith(_PASSING) or state == _READ_ONLY
+        return (error.sqlstate or "").startswith(_PASSING)
     return not isinstance(error, ValueError)  # which a DSN gives that is none
 
 

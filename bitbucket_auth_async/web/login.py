@@ -9,6 +9,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import accumulate
 from types import TracebackType
 from typing import NamedTuple, Self
 from urllib.parse import parse_qs, urlsplit
@@ -279,12 +280,9 @@ class Login:
         """Take sign-ins that nobody finished out of the browser, before they fill its cookie header."""
         # Browsers send the oldest first (RFC 6265 section 5.4).
         names = [name for name in incoming.cookies if name.startswith(self._flow_prefix)]
-        kept, room = 0, _FLOWS_LENGTH - len(new.name) - len(new.value)
-        for name in names[:-_FLOWS_AT_ONCE:-1]:
-            room -= len(name) + len(incoming.cookies[name])
-            if room < 0:
-                break
-            kept += 1
+        room = _FLOWS_LENGTH - len(new.name) - len(new.value)
+        lengths = accumulate(len(name) + len(incoming.cookies[name]) for name in names[:-_FLOWS_AT_ONCE:-1])
+        kept = sum(length <= room for length in lengths)
         return tuple(self._cookie(name) for name in names[: len(names) - kept])
 
 

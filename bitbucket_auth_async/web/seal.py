@@ -55,7 +55,10 @@ class Seal:
         text = base64.urlsafe_b64encode(self._id + nonce + sealed).rstrip(b"=").decode("ascii")
         length = len(name) + len(text)
         if length > _LONGEST:
-            msg = f"This would be a cookie of {length} characters, and browsers drop what exceeds {_LONGEST}."
+            msg = (
+                f"This would be a cookie of {length} characters, and browsers drop what exceeds {_LONGEST}. Shorten "
+                "the scope, the redirect_uri, or the name that identify= gives."
+            )
             raise ConfigurationError(msg)
         return text
 

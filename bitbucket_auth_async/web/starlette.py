@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from bitbucket_auth_async.extras import extra
 
-with extra("starlette"):  # first of all: it brings what the others need as well
+with extra("starlette"):  # before our own modules: one of them would name the extra that brings cryptography alone
     from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import Response

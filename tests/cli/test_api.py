@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,19 @@ async def test_a_token_that_is_due_says_which_secret_to_set(cli: Program) -> Non
         done = await cli.run(*words)
         assert (done.code, done.out) == (1, ""), words
         assert "set BITBUCKET_CLIENT_SECRET" in done.err
+
+
+async def test_a_token_whose_end_is_not_known_says_which_secret_to_set(cli: Program) -> None:
+    await cli.sign_in()
+    found = await cli.store.load("default")
+    assert found is not None
+    assert found.record.token is not None
+    endless = replace(found.record, token=replace(found.record.token, expires_at=None))
+    assert await cli.store.swap("default", endless, expected=found.version)
+    del cli.environ["BITBUCKET_CLIENT_SECRET"], cli.environ["BITBUCKET_CLIENT_ID"]
+    done = await cli.run("token")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("The secret of client"), done.err
 
 
 async def test_a_fresh_token_that_is_refused_where_the_secret_is_missing_is_told(cli: Program) -> None:

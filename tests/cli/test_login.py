@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import shutil
 import signal
 import socket
@@ -13,6 +14,7 @@ import pytest
 
 from bitbucket_auth_async.testing.fake import faults
 from tests.program import BROWSER, Program, at_rest
+from tests.terminals import at_a_terminal, read_until
 
 
 def words_of(home: Path) -> str:
@@ -92,6 +94,19 @@ async def test_no_browser_over_a_pipe(cli: Program) -> None:
     _, err = await process.communicate(f"{went}\n".encode())
     assert process.returncode == 0, err
     assert (await cli.run("token")).out.strip() == await cli.access_token()
+
+
+async def test_no_browser_at_a_terminal_without_readline_as_on_windows(cli: Program, tmp_path: Path) -> None:
+    (tmp_path / "readline.py").write_text("raise ModuleNotFoundError(name='readline')")
+    cli.environ["PYTHONPATH"] = f"{tmp_path}:{cli.environ['PYTHONPATH']}"
+    process, mine, its = await at_a_terminal(cli, *cli.login_words("--no-browser"))
+    said = await read_until(mine, "paste it here:")
+    went = cli.fake.authorize(next(word for word in said.split() if word.startswith("http")))
+    os.write(mine, f"{went}\n".encode())
+    await read_until(mine, "Signed in as Ada")
+    assert await process.wait() == 0
+    os.close(mine)
+    os.close(its)
 
 
 @pytest.mark.parametrize("pasted", ["", "nonsense\n", "http://127.0.0.1:8372/callback?code=theirs&state=guessed\n"])

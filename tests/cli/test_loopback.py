@@ -121,8 +121,8 @@ async def test_a_page_that_has_another_name_lead_to_this_machine_gets_nothing(wa
 
 
 async def test_cookies_of_other_programs_on_this_machine_may_hold_any_bytes(waiting: Waiting) -> None:
-    head = f"GET {waiting.right} HTTP/1.1\r\nHost: {waiting.origin}\r\nCookie: name=Zo\u00eb; other=\u4f60\r\n\r\n"
-    browser = asyncio.create_task(waiting.send(head.encode()))
+    head = f"GET {waiting.right} HTTP/1.1\r\nHost: {waiting.origin}\r\nCookie: name=Zo\u00eb; other=".encode()
+    browser = asyncio.create_task(waiting.send(head + b"\xff\xfe\r\n\r\n"))
     assert (await waiting.listener.code(10)).code == "the-code"
     await waiting.listener.conclude("Signed in", "Done.", fine=True)
     assert b"200 OK" in await browser
@@ -142,13 +142,15 @@ async def test_only_get_is_taken(waiting: Waiting) -> None:
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",  # TLS
         b"GET /callback?code=\xff HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
         b"GET /callback?code=\xff HTTP/1.1\r\nHost: {origin}\r\n\r\n",
+        b"GET {right}&more=\xff HTTP/1.1\r\nHost: {origin}\r\n\r\n",
         b"GET /" + b"a" * 200_000 + b" HTTP/1.1\r\n\r\n",
         b"GET /callback?" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
     ],
-    ids=["empty", "short", "tls", "not ascii", "not ascii either", "huge", "long"],
+    ids=["empty", "short", "tls", "not ascii", "not ascii either", "right but for that", "huge", "long"],
 )
 async def test_garbage_ends_its_own_connection_alone(waiting: Waiting, data: bytes) -> None:
-    answer = await waiting.send(data.replace(b"{origin}", waiting.origin.encode()))
+    data = data.replace(b"{right}", waiting.right.encode()).replace(b"{origin}", waiting.origin.encode())
+    answer = await waiting.send(data)
     assert answer == b"" or answer.startswith((b"HTTP/1.1 400", b"HTTP/1.1 404"))
     await waiting.still_waits()
 

@@ -97,6 +97,7 @@ async def test_r4_who_closes_second_waits_for_the_renewal_too(world: World) -> N
         both = [asyncio.create_task(manager.aclose()) for _ in range(2)]
         await world.clock.settle()
         assert not any(closing.done() for closing in both)
+        assert sum(task.get_name().startswith("closing of") for task in asyncio.all_tasks()) == 1, "they wait for one"
     await asyncio.gather(*both)
     assert (await caller) == await world.token()
 

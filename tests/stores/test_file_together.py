@@ -205,6 +205,29 @@ async def test_a_disk_that_hangs_costs_four_threads_however_often_it_is_asked(pa
         os.close(os.open(path, os.O_RDWR))
 
 
+async def test_a_disk_that_hangs_costs_one_thread_more_however_often_it_is_written_to(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, mended, begun = os.path.realpath, threading.Event(), list[str]()
+
+    def hang(name: str) -> str:
+        begun.append(name)
+        mended.wait()
+        return real(name)
+
+    store = FileStore(path, lock_timeout=0.02)
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr("os.path.realpath", hang)
+            for _ in range(9):
+                with pytest.raises(StoreError, match="the disk hangs"):
+                    await store.swap("alice", a_record(), expected=0)
+    finally:
+        mended.set()
+    assert begun == [str(path)]
+    assert await FileStore(path).swap("bob", a_record(), expected=0)
+
+
 async def test_a_cancelled_load_leaves_no_file_open(path: Path) -> None:
     # An open file that is forgotten would be a ResourceWarning, and a warning is an error here.
     await FileStore(path).swap("alice", a_record(), expected=0)
