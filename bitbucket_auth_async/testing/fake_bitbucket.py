@@ -27,7 +27,6 @@ from bitbucket_auth_async.testing.fake.token_endpoint import TokenEndpoint, read
 __all__ = ["DroppedError", "FakeBitbucket", "SilentPageError"]
 
 _LONGEST_ANSWER = 1024 * 1024
-_SCOPE = frozenset({"account", "email", "repository"})
 
 
 class FakeBitbucket(Registry):
