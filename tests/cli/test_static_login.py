@@ -289,7 +289,7 @@ async def test_a_clients_secret_is_forgotten_with_the_last_profile_that_has_it(c
     assert secret not in kept.read_text()
 
 
-async def test_the_same_token_with_another_address_is_that_addresss(cli: Program) -> None:
+async def test_the_same_token_with_another_address_goes_with_that_one(cli: Program) -> None:
     token = cli.api_tokens.create()
     await cli.static_login("--api-token", token)
     cli.api_tokens.create(token, "lovelace@example.com")
