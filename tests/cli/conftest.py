@@ -1,11 +1,16 @@
 """A fake Bitbucket and the command line beside it."""
 
+import signal
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest_asyncio
 
 from tests.program import Program, program
+
+# What a shell starts in the background ignores Ctrl-C, and so would all that the tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest_asyncio.fixture
