@@ -14,7 +14,7 @@ Change = Callable[[Record | None], Record | None]
 class Ledger:
     """Loads and swaps one key, within bounded time, and remembers what it saw and since when."""
 
-    __slots__ = ("_clock", "_key", "_limit", "_pending", "_since", "_store", "seen")
+    __slots__ = ("_clock", "_key", "_limit", "_pending", "_since", "_store", "seen", "unsure")
 
     def __init__(
         self, store: TokenStore, key: str, *, clock: Clock, limit: float, seen: Versioned | None = None
@@ -27,6 +27,8 @@ class Ledger:
         self.seen = seen
         self._since = 0.0
         self._pending: Change | None = None
+        self.unsure = False
+        """Whether a swap was begun of which nobody knows how it ended."""
 
     @property
     def unsaved(self) -> bool:
@@ -52,6 +54,7 @@ class Ledger:
             found = await within(self._clock, self._limit, self._store.load(self._key))
         except Exception as error:
             raise self._failure(error, "read") from error
+        self.unsure = False
         self._see(found)
         return self.record
 
@@ -62,10 +65,12 @@ class Ledger:
             StoreError: It could not be written, within the limit; it may still have been.
         """
         expected = 0 if self.seen is None else self.seen.version
+        self.unsure = True
         try:
             version = await within(self._clock, self._limit, self._store.swap(self._key, record, expected=expected))
         except Exception as error:
             raise self._failure(error, "write") from error
+        self.unsure = False
         if version:
             self._see(Versioned(record, version))
         return bool(version)

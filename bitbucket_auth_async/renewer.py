@@ -64,9 +64,9 @@ class Renewer:
 
     @property
     def claims(self) -> bool:
-        """Whether a claim is in the record last seen: who made it, and since when we see it, must not be forgotten."""
+        """Whether a claim is in the record last seen, or may be: who made it, and since when, must not be forgotten."""
         record = self.ledger.record
-        return record is not None and record.claim is not None
+        return self.ledger.unsure or (record is not None and record.claim is not None)
 
     @property
     def signed_out(self) -> bool:

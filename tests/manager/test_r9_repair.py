@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from bitbucket_auth_async.errors import LoginRequiredError, StoreError
+from bitbucket_auth_async.errors import DeadlineError, LoginRequiredError, StoreError
 from bitbucket_auth_async.manager import TokenManager
+from bitbucket_auth_async.record import Record
+from bitbucket_auth_async.stores.memory import MemoryStore
 from bitbucket_auth_async.telemetry.events import EventKind
 from bitbucket_auth_async.testing.fake import faults
 from tests.world import World
@@ -108,3 +110,29 @@ async def test_r9_a_claim_under_which_nothing_was_sent_does_no_harm_at_a_strict_
     other = asyncio.create_task(survivor.get_token())
     await world.clock.advance(62)
     assert world.fake.is_live((await other).access_token)
+
+
+async def test_r9_a_claim_of_which_its_maker_never_heard_is_its_own_all_the_same(world: World) -> None:
+    class Torn(MemoryStore):
+        """The first claim gets in, and at that moment its renewal is torn down."""
+
+        torn = False
+
+        async def swap(self, key: str, record: Record, /, *, expected: int) -> int:
+            version = await super().swap(key, record, expected=expected)
+            if record.claim is not None and not self.torn:
+                self.torn = True
+                (renewal,) = (task for task in asyncio.all_tasks() if task.get_name() == "renewal of alice")
+                renewal.cancel()
+                await asyncio.sleep(0)
+            return version
+
+    manager = world.manager(store=Torn())
+    await manager.adopt(world.fake.sign_in())
+    await world.expire()
+    with pytest.raises(DeadlineError):
+        await manager.get_token()
+    before = world.clock.boot()
+    assert world.fake.is_live((await manager.get_token()).access_token)
+    assert world.clock.boot() == before, "nobody waits for a lease of his own"
+    assert world.fake.token_requests == 1

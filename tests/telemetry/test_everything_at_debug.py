@@ -22,7 +22,7 @@ def test_r11_whatever_breaks_where_no_secret_is_shown_with_everything_at_debug(l
     )
     assert done.returncode == 0, done.stderr[-3000:]
     seen = json.loads(done.stdout)
-    assert seen["awaits"] >= 10
+    assert seen["awaits"] >= 6  # a store's threads are waited for in tasks of their own
     assert len(seen["secrets"]) >= 2 * seen["awaits"]
     assert "DEBUG" in done.stderr
     assert "asyncio WARNING Executing" in done.stderr
