@@ -1,7 +1,7 @@
 """Blocking calls in threads: a few at a time, however many give up waiting for them."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TypeVar, TypeVarTuple
 
@@ -28,8 +28,12 @@ class Threads:
 
     async def run(self, work: Callable[[*_A], _T], *arguments: *_A) -> _T:
         """Return what *work* gives, in a thread; once begun, it ends there even if the caller is cancelled."""
+        return await self.finish(lambda: to_thread.run_sync(work, *arguments, limiter=CapacityLimiter(1)))
+
+    async def finish(self, begin: Callable[[], Awaitable[_T]]) -> _T:
+        """Return what comes of the call that *begin* makes, which has a thread of its own; cancelled, it goes on."""
         turns = self._turns.get()
         await turns.acquire()
-        call = asyncio.ensure_future(to_thread.run_sync(work, *arguments, limiter=CapacityLimiter(1)))
+        call = asyncio.ensure_future(begin())
         call.add_done_callback(lambda _: turns.release())
         return await asyncio.shield(call)

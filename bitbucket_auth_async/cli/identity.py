@@ -22,7 +22,6 @@ from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.opening import OpenStore, open_store, store_from_env
 from bitbucket_auth_async.protocols import TokenSource
 from bitbucket_auth_async.telemetry.events import Event, EventKind
-from bitbucket_auth_async.timing import Timing
 from bitbucket_auth_async.transports.aiohttp import AiohttpTransport
 
 
@@ -130,8 +129,6 @@ async def opened(profile: Profile, *, client: Client | None = None) -> AsyncGene
             key=profile.key,
             server=server_of(profile),
             transport=transport,
-            # A person's new token must be saved, however long that takes; a client's is had again at any time.
-            timing=Timing() if grant is None else Timing(closing=2.0),
             on_event=_warner(grant),
         ) as manager,
     ):

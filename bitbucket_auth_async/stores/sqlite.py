@@ -6,7 +6,6 @@ import random
 import sqlite3
 from collections.abc import Iterable
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,9 +15,9 @@ from bitbucket_auth_async.codecs import JsonCodec
 from bitbucket_auth_async.documents import check_key
 from bitbucket_auth_async.errors import ConfigurationError, RecordError, StoreError
 from bitbucket_auth_async.extras import extra
-from bitbucket_auth_async.per_loop import PerLoop
 from bitbucket_auth_async.protocols import Codec, Versioned
 from bitbucket_auth_async.record import Record, new_version
+from bitbucket_auth_async.threads import Threads
 
 with extra("sqlite"):
     import aiosqlite
@@ -77,7 +76,7 @@ class SQLiteStore:
         self._codec = codec
         self._timeout = timeout
         self._made = False
-        self._turns = PerLoop("SQLiteStore", partial(asyncio.Semaphore, _AT_ONCE))
+        self._threads = Threads(_AT_ONCE)
 
     def __repr__(self) -> str:
         """Show the path."""
@@ -140,15 +139,10 @@ class SQLiteStore:
 
     async def _run(self, statement: str, values: tuple[object, ...], doing: str) -> tuple[int, list[Any]]:
         """Return how many rows were changed, and those that were found."""
-        turn = self._turns.get()
         try:
             async with asyncio.timeout(self._timeout):
-                await turn.acquire()
-                # Shielded: one that is left halfway would leave its thread and its lock to the garbage collector.
-                work = asyncio.ensure_future(self._once(statement, values))
-                work.add_done_callback(_look_at)
-                work.add_done_callback(lambda _: turn.release())  # whoever leaves leaves a thread that still counts
-                return await asyncio.shield(work)
+                # To its end: one that is left halfway would leave its thread and its lock to the garbage collector.
+                return await self._threads.finish(lambda: self._once(statement, values))
         except TimeoutError:
             msg = f"{self._path} was not {doing} within {self._timeout:g} s: it is locked, or the disk hangs."
             problem: Exception = StoreError(msg)
@@ -212,9 +206,3 @@ def _code(error: sqlite3.Error) -> int:
 def _is_gone(error: sqlite3.Error) -> bool:
     """Tell whether the file, or the table in it, was taken away."""
     return _code(error) == sqlite3.SQLITE_CANTOPEN or "no such table" in str(error)
-
-
-def _look_at(work: "asyncio.Future[Any]") -> None:
-    """Take note of an error that nobody waits for any more."""
-    if not work.cancelled():
-        work.exception()

@@ -100,7 +100,7 @@ async def test_r2_an_unsaved_token_is_saved_by_closing(world: World) -> None:
     assert await world.token() == token
 
 
-async def test_a_bot_whose_store_is_down_closes_after_one_more_try(world: World) -> None:
+async def test_r2_a_bot_whose_store_is_down_closes_after_one_more_try(world: World) -> None:
     manager = world.manager(grant=ClientCredentials())
     world.stores[manager].down = True
     await manager.get_token()
