@@ -23,7 +23,8 @@ def is_one_sentence(done: Done) -> bool:
 
 def within_file_size(kib: int) -> tuple[str, ...]:
     """Return a command that may write no file larger than this, as on a disk that is full."""
-    return ("bash", "-c", f'ulimit -f {kib}; exec {sys.executable} -m bitbucket_auth_async "$@"', "bash")
+    # -B: what Python compiles it would keep as far as the disk goes, and stumble over ever after.
+    return ("bash", "-c", f'ulimit -f {kib}; exec {sys.executable} -B -m bitbucket_auth_async "$@"', "bash")
 
 
 # Another user may not read the Python that root has, so all of it is loaded before root becomes that user.
