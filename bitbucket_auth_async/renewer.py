@@ -118,6 +118,7 @@ class Renewer:
                 if poll == _FIRST_POLL:
                     self._tell(EventKind.CLAIM_WAITED, "Somebody else is renewing; we wait for what comes of it.")
                 await sleep(self._shared.clock, poll * (0.5 + jitter()))
+                self._shared.at_home()  # else closed: that does not wait for what another process does
                 poll = min(poll * 1.6, _LONGEST_POLL)
                 decision = self._decide(await self.ledger.load(), need)
                 continue

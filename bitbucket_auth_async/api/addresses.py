@@ -84,7 +84,11 @@ def _quoted(name: str, value: PathValue) -> str:
     if not parts:
         msg = f"{name}: an empty path."
         raise ConfigurationError(msg)
-    return "/".join(quote(part, safe="") for part in parts)
+    try:
+        return "/".join(quote(part, safe="") for part in parts)
+    except UnicodeEncodeError as error:
+        msg = f"{name}: holds half of a surrogate pair, which no address can."
+        raise ConfigurationError(msg) from error
 
 
 def _straight(path: str) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from collections.abc import Set as AbstractSet
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import Any, NotRequired, TypedDict, cast
 
 from bitbucket_auth_async.api.addresses import is_under
@@ -51,6 +51,14 @@ class Pages:
 
     async def items(self, call: Call, *, prefetch: bool) -> AsyncGenerator[Any, None]:
         """Yield the items of all pages, from the one that *call* asks for."""
+        async with aclosing(self.pages(call, prefetch=prefetch)) as pages:
+            async for page in pages:
+                for item in page["values"]:
+                    yield item
+                del page  # it need not be held while the next one comes
+
+    async def pages(self, call: Call, *, prefetch: bool) -> AsyncGenerator[Page, None]:
+        """Yield all pages, from the one that *call* asks for."""
         following: Call | None = call
         under_way: asyncio.Task[bytes] | None = None
         seen = set[str]()
@@ -60,8 +68,7 @@ class Pages:
                 page = self._judged(following, await self._answer(following, under_way), seen)
                 following = None if (link := page.get("next")) is None else Call("GET", link)
                 under_way = self._begin(following) if prefetch and following is not None else None
-                for item in page["values"]:
-                    yield item
+                yield page
                 del page
         finally:
             if under_way is not None:
@@ -97,10 +104,12 @@ class Pages:
             ApiError: It is none, or its `next` leads elsewhere, or in a circle.
         """
         if not is_mapping(page) or not is_list(page.get("values")):
-            raise _wrong(call, "the answer is no page of a list: it has no values", "get() reads what is not a list.")
+            raise _wrong(call, "the answer is no page of a list: it has no values", "Ask for it without pages.")
         link = page.get("next")
-        if link is not None and (not isinstance(link, str) or link in seen or not is_under(self._base_url, link)):
-            raise _wrong(call, f"the next page is not below {self._base_url}, or is not new", "It was not asked for.")
+        if link is not None and (not isinstance(link, str) or not is_under(self._base_url, link)):
+            raise _wrong(call, f"the next page is not below {self._base_url}", "It was not asked for.")
+        if link in seen:
+            raise _wrong(call, "the pages lead in a circle", "The next one was here before.")
         return cast("Page", page)
 
 

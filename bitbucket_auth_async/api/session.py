@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
+from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
 
@@ -12,7 +13,7 @@ from bitbucket_auth_async.api.addresses import PathValue, address, base_url_of
 from bitbucket_auth_async.api.envelope import parsed
 from bitbucket_auth_async.api.errors import RateLimitedError
 from bitbucket_auth_async.api.pace import Pace
-from bitbucket_auth_async.api.paging import Pages
+from bitbucket_auth_async.api.paging import Page, Pages
 from bitbucket_auth_async.api.persistence import Call, rest_after
 from bitbucket_auth_async.api.rate_limit import RateLimit
 from bitbucket_auth_async.api.sending import body_of, send
@@ -182,15 +183,27 @@ class BitbucketAPI:
         Args:
             path: As in `request`.
             params: The query.
-            pagelen: Items on a page; 100 is the most that is usual.
+            pagelen: Items on a page, if neither path nor params say it; 100 is the most that is usual.
             prefetch: Whether the next page is fetched while this one is used.
             names: The values for the path.
 
         Raises:
             ApiError: As in `request`, while iterating; or what came is no list, or goes on elsewhere than in the API.
         """
-        query = {"pagelen": pagelen, **(params or {})}
-        return self._pages.items(Call("GET", self._at(path, names), query), prefetch=prefetch)
+        return self._pages.items(self._first_page(path, params, pagelen, names), prefetch=prefetch)
+
+    def pages(
+        self,
+        path: str,
+        /,
+        *,
+        params: Mapping[str, Any] | None = None,
+        pagelen: int = 100,
+        prefetch: bool = True,
+        **names: PathValue,
+    ) -> AsyncGenerator[Page, None]:
+        """Return an iterator over the pages themselves, for what only they tell, such as `size`; see `paginate`."""
+        return self._pages.pages(self._first_page(path, params, pagelen, names), prefetch=prefetch)
 
     @asynccontextmanager
     async def stream(
@@ -229,6 +242,13 @@ class BitbucketAPI:
 
     def _at(self, path: str, names: Mapping[str, PathValue]) -> str:
         return address(self.base_url, path, names)
+
+    def _first_page(
+        self, path: str, params: Mapping[str, Any] | None, pagelen: int, names: Mapping[str, PathValue]
+    ) -> Call:
+        url = self._at(path, names)
+        query: dict[str, Any] = {} if "pagelen" in parse_qs(urlsplit(url).query) else {"pagelen": pagelen}
+        return Call("GET", url, {**query, **(params or {})})
 
     async def _send(self, call: Call) -> Any:  # noqa: ANN401 - JSON
         return await self._persist(call.checked(), attempt=self._json)

@@ -1,23 +1,22 @@
 """`api`: one request to Bitbucket's API with the profile's token, or a whole list of pages; JSON out."""
 
+import codecs
 import json
 import sys
 import textwrap
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import aiohttp
 
-from bitbucket_auth_async.api import BitbucketAPI
+from bitbucket_auth_async.api import BitbucketAPI, Page
 from bitbucket_auth_async.cli import places, profiles
 from bitbucket_auth_async.cli.identity import ready, server_of
-from bitbucket_auth_async.cli.outcome import ExitCode, FailedError, out
+from bitbucket_auth_async.cli.outcome import ExitCode, FailedError, out, printable
 from bitbucket_auth_async.cli.proxies import proxy_for
-from bitbucket_auth_async.oauth2.plain import is_list, is_mapping
 
-_PAGE = 100
 _PATIENCE = 60.0
 _LITTLE_PATIENCE = 3.0
 """Seconds for a stand-in on this machine, which answers at once or does not run."""
@@ -50,7 +49,7 @@ async def api_call(name: str | None, call: ApiCall) -> ExitCode:
         BitbucketAPI(now.source, base_url=f"{origin}/2.0", proxy=proxy_for(origin), patience=patience) as api,
     ):
         if call.paginate:
-            await _write_list(_pages(api, path))
+            await _write_list(api.pages(path))
         elif call.method == "GET":
             await _write_whatever(api, path)
         else:
@@ -95,40 +94,26 @@ def _text(answer: object) -> str:
 
 
 async def _write_whatever(api: BitbucketAPI, path: str) -> None:
-    """Write JSON as JSON, and what is something else, such as a file or a log, as it comes."""
+    """Write JSON as JSON, and anything else, such as a file or a log, as it comes; a terminal gets its text alone."""
     try:
         async with api.stream(path) as response:
             if "json" in response.content_type:
                 _write(json.loads(await response.read() or b"null"))
                 return
+            decoder = codecs.getincrementaldecoder("utf-8")("replace")
             async for piece in response.content.iter_any():
-                sys.stdout.buffer.write(piece)
-            sys.stdout.buffer.flush()
+                if sys.stdout.isatty():
+                    sys.stdout.write(printable(decoder.decode(piece), but="\n\t"))
+                else:
+                    sys.stdout.buffer.write(piece)
+            sys.stdout.flush()
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         told = FailedError(f"The answer broke off ({type(error).__name__}).")
         told.retryable = True
         raise told from None
 
 
-async def _pages(api: BitbucketAPI, path: str) -> AsyncGenerator[Mapping[str, Any], None]:
-    """Yield one page after the other; that a `next` stays within the API is the session's care."""
-    params: dict[str, Any] | None = {} if "pagelen=" in path else {"pagelen": _PAGE}
-    address: object = path
-    seen = set[object]()
-    while isinstance(address, str) and address:
-        if address in seen:
-            msg = f"The pages of {path} lead in a circle."
-            raise FailedError(msg)
-        seen.add(address)
-        page: object = await api.request("GET", address, params=params)
-        if not is_mapping(page) or not is_list(page.get("values")):
-            msg = f"{path} is no list of pages; leave --paginate out."
-            raise FailedError(msg)
-        yield page
-        address, params = page.get("next"), None
-
-
-async def _write_list(pages: AsyncGenerator[Mapping[str, Any], None]) -> None:
+async def _write_list(pages: AsyncGenerator[Page, None]) -> None:
     """Write the items of all pages as one JSON list, each when its page is there."""
     count = 0
     with _progress() as progress:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Any
 
 import aiofiles
@@ -21,7 +22,6 @@ from bitbucket_auth_async.oauth2.servers import AuthorizationServer
 from bitbucket_auth_async.stores.file import FileStore
 from bitbucket_auth_async.telemetry.events import Event
 
-_OK = 200
 _EVERY = 0.2
 _CONNECTIONS = 50
 
@@ -76,7 +76,7 @@ class Worker:
             try:
                 async with http.get(url) as response:
                     await response.read()
-                    problem = "" if response.status == _OK else f"the API answered {response.status}"
+                    problem = "" if response.status == HTTPStatus.OK else f"the API answered {response.status}"
             except (BitbucketAuthError, aiohttp.ClientError, TimeoutError) as error:
                 problem = f"{type(error).__name__}: {error}"
             self._counts["made"] += 1

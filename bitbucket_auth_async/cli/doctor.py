@@ -33,7 +33,7 @@ async def doctor(name: str | None) -> ExitCode:
 
 
 def _whose(profile: Profile) -> str:
-    return profile.kind if profile.is_static else f"client {profile.client_id}"
+    return profile.credential if profile.is_static else f"client {profile.client_id}"
 
 
 async def _all_checks(profile: Profile | None) -> AsyncIterator[Finding]:

@@ -2,6 +2,7 @@
 
 import time
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 
 import aiohttp
 
@@ -29,7 +30,6 @@ from bitbucket_auth_async.transports.aiohttp import AiohttpTransport
 _PATIENCE = aiohttp.ClientTimeout(total=15.0)
 _LIMIT = 15.0
 _LONGEST_PAGE = 256 * 1024
-_OK, _UNAUTHORIZED, _FORBIDDEN = 200, 401, 403
 
 
 async def check_network(server: AuthorizationServer | None) -> list[Finding]:
@@ -89,12 +89,12 @@ async def check_static(profile: Profile) -> Finding:
     except BitbucketAuthError as error:
         return Finding("token", "wrong", str(error))
     said = await introduced(server_of(profile), source.token)
-    if said.status == _UNAUTHORIZED:
-        text = f"Bitbucket refuses the {profile.kind} (401). {source.advice} Then run: {profile.login_command}"
+    if said.status == HTTPStatus.UNAUTHORIZED:
+        text = f"Bitbucket refuses the {profile.credential} (401). {source.advice} Then run: {profile.login_command}"
         return Finding("token", "wrong", text)
-    if said.status not in {_OK, _FORBIDDEN}:
+    if said.status not in {HTTPStatus.OK, HTTPStatus.FORBIDDEN}:
         why = said.trouble or f"it answered {said.status}"
-        return Finding("token", "warning", f"The API did not say whether it knows the {profile.kind} ({why}).")
+        return Finding("token", "warning", f"The API did not say whether it knows the {profile.credential} ({why}).")
     end = source.expires_at
     if end is not None and end - time.time() < static_tokens.SOON:
         text = f"It ends in {span(end - time.time())}. {source.advice} Then run: {profile.login_command}"

@@ -48,7 +48,7 @@ async def _tell(profile: Profile, asked: GitRequest) -> ExitCode:
         source = await static_tokens.kept(profile, store)
     if source is not None and asked.presents(source.token.access_token):
         say(
-            f"bitbucket-auth: Bitbucket refused the {profile.kind} (profile {profile.name}). It is expired, revoked or "
-            f"not for this repository. {source.advice} Then run: {profile.login_command}"
+            f"bitbucket-auth: Bitbucket refused the {profile.credential} (profile {profile.name}). It is expired, "
+            f"revoked or not for this repository. {source.advice} Then run: {profile.login_command}"
         )
     return ExitCode.FINE

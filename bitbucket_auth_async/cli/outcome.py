@@ -46,9 +46,9 @@ def out(text: str) -> None:
     sys.stdout.flush()
 
 
-def printable(text: object) -> str:
-    """Return a server's text fit for a terminal: no control character, which might move the cursor or worse."""
-    return "".join(character if character.isprintable() else " " for character in str(text))
+def printable(text: object, *, but: str = "") -> str:
+    """Return a server's text fit for a terminal: no control character *but* these, which might move the cursor."""
+    return "".join(character if character.isprintable() or character in but else " " for character in str(text))
 
 
 def finish(work: Callable[[], ExitCode], profile: str | None = None) -> int:

@@ -44,8 +44,12 @@ class Profile:
     @property
     def kind(self) -> str:
         """What its token is, for people."""
-        kinds = {"access_token": "access token", "api_token": f"API token of {self.client_id}"}
-        return kinds.get(self.grant_type, "OAuth access token")
+        return {"access_token": "access token", "api_token": "API token"}.get(self.grant_type, "OAuth access token")
+
+    @property
+    def credential(self) -> str:
+        """What its token is and whose, as far as the profile itself tells."""
+        return f"{self.kind} of {self.client_id}" if self.grant_type == "api_token" else self.kind
 
     @property
     def login_command(self) -> str:

@@ -5,6 +5,7 @@ import getpass
 import shlex
 import sys
 import time
+from http import HTTPStatus
 
 from bitbucket_auth_async.cli import client_secrets, profiles, static_tokens
 from bitbucket_auth_async.cli.identity import answers, server_of, store_of
@@ -31,7 +32,6 @@ _REFUSED = {
     "api_token": "token or e-mail address are mistyped, it is expired or revoked, or it is an access token, which "
     "--access-token takes",
 }
-_OK, _UNAUTHORIZED, _FORBIDDEN = 200, 401, 403
 
 
 def static_login(options: LoginOptions, before: Profile | None) -> ExitCode:
@@ -98,7 +98,7 @@ def _not_empty(text: str) -> str:
 
 async def _checked_and_kept(profile: Profile, source: StaticToken) -> ExitCode:
     said = await introduced(server_of(profile), source.token)
-    if said.status == _UNAUTHORIZED:
+    if said.status == HTTPStatus.UNAUTHORIZED:
         msg = f"Bitbucket refuses this token (401): {_REFUSED[profile.grant_type]}. Nothing was changed."
         raise FailedError(msg)
     async with store_of(profile) as store:
@@ -109,10 +109,10 @@ async def _checked_and_kept(profile: Profile, source: StaticToken) -> ExitCode:
 
 
 def _tell(profile: Profile, source: StaticToken, said: Introduction) -> None:
-    kind = profile.kind
-    if said.status == _OK:
+    kind = profile.credential
+    if said.status == HTTPStatus.OK:
         say(f"Signed in{f' as {said.name}' if said.name else ''} by an {kind} (profile {profile.name}).")
-    elif said.status == _FORBIDDEN:
+    elif said.status == HTTPStatus.FORBIDDEN:
         say(f"Signed in by an {kind} (profile {profile.name}). Bitbucket knows it; it may not read whose it is.")
     else:
         why = said.trouble or f"it answered {said.status}"

@@ -1,6 +1,7 @@
 """How a profile stands whose token nobody renews: whose, until when, and what to do as it ends."""
 
 import time
+from http import HTTPStatus
 
 from bitbucket_auth_async.cli import places, static_tokens
 from bitbucket_auth_async.cli.identity import server_of, store_of
@@ -10,8 +11,6 @@ from bitbucket_auth_async.cli.profiles import Profile
 from bitbucket_auth_async.cli.standing import Standing, show, where
 from bitbucket_auth_async.cli.whoami import introduced
 from bitbucket_auth_async.credentials import StaticToken
-
-_UNAUTHORIZED = 401
 
 
 async def static_status(profile: Profile, *, as_json: bool) -> ExitCode:
@@ -40,7 +39,7 @@ async def _asked(profile: Profile, source: StaticToken | None, now: float) -> tu
     if source.expires_at is not None and now >= source.expires_at:
         return None, "It has expired."
     said = await introduced(server_of(profile), source.token)
-    return said.name, "Bitbucket refuses it (401)." if said.status == _UNAUTHORIZED else None
+    return said.name, "Bitbucket refuses it (401)." if said.status == HTTPStatus.UNAUTHORIZED else None
 
 
 def _standing(
@@ -69,7 +68,7 @@ def _standing(
 
 
 def _rows(profile: Profile, standing: Standing, source: StaticToken | None, now: float) -> dict[str, str]:
-    rows = {"profile": standing.profile, "state": standing.state, "kind": profile.kind.partition(" of ")[0]}
+    rows = {"profile": standing.profile, "state": standing.state, "kind": profile.kind}
     if standing.email is not None:
         rows["e-mail"] = standing.email
     if source is not None:

@@ -30,7 +30,7 @@ async def refresh(name: str | None) -> ExitCode:
     if profile.is_static:
         async with store_of(profile) as store:
             source = await static_tokens.usable(profile, store)
-        msg = f"Nobody can renew an {profile.kind}. {source.advice} Then run: {profile.login_command}"
+        msg = f"Nobody can renew an {profile.credential}. {source.advice} Then run: {profile.login_command}"
         raise FailedError(msg)
     async with opened(profile) as identity:
         found = await identity.store.load(profile.key)
@@ -63,7 +63,7 @@ async def logout(name: str | None) -> ExitCode:
 async def _forget_token(profile: Profile) -> ExitCode:
     async with store_of(profile) as store:
         await static_tokens.forget(profile, store)
-    say(f"Signed out (profile {profile.name}): the {profile.kind} is no longer kept here.")
+    say(f"Signed out (profile {profile.name}): the {profile.credential} is no longer kept here.")
     say("It goes on working until it is revoked or expires: revoke it at Bitbucket, where it was created.")
     return ExitCode.FINE
 

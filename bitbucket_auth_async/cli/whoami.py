@@ -1,5 +1,6 @@
 """Who a token speaks for, as Bitbucket's API says it."""
 
+from http import HTTPStatus
 from typing import NamedTuple
 
 import aiohttp
@@ -12,7 +13,6 @@ from bitbucket_auth_async.oauth2.servers import AuthorizationServer
 from bitbucket_auth_async.oauth2.tokens import Token
 
 _PATIENCE = 10.0
-_OK = 200
 
 
 class Introduction(NamedTuple):
@@ -34,12 +34,12 @@ async def introduced(server: AuthorizationServer, token: Token) -> Introduction:
         async with aiohttp.ClientSession(timeout=timeout, proxy=proxy_for(origin)) as http:
             headers = {"Authorization": authorization(token)}
             async with http.get(f"{origin}/2.0/user", headers=headers, allow_redirects=False) as response:
-                if response.status != _OK:
+                if response.status != HTTPStatus.OK:
                     return Introduction(response.status, None, "")
                 answer: object = await response.json()
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         return Introduction(None, None, type(error).__name__)
-    return Introduction(_OK, _name(answer), "")
+    return Introduction(HTTPStatus.OK, _name(answer), "")
 
 
 async def who(server: AuthorizationServer, token: Token) -> str | None:

@@ -33,7 +33,9 @@ def test_names_are_quoted_into_the_path(path: str, names: dict[str, Any], expect
     assert address(BASE, path, names) == BASE + expected
 
 
-@pytest.mark.parametrize("value", ["", ".", "..", PurePosixPath("a/../b"), PurePosixPath("/etc"), PurePosixPath()])
+@pytest.mark.parametrize(
+    "value", ["", ".", "..", "\ud800", PurePosixPath("a/../b"), PurePosixPath("/etc"), PurePosixPath()]
+)
 def test_a_value_that_would_name_another_endpoint_is_refused(value: Any) -> None:  # noqa: ANN401 - wrong ones
     with pytest.raises(ConfigurationError, match=r"^name: "):
         address(BASE, "/x/{name}/y", {"name": value})

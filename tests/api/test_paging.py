@@ -61,9 +61,20 @@ async def test_the_first_page_is_asked_for_as_the_caller_says_and_the_rest_as_th
     async with opened(Shelf(2)) as here:
         _ = [item async for item in here.api.paginate("/list/{x}", x="a b", pagelen=50, params={"q": "name"})]
         _ = [item async for item in here.api.paginate("/list", params={"pagelen": 7})]
+        _ = [item async for item in here.api.paginate("/list?pagelen=8")]
     targets = [request.target for request in here.wire.received]
     assert targets[:2] == ["/2.0/list/a%20b?pagelen=50&q=name", "/2.0/list?page=2"]
-    assert targets[2] == "/2.0/list?pagelen=7"
+    assert targets[2::2] == ["/2.0/list?pagelen=7", "/2.0/list?pagelen=8"]
+
+
+@pytest.mark.parametrize("prefetch", [True, False])
+async def test_the_pages_themselves_come_with_what_only_they_tell(*, prefetch: bool) -> None:
+    shelf = Shelf(3)
+    async with opened(shelf) as here:
+        pages = [page async for page in here.api.pages("/list", prefetch=prefetch)]
+    assert [page["values"] for page in pages] == [[10, 11], [20, 21], [30, 31]]
+    assert ["next" in page for page in pages] == [True, True, False]
+    assert shelf.asked == [1, 2, 3]
 
 
 async def test_the_next_page_is_under_way_while_this_one_is_used() -> None:
@@ -206,7 +217,7 @@ async def test_pages_that_lead_in_a_circle_are_an_error(length: int) -> None:
         writer.write(reply({"values": [1], "next": f"http://{request.headers['host']}/2.0/list?page={number}"}))
 
     async with opened(circle) as here:
-        with pytest.raises(ApiError, match="or is not new"):
+        with pytest.raises(ApiError, match="lead in a circle"):
             async with asyncio.timeout(10):
                 _ = [item async for item in here.api.paginate("/list")]
     assert len(here.wire.received) == length + 1
@@ -215,7 +226,7 @@ async def test_pages_that_lead_in_a_circle_are_an_error(length: int) -> None:
 @pytest.mark.parametrize("value", [{}, [], None, {"values": {}}, {"values": None}, "text"])
 async def test_what_is_no_list_is_an_error(value: object) -> None:
     async with opened(always(reply(value))) as here:
-        with pytest.raises(ApiError, match=r"no page of a list.*get\(\)"):
+        with pytest.raises(ApiError, match=r"no page of a list.*without pages"):
             await anext(here.api.paginate("/list"))
 
 

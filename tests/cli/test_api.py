@@ -63,6 +63,28 @@ async def test_at_a_terminal_nothing_that_others_wrote_moves_the_cursor(cli: Pro
         assert f'"{nasty}"' in seen
 
 
+async def test_a_file_comes_as_it_is_and_at_a_terminal_as_text_that_moves_no_cursor(
+    cli: Program, tmp_path: Path
+) -> None:
+    await cli.login()
+    file = "+\tcaf\u00e9\n\x1b[2J\x9b2Jhere".encode() + b"\xff\x9b"
+    with cli.fake.inject(faults.body(file, content_type="text/plain"), at="api", times=None):
+        process, mine, its = await at_a_terminal(cli, "api", "GET", "/x")
+        seen = await read_until(mine, "here")
+        assert await process.wait() == 0
+        os.close(mine)
+        os.close(its)
+        with (tmp_path / "file").open("wb") as kept:
+            process, mine, its = await at_a_terminal(cli, "api", "GET", "/x", stdout=kept)
+            assert await process.wait() == 0
+        os.close(mine)
+        os.close(its)
+    assert "caf\u00e9" in seen
+    assert "\x1b" not in seen
+    assert "\x9b" not in seen
+    assert (tmp_path / "file").read_bytes() == file
+
+
 async def test_a_list_that_leads_in_a_circle_has_an_end(cli: Program) -> None:
     await cli.login()
     page = json.dumps({"values": [1], "next": f"{cli.site.base_url}/2.0/x?page=2"}).encode()
@@ -110,7 +132,7 @@ async def test_what_is_not_there_is_1_and_an_outage_is_4(cli: Program) -> None:
     assert "404" in gone.err
     no_list = await cli.run("api", "GET", "/user", "--paginate")
     assert (no_list.code, no_list.out) == (1, "")
-    assert "no list" in no_list.err
+    assert "no page of a list" in no_list.err
     with cli.fake.inject(faults.status(503, retry_after=9999), times=None, at="api"):
         down = await cli.run("api", "GET", "/user")
     assert (down.code, down.out) == (4, "")

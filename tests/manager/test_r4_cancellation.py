@@ -102,6 +102,25 @@ async def test_r4_who_closes_second_waits_for_the_renewal_too(world: World) -> N
     assert (await caller) == await world.token()
 
 
+async def test_r4_closing_does_not_wait_for_what_another_process_has_claimed(world: World) -> None:
+    other, manager = world.manager(), world.manager()
+    await other.adopt(world.fake.sign_in())
+    await world.expire()
+    with world.fake.inject(faults.hold()) as held:
+        renewal = asyncio.create_task(other.get_token())
+        await held.reached.wait()
+        caller = asyncio.create_task(manager.get_token())
+        await world.clock.settle()
+        assert EventKind.CLAIM_WAITED in {event.kind for event in world.events}
+        closing = asyncio.create_task(manager.aclose())
+        await world.clock.advance(2)
+        assert closing.done()
+        with pytest.raises(ConfigurationError, match="closed"):
+            await caller
+        assert not renewal.done()
+    assert (await renewal) == await world.token()
+
+
 async def test_r4_closing_is_bounded_and_says_what_it_left_behind(world: World) -> None:
     manager = world.manager()
     await manager.adopt(world.fake.sign_in())

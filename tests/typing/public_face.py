@@ -45,6 +45,7 @@ from bitbucket_auth_async.api import (
     GoneError,
     MissingScopeError,
     NoAnswerError,
+    Page,
     RateLimit,
     RateLimitedError,
     create_authenticated_api,
@@ -196,6 +197,8 @@ async def an_api(manager: TokenManager, token: Token, store: TokenStore) -> None
         assert_type(await api.post("/x/{id}", id=7, json={}, repeat=True), Any)
         async for item in api.paginate("/x/{path}", path=PurePosixPath("a/b")):
             assert_type(item, Any)
+        async for page in api.pages("/x"):
+            assert_type(page, Page)
         async with api.stream("/x") as response:
             assert_type(response, aiohttp.ClientResponse)
     BitbucketAPI(token)
