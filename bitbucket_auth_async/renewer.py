@@ -34,6 +34,8 @@ AT_ONCE = float("-inf")
 """The `again_at` of a token that is due for renewal, and was not in hand before."""
 _FIRST_POLL = 0.02
 _LONGEST_POLL = 1.0
+_SLOWER = 1.3
+"""So who waits for another's renewal learns of its end a seventh later than it came, on the average."""
 
 
 class Need(NamedTuple):
@@ -119,7 +121,7 @@ class Renewer:
                     self._tell(EventKind.CLAIM_WAITED, "Somebody else is renewing; we wait for what comes of it.")
                 await sleep(self._shared.clock, poll * (0.5 + jitter()))
                 self._shared.at_home()  # else closed: that does not wait for what another process does
-                poll = min(poll * 1.6, _LONGEST_POLL)
+                poll = min(poll * _SLOWER, _LONGEST_POLL)
                 decision = self._decide(await self.ledger.load(), need)
                 continue
             found = self._found(decision, need)
