@@ -68,11 +68,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     began, found = time.monotonic(), Verdict()
     for verdict in verdicts(wanted):
         found.add(verdict)
-        progress = f"\r{found.seeds} of {wanted.seeds} seeds, {len(found.broken)} broken"
-        print(progress, end="", file=sys.stderr, flush=True)  # noqa: T201 - what it is for
+        if sys.stderr.isatty():
+            progress = f"\r{found.seeds} of {wanted.seeds} seeds, {len(found.broken)} broken"
+            print(progress, end="", file=sys.stderr, flush=True)  # noqa: T201 - what it is for
         if found.broken and wanted.until_broken:
             break
-    print(file=sys.stderr)  # noqa: T201 - what it is for
+    if sys.stderr.isatty():
+        print(file=sys.stderr)  # noqa: T201 - what it is for
     for seed in sorted(found.broken)[:_SHOWN]:
         print(told(seed, wanted.temper), end="\n\n")  # noqa: T201 - what it is for
     missing = never(found.counts) if wanted.seeds >= _ENOUGH and wanted.temper is None else []
