@@ -249,9 +249,7 @@ def test_r1_what_a_loop_left_pending_writes_nothing_as_it_is_swept_up(world: Wor
 
 @pytest.mark.parametrize("ends", ["closed", "abandoned"])
 @pytest.mark.parametrize("pooled", [False, True])
-def test_r2_what_one_loop_left_unsaved_is_saved_by_closing_in_another(
-    world: World, *, ends: str, pooled: bool
-) -> None:
+def test_r2_what_one_loop_left_unsaved_is_saved_by_closing_in_another(world: World, *, ends: str, pooled: bool) -> None:
     store = FaultyStore(world.records)
     given: dict[str, Any] = {"store": store, "transport": world.line, "clock": world.clock}
     pool = TokenManagerPool(world.fake.client, **given)
