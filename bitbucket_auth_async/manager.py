@@ -187,7 +187,10 @@ class TokenManager:
 
     async def idle(self) -> None:
         """Return once no renewal, sign-in or sign-out is under way; for programs that end right after."""
-        while self._work is not None and (tasks := self._work.under_way()):
+        home = self._shared.home
+        while (work := self._work) is not None and work.moves == home.moves and home.is_here():
+            if not (tasks := work.under_way()):
+                return
             await asyncio.wait(tasks)
 
     async def aclose(self) -> None:

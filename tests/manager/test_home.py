@@ -9,7 +9,7 @@ import threading
 import weakref
 from asyncio.subprocess import PIPE
 from collections.abc import Callable, Coroutine
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -245,6 +245,32 @@ def test_r1_what_a_loop_left_pending_writes_nothing_as_it_is_swept_up(world: Wor
         asyncio.run(go_on())
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_r4_nobody_waits_for_what_a_loop_left_pending_as_it_ended(world: World, *, again: bool) -> None:
+    pool = TokenManagerPool(world.fake.client, store=world.records, transport=world.line, clock=world.clock)
+    manager = pool.manager("alice")
+
+    async def begin() -> None:
+        await manager.adopt(world.fake.sign_in())
+        await world.clock.advance(3600 - 200)
+        held = world.fake.inject(faults.hold())
+        await manager.get_token()
+        await held.reached.wait()
+
+    async def end() -> None:
+        async with pool if again else nullcontext():  # once more at home, though not with this identity
+            await asyncio.wait_for(manager.idle(), 5)
+            before = world.clock.boot()
+            await pool.aclose()
+            assert world.clock.boot() == before
+        claim = (await world.record()).claim
+        assert claim is not None
+        assert claim.lost, "closing notes that the answer is lost, so others need not wait for the lease"
+
+    _run_and_abandon(begin())
+    asyncio.run(asyncio.wait_for(end(), 5))
 
 
 @pytest.mark.parametrize("ends", ["closed", "abandoned"])
