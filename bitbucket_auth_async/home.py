@@ -37,8 +37,11 @@ class Home:
         self.closed = False
 
     def is_here(self) -> bool:
-        """Tell whether the running loop is this one."""
-        return self._loop is asyncio.get_running_loop() and self.pid == os.getpid()
+        """Tell whether the running loop, if there is one, is this one."""
+        try:
+            return self._loop is asyncio.get_running_loop() and self.pid == os.getpid()
+        except RuntimeError:
+            return False
 
     def enter(self) -> Moved:
         """Belong to the running loop.
@@ -77,8 +80,10 @@ class Home:
         if self._loop is None or self.pid != os.getpid():
             self.closed = True
             return False
-        if not self.closed and not self.is_here() and not self._loop.is_closed():
-            msg = "This TokenManager belongs to another event loop; close it there."
-            raise ConfigurationError(msg)
+        if not self.closed and not self.is_here():
+            if not self._loop.is_closed():
+                msg = "This TokenManager belongs to another event loop; close it there."
+                raise ConfigurationError(msg)
+            self.enter()  # what the last loop left unsaved is saved in this one
         self.closed = True
         return self.is_here()

@@ -187,7 +187,10 @@ class TokenManager:
 
     async def idle(self) -> None:
         """Return once no renewal, sign-in or sign-out is under way; for programs that end right after."""
-        while self._work is not None and (tasks := self._work.under_way()):
+        home = self._shared.home
+        while (work := self._work) is not None and work.moves == home.moves and home.is_here():
+            if not (tasks := work.under_way()):
+                return
             await asyncio.wait(tasks)
 
     async def aclose(self) -> None:
@@ -204,8 +207,7 @@ class TokenManager:
         if here:
             if shared.scheduler is not None:
                 shared.scheduler.stop()
-            if self._work is not None:
-                await self._work.finish()
+            await self._finish()
         if shared.owns_transport:
             await shared.transport.aclose()
 
@@ -270,12 +272,21 @@ class TokenManager:
         Raises:
             ConfigurationError: The manager is closed, or belongs to another loop, thread or process; or no asyncio.
         """
-        home, work = self._shared.at_home(), self._work
-        if work is None:
-            self._work = work = self._new_work()
-        elif work.moves != home.moves:
+        self._shared.at_home()
+        if self._work is None:
+            self._work = self._new_work()
+        return self._work_here(self._work)
+
+    def _work_here(self, work: Work) -> Work:
+        """Go on with what the last loop, or the process that forked, left."""
+        if work.moves != self._shared.home.moves:
             self._work = work = work.moved()
         return work
+
+    async def _finish(self) -> None:
+        """Wait, with a bound, for what is under way."""
+        if self._work is not None:
+            await self._work_here(self._work).finish()
 
     def _new_work(self) -> Work:
         """Go on from what was remembered."""

@@ -9,8 +9,11 @@ from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.owner import is_gone
 from bitbucket_auth_async.protocols import Clock, TokenStore, Versioned
 from bitbucket_auth_async.record import Record
+from bitbucket_auth_async.settlement import signed_out
 
 _POLL = 0.1
+_MOVES = 2
+"""So far apart at most are the generations of one sign-in in two stores, after a move that was cut off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +43,7 @@ async def move_records(  # noqa: PLR0913  - three of them go by name and have a 
     the two; if it changed in between, it is taken again. From then on a program that still uses the source gets
     LoginRequiredError, or presents a grant of its own: start it anew with the target, and no earlier than its records
     are there. What the target knew of the same sign-in is not lost: the younger token is the current one, the other a
-    spare.
+    spare. Of two sign-ins, and of a sign-in and a sign-out, the later one counts.
 
     Args:
         source: Where they are.
@@ -62,6 +65,8 @@ async def move_records(  # noqa: PLR0913  - three of them go by name and have a 
         while True:
             found = await _at_rest(source, key, lease, clock)
             if found is None or found.record.token is None:
+                if found is not None and found.record.signed_out:
+                    await _sign_out(target, key, found.record)
                 absent.append(key)
                 break
             there = await _write(target, key, found.record)
@@ -114,6 +119,18 @@ async def _write(target: TokenStore, key: str, record: Record) -> bool:
             return True
 
 
+async def _sign_out(target: TokenStore, key: str, tombstone: Record) -> None:
+    """Let a sign-out count in the target too, if it came after a move that was cut off; other tombstones are moves'."""
+    while (there := await target.load(key)) is not None:
+        known, ours = there.record, tombstone.issuer
+        same_client = (known.issuer.token_endpoint, known.issuer.client_id) == (ours.token_endpoint, ours.client_id)
+        if not same_client or tombstone.generation <= known.generation + 1:
+            return
+        gone = signed_out(known, issuer=ours, generation=tombstone.generation)
+        if gone is None or await target.swap(key, gone, expected=there.version):
+            return
+
+
 def _joined(record: Record, there: Record, key: str) -> Record:
     """Return what the target should hold: the younger token, with every other that somebody might still need."""
     if there.token is None and there.generation > record.generation + 1:
@@ -123,6 +140,8 @@ def _joined(record: Record, there: Record, key: str) -> Record:
     if (there.issuer.token_endpoint, there.issuer.client_id) != (record.issuer.token_endpoint, record.issuer.client_id):
         msg = f"The target's record of {key!r} is of another client or server. Take it away, or choose another key."
         raise ConfigurationError(msg)
+    if abs(record.generation - there.generation) > _MOVES:  # R3: two sign-ins, of which the later one counts
+        return max(record, there, key=lambda each: each.generation)
     younger, older = (record, there) if _age(record) > _age(there) else (there, record)
     known = {(token.access_token, token.refresh_token) for token in (_token(younger), *younger.spares)}
     spares = tuple(

@@ -209,8 +209,7 @@ class PooledManager(TokenManager):
 
     async def finish(self) -> None:
         """Wait, with a bound, for what is under way."""
-        if self._work is not None:
-            await self._work.finish()
+        await self._finish()
 
     async def aclose(self) -> None:
         """Wait for what is under way; the pool closes the rest."""

@@ -43,7 +43,8 @@ class Scheduler:
     def stop(self) -> None:
         """Begin nothing any more; what is under way goes on."""
         if self._task is not None:
-            self._task.cancel()
+            if not self._task.get_loop().is_closed():  # else it ended with its loop
+                self._task.cancel()
             self._task = None
 
     def at(self, due: float, key: str) -> None:

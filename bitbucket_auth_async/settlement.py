@@ -205,6 +205,8 @@ def signed_in(record: Record | None, *, token: Token, issuer: Issuer, generation
         return Record(issuer=issuer, generation=generation, token=token)
     if record.generation >= generation or record.token == token:
         return None  # an earlier save, whose confirmation was lost, got in; or somebody's newer sign-in stands
+    if record.token is not None and record.refused is None and _print(token) in record.spent:
+        return None  # R1: somebody brought the same refresh token and renewed it; what came of that stands
     return Record(issuer=issuer, generation=generation, token=token, unknown=record.unknown)
 
 

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from bitbucket_auth_async.errors import ConfigurationError, StoreError
+from bitbucket_auth_async.errors import BitbucketAuthError, ConfigurationError
 from bitbucket_auth_async.hand import Hand
 from bitbucket_auth_async.held import Held, held_now, held_since, jitter
 from bitbucket_auth_async.ledger import Ledger
@@ -92,7 +92,7 @@ async def saved_now(shared: Resources, key: str, ledger: Ledger) -> bool:
     """Write what was noted; False: it could not be, so the token is kept in memory, to be saved later."""
     try:
         await ledger.write()
-    except StoreError as error:
+    except BitbucketAuthError as error:  # a StoreError, or a ConfigurationError of a store that was closed
         shared.tell(EventKind.SAVE_FAILED, key, f"{error} The token is kept in memory, and saving goes on.")
         return False
     return True

@@ -35,5 +35,11 @@ class Threads:
         turns = self._turns.get()
         await turns.acquire()
         call = asyncio.ensure_future(begin())
-        call.add_done_callback(lambda _: turns.release())
+
+        def ended(call: "asyncio.Future[_T]") -> None:
+            turns.release()
+            if not call.cancelled():
+                call.exception()  # looked at, or asyncio would complain of it once the caller is gone
+
+        call.add_done_callback(ended)
         return await asyncio.shield(call)

@@ -15,6 +15,8 @@ from bitbucket_auth_async.settlement import pause
 from bitbucket_auth_async.telemetry.events import EventKind
 
 _SHARED_FOR = 1.0
+_LONGEST_SHARED = 60.0
+"""Seconds; in a longer rest the store is looked at again: somebody may have signed in anew."""
 _LAST_MOMENT = 1.0
 
 
@@ -143,7 +145,7 @@ class Work:
             self._tell(EventKind.STORE_FAILED, str(error))
         elif rest <= 0:
             rest = pause(self._failures, jitter=jitter())
-        self.failure = Failure(error, self._shared.clock.boot() + rest)
+        self.failure = Failure(error, self._shared.clock.boot() + min(rest, _LONGEST_SHARED))
         self._desk.miss(self.failure)
 
     def _renewal_ended(self, task: "asyncio.Task[None]") -> None:
@@ -190,6 +192,9 @@ class Work:
     # Saving.
 
     def _save_later(self) -> None:
+        home = self._shared.home
+        if self.moves != home.moves or not home.is_here():
+            return  # a task that a loop left pending as it ended, swept up wherever the garbage collector runs
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             return  # torn down, and the loop with us, as like as not; else the next call writes it, or closing does
@@ -206,7 +211,7 @@ class Work:
             async with self._lock:
                 try:
                     await self.renewer.ledger.flush()
-                except StoreError as error:
+                except BitbucketAuthError as error:  # whatever a store raises, a closed one too
                     self._tell(EventKind.STORE_FAILED, str(error))
                 else:
                     self._tell(EventKind.SAVED_LATE, "The store is back and has everything.")
@@ -245,7 +250,7 @@ class Work:
             async with self._lock:
                 try:
                     await self.renewer.ledger.flush()
-                except StoreError as error:
+                except BitbucketAuthError as error:
                     self._tell(EventKind.STORE_FAILED, str(error))
             attempts += 1
             if self.renewer.ledger.unsaved:

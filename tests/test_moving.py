@@ -34,6 +34,17 @@ async def held(store: TokenStore, key: str = "alice") -> Record:
     return found.record
 
 
+class CutOff(MemoryStore):
+    """A source that is lost as a move is about to close a record in it."""
+
+    def __init__(self, inner: MemoryStore) -> None:
+        super().__init__()
+        self._records = inner._records
+
+    async def swap(self, key: str, record: Record, /, *, expected: int) -> int:
+        raise ConnectionResetError
+
+
 async def test_a_record_is_in_the_target_and_a_tombstone_in_the_source() -> None:
     source, target = MemoryStore(), MemoryStore()
     await source.swap("alice", SETTLED, expected=0)
@@ -65,16 +76,10 @@ async def test_there_and_back_again_ends_where_it_began() -> None:
 async def test_r3_a_sign_out_in_the_target_is_not_undone_when_a_move_that_was_cut_off_is_done_again(
     world: World,
 ) -> None:
-    class CutOff(MemoryStore):
-        async def swap(self, key: str, record: Record, /, *, expected: int) -> int:
-            raise ConnectionResetError
-
     before, target = world.records, MemoryStore()
     await world.manager().adopt(world.fake.sign_in())
-    source = CutOff()
-    source._records = before._records
     with pytest.raises(ConnectionResetError):
-        await move_records(source, target, ["alice"], clock=world.clock)
+        await move_records(CutOff(before), target, ["alice"], clock=world.clock)
     assert (await held(target)).token == (await held(before)).token
     await world.clock.advance(1)
     await world.manager(store=target).logout()
@@ -82,6 +87,53 @@ async def test_r3_a_sign_out_in_the_target_is_not_undone_when_a_move_that_was_cu
     assert (await held(target)).signed_out
     assert (await held(before)).signed_out
     await world.manager(store=target).adopt(world.fake.sign_in())  # as at any time
+
+
+async def test_r3_a_sign_out_in_the_source_counts_in_the_target_when_a_move_that_was_cut_off_is_done_again(
+    world: World,
+) -> None:
+    source, target, manager = world.records, MemoryStore(), world.manager()
+    await manager.adopt(world.fake.sign_in())
+    with pytest.raises(ConnectionResetError):
+        await move_records(CutOff(source), target, ["alice"])
+    await world.clock.advance(1)
+    await manager.logout()
+    assert await move_records(source, target, ["alice"]) == Moved(moved=(), absent=("alice",))
+    with pytest.raises(LoginRequiredError, match="Signed out"):
+        await world.manager(store=target).get_token()
+
+
+async def test_r3_a_tombstone_of_a_move_signs_nobody_out_and_no_other_client(world: World) -> None:
+    source, target, elsewhere = world.records, MemoryStore(), MemoryStore()
+    await world.manager().adopt(world.fake.sign_in())
+    await move_records(source, target, ["alice"])
+    moved = await held(target)
+    theirs = replace(moved, issuer=replace(moved.issuer, client_id="another"), generation=0)
+    await elsewhere.swap("alice", theirs, expected=0)
+    for store in (target, elsewhere):
+        assert await move_records(source, store, ["alice"]) == Moved(moved=(), absent=("alice",))
+    assert await held(target) == moved
+    assert await held(elsewhere) == theirs
+
+
+@pytest.mark.parametrize("later", ["source", "target"])
+async def test_r3_of_two_sign_ins_the_later_one_counts_whatever_its_token_says_of_its_age(
+    world: World, later: str
+) -> None:
+    source, target = world.records, MemoryStore()
+    await world.manager().adopt(world.fake.sign_in())
+    with pytest.raises(ConnectionResetError):
+        await move_records(CutOff(source), target, ["alice"])
+    await world.clock.advance(1)
+    store = source if later == "source" else target
+    first = await store.load("alice")
+    assert first is not None
+    # As someone signs in who brings a refresh token alone; it is not renewed yet.
+    token = replace(a_token(9), issued_at=0.0, expires_at=0.0)
+    bare = replace(first.record, token=token, generation=first.record.generation + 1_000_000)
+    await store.swap("alice", bare, expected=first.version)
+    assert await move_records(source, target, ["alice"]) == Moved(moved=("alice",), absent=())
+    assert await held(target) == bare, "and the token of the first is no spare of the second"
 
 
 async def test_a_copy_leaves_the_source_as_it_is() -> None:
@@ -125,15 +177,16 @@ async def test_a_record_that_changed_meanwhile_is_taken_again_and_is_the_younger
 async def test_what_the_target_knows_of_the_same_sign_in_is_not_lost() -> None:
     younger, older = a_token(5), replace(a_token(6), issued_at=a_token().issued_at - 10)
     younger = replace(younger, issued_at=younger.issued_at + 10)
+    there = SETTLED.generation + 2  # as moves leave it
     for first, second in ((younger, older), (older, younger)):
         source, target = MemoryStore(), MemoryStore()
         await source.swap("alice", replace(SETTLED, token=first, spares=()), expected=0)
-        await target.swap("alice", replace(SETTLED, token=second, spares=(a_token(7),), generation=9), expected=0)
+        await target.swap("alice", replace(SETTLED, token=second, spares=(a_token(7),), generation=there), expected=0)
         await move_records(source, target, ["alice"])
         record = await held(target)
         assert record.token == younger
         assert set(record.spares) == {older, a_token(7)}
-        assert record.generation == 9
+        assert record.generation == there
 
 
 async def test_somebody_elses_record_is_not_touched() -> None:

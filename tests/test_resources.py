@@ -70,3 +70,22 @@ async def test_r7_a_transport_that_keeps_no_time_is_given_up(clock: FakeClock) -
     with pytest.raises(TransportError, match=r"did not answer within 30 s") as caught:
         await task
     assert caught.value.sent
+
+
+async def test_r7_a_transport_that_ran_out_of_time_tells_itself_whether_anything_had_left(clock: FakeClock) -> None:
+    """As where a name can't be looked up: then nothing was spent, and nothing has to be repeated."""
+
+    class Nameless(Slow):
+        async def send(self, request: Request, /, *, timeout: float) -> Response:  # noqa: ASYNC109 - the port's own word
+            await clock.sleep(timeout)
+            msg = "Nobody knows this name."
+            raise TransportError(msg, sent=False)
+
+    fake = FakeBitbucket(clock)
+    task = asyncio.create_task(
+        resources(fake, clock, Nameless(fake, clock, 0)).request(ClientCredentials(), key="alice")
+    )
+    await clock.advance(30)
+    with pytest.raises(TransportError, match="this name") as caught:
+        await task
+    assert not caught.value.sent

@@ -40,6 +40,13 @@ def test_r2_a_sign_in_that_is_saved_twice_does_not_undo_the_renewal_that_came_be
     assert signed_in(first, token=B, issuer=PERSON, generation=9) is None, "adopted once more: nothing is new"
 
 
+def test_r1_a_refresh_token_that_was_spent_is_no_new_sign_in_unless_all_is_dead() -> None:
+    renewed = record(B, spent=(print_of("a"),))
+    assert signed_in(renewed, token=A, issuer=PERSON, generation=8) is None
+    for dead in (replace(renewed, refused=print_of("b")), replace(renewed, token=None, signed_out=True)):
+        assert signed_in(dead, token=A, issuer=PERSON, generation=8) == record(A, generation=8)
+
+
 def test_r3_a_sign_out_that_is_saved_twice_does_not_undo_the_sign_in_that_came_between() -> None:
     for generation in (8, 9):
         assert signed_out(record(B, generation=generation), issuer=PERSON, generation=8) is None

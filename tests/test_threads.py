@@ -1,6 +1,7 @@
 """Threads: a few at a time, however many give up waiting."""
 
 import asyncio
+import gc
 import threading
 
 import pytest
@@ -26,6 +27,22 @@ async def test_who_leaves_leaves_a_thread_that_still_counts() -> None:
     finally:
         go.set()
     assert await asyncio.gather(*(threads.run(hang) for _ in range(3))) == ["ended"] * 3
+
+
+async def test_what_the_work_raises_once_nobody_waits_is_no_complaint_of_asyncio() -> None:
+    threads, go, complaints = Threads(1), threading.Event(), list[object]()
+
+    def fail() -> None:
+        go.wait()
+        raise OSError
+
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(threads.run(fail), 0.05)
+    go.set()
+    await threads.run(str, 1)  # the turn of the first is over
+    gc.collect()
+    assert not complaints
 
 
 async def test_what_the_work_raises_is_raised_and_gives_the_turn_back() -> None:

@@ -25,6 +25,8 @@ with extra("redis"):
 
 _LARGEST_VERSION = 2**63 - 1
 _CONNECTIONS = 16
+_LOOK = 1.0
+"""Seconds that it may take to ask what the server is like; of a Cluster every node is asked, a dead one too."""
 _T = TypeVar("_T")
 _JSON = JsonCodec()
 _Pool = cast("Any", BlockingConnectionPool)  # as it is typed, what from_url takes is unknown
@@ -156,12 +158,13 @@ class RedisStore:
         try:
             async with asyncio.timeout(self._timeout):
                 result = await work
-                await self._look_once(key)
-                return result
         except TimeoutError:
             problem: BitbucketAuthError = StoreError(f"Redis did not answer within {self._timeout:g} s.")
         except (errors.RedisError, OSError) as error:
             problem = _problem(error, doing)
+        else:
+            await self._look_once(key)
+            return result
         raise problem  # out here, or what was caught would stay attached
 
     async def _read(self, name: bytes) -> list[bytes | None]:
@@ -189,8 +192,9 @@ class RedisStore:
             return
         self._looked = True
         try:
-            info = await self._client().info()
-        except (errors.RedisError, OSError):
+            async with asyncio.timeout(min(_LOOK, self._timeout)):
+                info = await self._client().info()
+        except (errors.RedisError, OSError):  # a TimeoutError is an OSError
             return  # no permission, or a proxy that has no INFO: what was asked for is done all the same
         if danger := _danger(info):
             tell(Event(kind=EventKind.NOT_DURABLE, key=key, detail=danger), self._listener)

@@ -1,11 +1,14 @@
 """AiohttpTransport: sends a Request through aiohttp."""
 
 import asyncio
+import socket
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib import metadata
 from ssl import SSLContext
 from types import MappingProxyType
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -16,9 +19,11 @@ from aiohttp.http import HttpProcessingError
 from bitbucket_auth_async.clocks import SYSTEM_CLOCK, within
 from bitbucket_auth_async.errors import BitbucketAuthError, ConfigurationError, TransportError
 from bitbucket_auth_async.oauth2.messages import Request, Response
+from bitbucket_auth_async.threads import Threads
 from bitbucket_auth_async.transports.decoding import UndecodableError, decoded
 from bitbucket_auth_async.transports.proxies import environment_proxy
 
+_LOOKUPS = 4
 _NOT_OURS = (hdrs.AUTHORIZATION, hdrs.COOKIE)
 
 
@@ -55,6 +60,7 @@ class AiohttpTransport:
     ) -> None:
         """Keep the settings; nothing is opened before the first request."""
         self._session = session
+        self._names = _Names()
         self._proxy = proxy
         self._ssl = True if ssl is None else ssl
         self._trust_env = trust_env
@@ -99,7 +105,8 @@ class AiohttpTransport:
             yield self._session
             return
         # getaddrinfo in a thread, whatever else is installed: it heeds the system's settings and leaves nothing open.
-        connector = aiohttp.TCPConnector(force_close=True, resolver=aiohttp.ThreadedResolver())
+        resolver = aiohttp.ThreadedResolver(loop=cast("asyncio.AbstractEventLoop", self._names))
+        connector = aiohttp.TCPConnector(force_close=True, resolver=resolver)
         async with aiohttp.ClientSession(connector=connector) as session:
             yield session
 
@@ -144,6 +151,23 @@ class AiohttpTransport:
                 msg = f"it is longer than {self._answer_limit} bytes"
                 raise UndecodableError(msg)
         return bytes(read)
+
+
+class _Names:
+    """Looks names up as a loop does, but in threads of its own.
+
+    Those of the loop may all be taken by synchronous code that waits for the very token, and then no request could
+    bring it.
+    """
+
+    def __init__(self) -> None:
+        self._threads = Threads(_LOOKUPS)
+
+    async def getaddrinfo(self, host: str, port: int, **wanted: int) -> list[Any]:
+        return await self._threads.run(partial(socket.getaddrinfo, host, port, **wanted))
+
+    async def getnameinfo(self, address: Any, flags: int) -> tuple[str, str]:  # noqa: ANN401  - the socket library's own
+        return await self._threads.run(socket.getnameinfo, address, flags)
 
 
 class _Body(aiohttp.BytesPayload):

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -23,7 +24,7 @@ from bitbucket_auth_async.stores.memory import MemoryStore
 from bitbucket_auth_async.telemetry.events import Event, EventKind
 from bitbucket_auth_async.testing.fake import faults
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
-from bitbucket_auth_async.testing.server import serve
+from bitbucket_auth_async.testing.server import serve, server_at
 from bitbucket_auth_async.timing import Timing
 from bitbucket_auth_async.transports.aiohttp import AiohttpTransport
 from tests.ahead import AheadClock
@@ -254,6 +255,23 @@ async def test_r6_r7_callers_who_hold_every_connection_do_not_starve_the_renewal
     assert new != old
     assert set(statuses) == {200}
     assert fake.token_requests == 1
+
+
+async def test_r6_r7_synchronous_code_in_every_shared_thread_does_not_starve_the_renewal_that_it_waits_for() -> None:
+    """A name has to be looked up, which asyncio does in the threads that all wait for the token."""
+    fake, loop = FakeBitbucket(), asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(1))
+    async with serve(fake) as site:
+        server = server_at(site.base_url.replace("127.0.0.1", "localhost"), fake)
+        timing = Timing(request=5, lease=10)
+        async with TokenManager(fake.client, grant=ClientCredentials(), server=server, timing=timing) as manager:
+
+            def synchronous() -> Token:
+                return asyncio.run_coroutine_threadsafe(manager.get_token(), loop).result()
+
+            tokens = await asyncio.gather(*(loop.run_in_executor(None, synchronous) for _ in range(3)))
+    assert len(set(tokens)) == 1
+    assert fake.is_live(tokens[0].access_token)
 
 
 async def _status(http: aiohttp.ClientSession, url: str) -> int:

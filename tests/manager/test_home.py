@@ -2,26 +2,36 @@
 
 import asyncio
 import copy
+import gc
 import pickle
 import sys
 import threading
+import weakref
 from asyncio.subprocess import PIPE
 from collections.abc import Callable, Coroutine
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 
-from bitbucket_auth_async import Client, ClientCredentials, ConfigurationError, LoginRequiredError, Token, TokenManager
+from bitbucket_auth_async import (
+    Client,
+    ClientCredentials,
+    ConfigurationError,
+    LoginRequiredError,
+    Token,
+    TokenManager,
+    TokenManagerPool,
+)
 from bitbucket_auth_async.stores.file import FileStore
 from bitbucket_auth_async.telemetry.events import EventKind
 from bitbucket_auth_async.testing.fake import faults
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 from bitbucket_auth_async.testing.server import serve, server_at
 from bitbucket_auth_async.transports.aiohttp import AiohttpTransport
-from tests.world import World
+from tests.world import FaultyStore, World
 
 ROOT = Path(__file__).parents[2]
 
@@ -195,6 +205,93 @@ def _run_and_abandon(work: Coroutine[Any, Any, None]) -> None:
             task._log_destroy_pending = False  # type: ignore[attr-defined]  # pyright: ignore  - the complaint is right, and about this test
     finally:
         loop.close()
+
+
+def test_r1_what_a_loop_left_pending_writes_nothing_as_it_is_swept_up(world: World) -> None:
+    """The garbage collector ends the old renewal in the middle of the new one, whose claim is not the old one's."""
+    manager = world.manager()
+
+    async def begin() -> None:
+        await manager.adopt(world.fake.sign_in())
+        await world.clock.advance(3600 - 200)
+        held = world.fake.inject(faults.hold())
+        await manager.get_token()  # which is still good, so nobody waits for the renewal
+        await held.reached.wait()
+        world.fake.mend()
+        await manager.get_token()
+
+    async def go_on() -> None:
+        await world.clock.advance(300)
+        with world.fake.inject(faults.hold()) as held:
+            caller = asyncio.create_task(manager.get_token())
+            await held.reached.wait()
+            gc.collect()
+            assert left() is None
+            await world.clock.advance(5)
+            claim = (await world.record()).claim
+            assert claim is not None
+            assert not claim.lost, "else another process would spend the token that is being spent"
+        await caller
+
+    gc.disable()
+    try:
+        _run_and_abandon(begin())
+        world.clock._timers.clear()  # a real loop keeps no timers when it is closed
+        work = manager._work
+        assert work is not None
+        assert work.renewal is not None
+        left = weakref.ref(work.renewal.task)
+        del work
+        asyncio.run(go_on())
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_r4_nobody_waits_for_what_a_loop_left_pending_as_it_ended(world: World, *, again: bool) -> None:
+    pool = TokenManagerPool(world.fake.client, store=world.records, transport=world.line, clock=world.clock)
+    manager = pool.manager("alice")
+
+    async def begin() -> None:
+        await manager.adopt(world.fake.sign_in())
+        await world.clock.advance(3600 - 200)
+        held = world.fake.inject(faults.hold())
+        await manager.get_token()
+        await held.reached.wait()
+
+    async def end() -> None:
+        async with pool if again else nullcontext():  # once more at home, though not with this identity
+            await asyncio.wait_for(manager.idle(), 5)
+            before = world.clock.boot()
+            await pool.aclose()
+            assert world.clock.boot() == before
+        claim = (await world.record()).claim
+        assert claim is not None
+        assert claim.lost, "closing notes that the answer is lost, so others need not wait for the lease"
+
+    _run_and_abandon(begin())
+    asyncio.run(asyncio.wait_for(end(), 5))
+
+
+@pytest.mark.parametrize("ends", ["closed", "abandoned"])
+@pytest.mark.parametrize("pooled", [False, True])
+def test_r2_what_one_loop_left_unsaved_is_saved_by_closing_in_another(world: World, *, ends: str, pooled: bool) -> None:
+    store = FaultyStore(world.records)
+    given: dict[str, Any] = {"store": store, "transport": world.line, "clock": world.clock}
+    pool = TokenManagerPool(world.fake.client, **given)
+    manager = pool.manager("alice") if pooled else world.manager(keep_fresh=True, **given)
+
+    async def renew() -> None:
+        await manager.adopt(world.fake.sign_in())
+        world.line.then = lambda: setattr(store, "read_only", True)
+        await world.expire()
+        tokens.append(await manager.get_token())
+
+    tokens: list[Token] = []
+    asyncio.run(renew()) if ends == "closed" else _run_and_abandon(renew())
+    store.read_only = False
+    asyncio.run(pool.aclose() if pooled else manager.aclose())
+    assert asyncio.run(world.token()) == tokens[-1]
 
 
 @pytest.mark.parametrize("before", ["unused", "closed"])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bitbucket_auth_async.oauth2.grants import ClientCredentials
+from bitbucket_auth_async.oauth2.grants import ClientCredentials, RefreshToken
 from bitbucket_auth_async.telemetry.events import EventKind
 from bitbucket_auth_async.testing.fake import faults
 from tests.world import World
@@ -135,3 +135,20 @@ async def test_r1_what_another_process_had_prolonged_is_adopted_and_not_renewed_
     await first.get_token()
     assert await second.get_token() == await first.get_token()
     assert world.fake.token_requests == 2
+
+
+@pytest.mark.parametrize("strict", [False, True])
+async def test_r1_a_refresh_token_that_two_processes_bring_is_spent_by_the_first_alone(strict: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """The second began before the first had stored anything, and is slow."""
+    world = World(strict=strict)
+    first, second = world.manager(), world.manager()
+    brought = RefreshToken(str(world.fake.sign_in().refresh_token))
+    slow = world.stores[second]
+    slow.close_gate()
+    later = asyncio.create_task(second.exchange(brought))
+    await slow.waiting.wait()
+    token = await first.exchange(brought)
+    slow.open_gate()
+    assert await later == token
+    assert world.fake.token_requests == 1
+    assert await world.token() == token

@@ -4,10 +4,11 @@ import asyncio
 
 import pytest
 
-from bitbucket_auth_async.errors import LoginRequiredError, StoreError
+from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError, StoreError
 from bitbucket_auth_async.oauth2.grants import AuthorizationCode, ClientCredentials
+from bitbucket_auth_async.record import Record
 from bitbucket_auth_async.telemetry.events import EventKind
-from tests.world import World
+from tests.world import FaultyStore, World
 
 
 async def test_r2_a_renewed_token_is_stored_before_any_caller_has_it(world: World) -> None:
@@ -98,6 +99,34 @@ async def test_r2_an_unsaved_token_is_saved_by_closing(world: World) -> None:
     store.down = False
     await manager.aclose()
     assert await world.token() == token
+
+
+@pytest.mark.parametrize("closes", [False, True])
+async def test_r2_a_token_is_kept_handed_out_and_saved_whatever_the_store_raises(world: World, *, closes: bool) -> None:
+    class Moody(FaultyStore):
+        closed = False
+
+        async def swap(self, key: str, record: Record, /, *, expected: int) -> int:
+            if self.closed:
+                msg = "This store is closed; make another one."
+                raise ConfigurationError(msg)
+            return await super().swap(key, record, expected=expected)
+
+    store = Moody(world.records)
+    manager = world.manager(store=store)
+    await manager.adopt(world.fake.sign_in())
+    await world.expire()
+    world.line.then = lambda: setattr(store, "closed", True)
+    token = await manager.get_token()
+    assert EventKind.SAVE_FAILED in world.kinds()
+    closing = asyncio.create_task(manager.aclose()) if closes else None
+    await world.clock.advance(10)
+    assert EventKind.STORE_FAILED in world.kinds()
+    store.closed = False
+    await world.clock.advance(20)
+    assert await world.token() == token
+    if closing is not None:
+        await closing
 
 
 async def test_r2_a_bot_whose_store_is_down_closes_after_one_more_try(world: World) -> None:

@@ -134,6 +134,23 @@ async def test_r7_other_processes_respect_the_rest_and_do_not_queue(world: World
     assert world.fake.is_live((await second.get_token()).access_token)
 
 
+async def test_r7_a_long_rest_does_not_hide_a_newer_sign_in(world: World) -> None:
+    manager, other = world.manager(), world.manager()
+    await manager.adopt(world.fake.sign_in())
+    await world.expire()
+    with world.fake.inject(faults.status(429, retry_after=3600)), pytest.raises(UnavailableError):
+        await manager.get_token()
+    for _ in range(3):
+        await world.clock.advance(61)
+        with pytest.raises(OutageError) as caught:
+            await manager.get_token()
+    assert 3600 - 3 * 61 - 1 < caught.value.retry_after < 3600 - 3 * 61 + 1, "as it is now, not as it was at first"
+    assert world.fake.token_requests == 1
+    new = await other.adopt(world.fake.sign_in())
+    await world.clock.advance(61)
+    assert await manager.get_token() == new
+
+
 async def test_r7_a_hanging_server_is_given_up_and_the_token_presented_again_within_the_grace(world: World) -> None:
     manager = world.manager()
     await manager.adopt(world.fake.sign_in())

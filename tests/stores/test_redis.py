@@ -195,6 +195,22 @@ async def test_a_role_that_may_not_ask_for_info_can_still_use_the_store(server: 
         assert await store.swap("alice", a_record(), expected=0)
 
 
+async def test_a_server_that_does_not_say_what_it_is_like_costs_no_record(server: RedisServer, admin: Admin) -> None:
+    asked = 0
+
+    class Silent(Redis):
+        async def info(self, *_sections: Any, **_options: Any) -> Any:  # noqa: ANN401  - as redis-py has it
+            nonlocal asked
+            asked += 1
+            await asyncio.Event().wait()
+
+    async with Silent(port=server.port) as client:
+        store = RedisStore(client, timeout=0.3)
+        version = await store.swap("alice", a_record(), expected=0)
+        assert await store.load("alice") == Versioned(a_record(), version)
+    assert asked == 1
+
+
 async def test_a_wrong_password_is_not_retried_and_not_shown(server: RedisServer, admin: Admin) -> None:
     admin.config_resetstat()
     async with RedisStore(f"redis://app:hunter2@127.0.0.1:{server.port}") as store:
