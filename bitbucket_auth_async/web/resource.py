@@ -75,11 +75,12 @@ class Resource:
             await self._connector.close()
             self._connector = None
 
-    def _target(self, urls: list[str]) -> str | None:
+    def _target(self, urls: list[str], base: str = "") -> str | None:
+        """Return the one address that is meant; None: it is none of the API. From *base* it may be relative."""
         if len(urls) != 1 or "\\" in urls[0] or not urls[0].isprintable():
             return None
-        url = urljoin(self._base, urls[0]) if urls[0].startswith("/") else urls[0]
         with suppress(ConfigurationError, ValueError):
+            url = urljoin(base or self._base, urls[0]) if base or urls[0].startswith("/") else urls[0]
             path = urlsplit(url).path
             # Decoded, since what sends it reads %2e%2e as the way up, too.
             if origin_of(url) in self._origins and path.startswith("/2.0/") and ".." not in unquote(path).split("/"):
@@ -97,7 +98,7 @@ class Resource:
                     if moved is None or incoming.method not in READING:
                         return await _answer(response)
                 # A repository that was renamed moves within the API; anywhere else is no affair of the page.
-                target = self._target([urljoin(url, moved)])
+                target = self._target([moved], url)
                 if target is None:
                     break
                 url = target

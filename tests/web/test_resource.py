@@ -87,6 +87,16 @@ async def test_a_redirect_to_anywhere_else_is_not() -> None:
     assert (found.status, json.loads(found.body)["error"], foreign.received) == (502, "redirected", [])
 
 
+@pytest.mark.parametrize("place", ["//[", "//[x]/2.0/y"])
+async def test_what_can_not_be_read_as_an_address_is_none(place: str) -> None:
+    async with wire(always(answer())) as api:
+        found = await fetched(api, asked(place))
+    assert (found.status, json.loads(found.body)["error"], api.received) == (400, "invalid_url", [])
+    async with wire(redirects(place)) as api:
+        found = await fetched(api, asked("/2.0/x"))
+    assert (found.status, json.loads(found.body)["error"], len(api.received)) == (502, "redirected", 1)
+
+
 async def test_a_redirect_in_a_circle_has_an_end() -> None:
     async with wire(redirects("/2.0/x")) as api:
         found = await fetched(api, asked("/2.0/x"))
