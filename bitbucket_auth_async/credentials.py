@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from bitbucket_auth_async.clocks import SYSTEM_CLOCK
 from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError
+from bitbucket_auth_async.oauth2.plain import kind, number
 from bitbucket_auth_async.oauth2.tokens import Token, is_sendable
 from bitbucket_auth_async.protocols import Clock
 
@@ -46,11 +47,8 @@ class StaticToken:
 
     def __init__(self, token: Token, *, clock: Clock = SYSTEM_CLOCK) -> None:
         """Keep the token."""
-        end: object = token.expires_at
-        if end is not None and (
-            isinstance(end, bool) or not isinstance(end, int | float) or not 0 <= end < _YEAR_10000
-        ):
-            msg = f"expires_at: expected seconds since the epoch (not milliseconds), found a {type(end).__name__}."
+        if not _is_moment(token.expires_at):
+            msg = f"expires_at: expected seconds since the epoch (not milliseconds), found {kind(token.expires_at)}."
             raise ConfigurationError(msg)
         self.token = token
         self._clock = clock
@@ -146,6 +144,14 @@ class ApiToken(StaticToken):
 
     def _name(self) -> str:
         return f"API token of {self.email}"
+
+
+def _is_moment(value: object) -> bool:
+    """Tell whether it can be shown as a date; None is no end at all."""
+    try:
+        return value is None or 0 <= number(value) < _YEAR_10000
+    except (TypeError, ValueError):
+        return False
 
 
 def _secret(text: str) -> str:

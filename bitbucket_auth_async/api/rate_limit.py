@@ -27,7 +27,8 @@ class RateLimit:
     Hand one object to each BitbucketAPI that draws on the budget; a 429 that one of them meets quiets all.
 
     With a *store* and a *key* the budget is shared by all processes that name the same ones, at the cost of a load and
-    a swap for each request. While the store is down, each process spreads as if it were alone.
+    a swap for each request. While the store is down, each process spreads as if it were alone. The clocks of hosts that
+    share one should agree: where one of them is ahead, the others wait for longer, by as much as it is.
 
     Args:
         limit: So many requests.

@@ -27,7 +27,7 @@ def main(words: list[str] | None = None) -> int:
 
 
 def _prepare_streams() -> None:
-    """Open what whoever started us had closed, so that no file gets its number; let no letter, nor byte, be too much."""
+    """Open what whoever started us had closed, so that no file gets its number; let no letter be too much for one."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - it stays open

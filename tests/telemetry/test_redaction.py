@@ -58,6 +58,16 @@ FORMS = [
     "https://x-token-auth:{}@bitbucket.org/workspace/repository.git",
     "sent Bearer {}",
     "Authorization: JWT {}",
+    '{{"refreshToken": "{}"}}',
+    "{{'accessToken': '{}'}}",
+    "consumerSecret: '{}'",
+    "bitbucketSecret={} node bot.js",
+    "X-Access-Token: {}",
+    "curl -u ada@example.com:ATATT3x{} https://api.bitbucket.org/2.0/user",
+    "git clone https://ATCTT3x{}@bitbucket.org/workspace/repository.git",
+    "Cookie: theme=dark; bitbucket-session={}; a=b",
+    "Set-Cookie: __Host-bitbucket-session={}; Path=/",
+    "{{'__Host-bitbucket-login-0123456789abcdef': '{}'}}",
 ]
 
 
@@ -109,6 +119,9 @@ def test_what_is_no_secret_stays(text: str) -> None:
         "password='" * 10_000,
         "?code=" * 17_000,
         "basic" + " " * 100_000,
+        "ATATT3" * 15_000,
+        "bitbucket-session=" * 5_000,
+        "bitbucket-session" + "\\" * 100_000,
     ],
     ids=lambda text: text[:12],
 )

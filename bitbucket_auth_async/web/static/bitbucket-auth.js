@@ -127,8 +127,9 @@
     /** Send the browser away to sign in; it comes back to this page, or to redirect_uri. */
     authorize() {
       if (this.routes) {
-        const here = encodeURIComponent(location.pathname + location.search);
-        this.redirect(`${this.routes.login}?return_to=${here}`);
+        const here = location.pathname + location.search; // what is longer than this our routes refuse, in any case
+        const back = encodeURIComponent(here.length > 1024 ? "/" : here);
+        this.redirect(`${this.routes.login}?return_to=${back}`);
         return;
       }
       const state = this.generateState();
