@@ -70,7 +70,7 @@ class RedactingFilter(logging.Filter):
             record.stack_info = redacted(record.stack_info)
         for name, value in vars(record).items():
             if name not in _STANDARD:
-                shown = value if isinstance(value, str) else repr(value)
+                shown = value if isinstance(value, str) else _shown(value)
                 hidden = redacted(shown)
                 if hidden != shown:
                     setattr(record, name, hidden)
@@ -90,9 +90,16 @@ def _message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
     except Exception:  # noqa: BLE001 - logging itself would print the arguments, and they may be secret
-        record.msg = f"A log record that can't be formatted: {record.msg!r} with {record.args!r}"
+        record.msg = f"A log record that can't be formatted: {_shown(record.msg)} with {_shown(record.args)}"
         record.args = None
         return str(record.msg)
+
+
+def _shown(value: object) -> str:
+    try:
+        return repr(value)
+    except Exception:  # noqa: BLE001 - the program that logs must not fail over it
+        return f"<a {type(value).__name__} that can't be shown>"
 
 
 def _redact_traceback(record: logging.LogRecord) -> None:

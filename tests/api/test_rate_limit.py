@@ -170,6 +170,16 @@ def test_a_budget_that_makes_no_sense_is_refused(options: dict[str, Any]) -> Non
         RateLimit(**options)
 
 
+def test_one_budget_serves_one_event_loop_after_the_other() -> None:
+    limit = RateLimit(1000, per=1)
+
+    async def crowd() -> None:
+        await asyncio.gather(*(limit.turn() for _ in range(102)))  # so many that some wait
+
+    for _ in range(2):
+        asyncio.run(crowd())
+
+
 async def test_a_session_waits_for_its_turn_before_each_request() -> None:
     clock = FakeClock()
     limit = RateLimit(20, per=36, clock=clock)

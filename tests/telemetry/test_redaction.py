@@ -200,6 +200,33 @@ def test_r11_a_record_that_can_not_be_formatted_does_not_spill_its_arguments(
     assert SECRET not in output.getvalue() + capsys.readouterr().err
 
 
+class Unshowable:
+    def __repr__(self) -> str:
+        raise RecursionError
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"msg": "%r", "args": (Unshowable(),)},
+        {"msg": "%s %s", "args": (Unshowable(),)},
+        {"msg": "%(name)s", "args": {"name": Unshowable()}},
+        {"msg": Unshowable()},
+        {"msg": "a line", "about": Unshowable()},
+    ],
+    ids=range(5),
+)
+def test_what_can_not_be_shown_harms_neither_the_program_nor_the_line(record: dict[str, object]) -> None:
+    """A filter is not guarded by logging, as a formatter is: its error would be the program's."""
+    handler = logging.StreamHandler(output := io.StringIO())
+    handler.addFilter(RedactingFilter())
+    for one in (record, {"msg": "the next line"}):
+        handler.handle(logging.makeLogRecord(one))
+    first, second = output.getvalue().splitlines()
+    assert first == "a line" or "can't be formatted" in first
+    assert second == "the next line"
+
+
 async def test_r11_aiohttps_access_log_does_not_show_the_code(output: io.StringIO) -> None:
     """A program's own callback is a page like any other to its access log."""
     server = TestServer(web.Application())
