@@ -273,3 +273,19 @@ async def test_a_page_with_an_endless_address_is_not_asked_to_come_back_to_it(bl
     assert asked == [f"/login?return_to=%2F%3Fq%3D{'x' * 1018}", "/login?return_to=%2F", "/login?return_to=%2F"]
     assert local_path(f"/?q={'x' * 1020}") is not None
     assert local_path(f"/?q={'x' * 1021}") is None  # the very same limit
+
+
+async def test_an_answer_without_a_body_is_an_answer(blank: str, tab: Open) -> None:
+    async with tab() as ada:
+        await ada.page.goto(blank)
+        told = await ada.page.evaluate(
+            """async () => {
+              const told = [];
+              const client = new bitbucketAuth.BitbucketClient({ backend: true,
+                onSuccess: (data, response) => told.push(data, response.status),
+                onFailure: (error) => told.push(error.code) });
+              told.push(await client.fetchResource({ resourceUrl: "/200", method: "HEAD" }));
+              return told;
+            }"""
+        )
+    assert told == [None, 200, None]

@@ -127,9 +127,8 @@
     /** Send the browser away to sign in; it comes back to this page, or to redirect_uri. */
     authorize() {
       if (this.routes) {
-        const here = location.pathname + location.search; // what is longer than this our routes refuse, in any case
-        const back = encodeURIComponent(here.length > 1024 ? "/" : here);
-        this.redirect(`${this.routes.login}?return_to=${back}`);
+        const here = location.pathname + location.search; // what is longer than this our routes refuse in any case
+        this.redirect(`${this.routes.login}?return_to=${encodeURIComponent(here.length > 1024 ? "/" : here)}`);
         return;
       }
       const state = this.generateState();
@@ -190,7 +189,8 @@
       try {
         const response = await this.makeAjaxRequest(await this.buildRequestObj({ resourceUrl, method, body }));
         const isJson = (response.headers.get("content-type") ?? "").startsWith("application/json");
-        const data = await (isJson ? response.json() : response.text());
+        const text = await response.text();
+        const data = isJson ? JSON.parse(text || "null") : text; // the answer to a HEAD is empty
         if (!response.ok) throw this.#refusal(response, data);
         this.onSuccess(data, response);
         return data;
