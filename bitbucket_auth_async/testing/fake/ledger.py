@@ -1,7 +1,6 @@
 """Ledger: every code and token that the fake has issued, and whether it is still good."""
 
 import base64
-import binascii
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -170,7 +169,7 @@ def _basic(authorization: str) -> tuple[str, str]:
     scheme, _, encoded = authorization.partition(" ")
     try:
         pair = base64.b64decode(encoded, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # whatever is wrong with it: base64, UTF-8, letters beyond ASCII
         return "", ""
     user, _, password = pair.partition(":")
     return (user, password) if scheme == "Basic" else ("", "")

@@ -61,6 +61,7 @@ async def test_each_token_is_taken_in_its_own_form_only(fake: FakeBitbucket) -> 
         "Basic",
         "Basic !",
         "Basic /w==",
+        "Basic \udcff",
     ):
         assert get(fake, "/2.0/user", header)[0] == 401, header
     for header in (*(f"Bearer {bearer}" for bearer in bearers), basic(ADA, api_token)):
