@@ -153,6 +153,9 @@ async def test_json_of_endless_depth_is_none(cli: Program) -> None:
         with cli.fake.inject(faults.body(b"[" * 200_000), at="api", times=None):
             deep = await cli.run("api", "GET", *words)
         assert (deep.code, deep.out, len(deep.err.splitlines())) == (4, "", 1), words
+    with cli.fake.inject(faults.body(b"[" * 200_000), at="api"):
+        status = await cli.run("status")
+    assert (status.code, "the API does not say" in status.out, status.err) == (0, True, "")
 
 
 async def test_what_is_sent_must_be_json_and_reaches_the_api(cli: Program) -> None:
