@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 from bitbucket_auth_async.arguments import check
 from bitbucket_auth_async.errors import TransportError
 from bitbucket_auth_async.oauth2.clients import Client
+from bitbucket_auth_async.oauth2.grants import scope_set
 from bitbucket_auth_async.oauth2.messages import Request, Response
 from bitbucket_auth_async.oauth2.tokens import Token, fingerprint
 from bitbucket_auth_async.protocols import Clock, Timer
@@ -95,7 +96,7 @@ class FakeBitbucket(Settings):
     ) -> Token:
         """Return the token that a person's sign-in to a client ends with, without the steps between."""
         registered = self.registration(client)
-        wanted = registered.scope if scope is None else frozenset(scope)
+        wanted = registered.scope if scope is None else scope_set(scope)
         family = self._ledger.family(registered, person or self.person, "authorization_code", wanted)
         access = self._ledger.issue_access(family, wanted)
         now = self._wall()

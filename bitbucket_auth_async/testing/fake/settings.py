@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 
+from bitbucket_auth_async.oauth2.grants import scope_set
 from bitbucket_auth_async.testing.fake.ledger import AccessToken, Family, Ledger
 from bitbucket_auth_async.testing.fake.parties import Person, RegisteredClient
 from bitbucket_auth_async.testing.fake.registry import Registry
@@ -25,7 +26,7 @@ class Settings(Registry):
             scope: What it may do; few may read accounts.
             expires_at: Seconds since the epoch; None: never.
         """
-        allowed = frozenset(scope)
+        allowed = scope_set(scope)
         owner = RegisteredClient(
             client_id=f"access-token-{len(self._ledger.made) + 1}",
             client_secret="",
@@ -47,7 +48,7 @@ class Settings(Registry):
             expires_at: Seconds since the epoch; None: never.
         """
         owner = self.registration()
-        allowed = owner.scope if scope is None else frozenset(scope)
+        allowed = owner.scope if scope is None else scope_set(scope)
         return self._make("api_token", owner, person or self.person, allowed, expires_at).text
 
     def kill_access_token(self, access_token: str) -> None:

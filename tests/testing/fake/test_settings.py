@@ -120,6 +120,17 @@ async def test_an_api_token_lacks_what_it_was_not_given(fake: FakeBitbucket) -> 
     assert (status, answer["error"]["detail"]["required"]) == (403, ["account"])
 
 
+async def test_a_scope_may_be_one_text_as_everywhere(fake: FakeBitbucket) -> None:
+    wanted = frozenset({"account", "email"})
+    assert fake.sign_in(scope="account email").scope == wanted
+    assert fake.registration(fake.register_client(scope="email account")).scope == wanted
+    for header in (
+        f"Bearer {fake.issue_access_token(scope='account email')}",
+        basic(ADA, fake.issue_api_token(scope="account email")),
+    ):
+        assert [get(fake, path, header)[0] for path in ("/2.0/user", "/2.0/repositories/acme")] == [200, 403]
+
+
 async def test_a_refusal_reaches_the_program_as_it_is() -> None:
     async with mock_bitbucket() as fake:
         text = fake.issue_api_token()
