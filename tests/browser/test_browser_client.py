@@ -289,3 +289,18 @@ async def test_an_answer_without_a_body_is_an_answer(blank: str, tab: Open) -> N
             }"""
         )
     assert told == [None, 200, None]
+
+
+async def test_a_sign_out_that_does_not_get_through_is_told(blank: str, tab: Open) -> None:
+    async with tab() as ada:
+        await ada.page.goto(blank)
+        await ada.page.route("**/logout", lambda route: route.abort())
+        told = await ada.page.evaluate(
+            """async () => {
+              const told = [];
+              const options = { backend: true, onFailure: (error) => told.push(error.code) };
+              await new bitbucketAuth.BitbucketClient(options).signOut().catch((error) => told.push(error.name));
+              return told;
+            }"""
+        )
+    assert told == ["no_answer"]

@@ -26,6 +26,7 @@
   }
 
   const misused = (message) => new BitbucketAuthError("configuration", message);
+  const noAnswer = () => new BitbucketAuthError("no_answer", "No usable answer came back.");
   const isText = (value) => typeof value === "string" && value.trim() !== "";
 
   function absolute(name, value) {
@@ -196,8 +197,7 @@
         return data;
       } catch (error) {
         this.log("a request failed:", error.name, error.code ?? "");
-        this.onFailure(error instanceof BitbucketAuthError ? error
-          : new BitbucketAuthError("no_answer", "No usable answer came back."));
+        this.onFailure(error instanceof BitbucketAuthError ? error : noAnswer());
         return null;
       }
     }
@@ -225,9 +225,9 @@
     /** Forget the person: at the backend, or in this page. */
     async signOut() {
       if (this.routes) {
-        const response = await fetch(this.routes.logout, { method: "POST", redirect: "manual" });
-        const done = response.ok || response.type === "opaqueredirect";
-        return done ? this.redirect("/") : this.onFailure(this.#refusal(response, null));
+        const response = await fetch(this.routes.logout, { method: "POST", redirect: "manual" }).catch(() => null);
+        if (response?.ok || response?.type === "opaqueredirect") return this.redirect("/");
+        return this.onFailure(response ? this.#refusal(response, null) : noAnswer());
       }
       this.#token = null;
       const { token, ...rest } = (await this.storage?.loadConfig()) ?? {};
