@@ -220,7 +220,7 @@ class FakeBitbucket(Settings):
     # What befalls tokens.
 
     def expire_access_tokens(self, *, as_expired: bool = True) -> None:
-        """Let all access tokens die at once at the API, which calls them expired, or else invalid.
+        """Let all access tokens of sign-ins die at once at the API, which calls them expired, or else invalid.
 
         A program notices by a 401. It renews a token by force only once that is a minute old, so move its FakeClock
         on first: `await clock.advance(61)`.
