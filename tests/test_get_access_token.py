@@ -152,8 +152,9 @@ async def test_a_home_that_is_none_of_ours_holds_no_npm_file(
 
 async def test_a_home_that_can_not_be_looked_at_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    options: dict[str, Any] = {**opts.valid, "app_name": "a" * 300}
     with pytest.raises(StoreError, match="The name is too long"):
-        await get_access_token(**{**opts.valid, "app_name": "a" * 300})
+        await get_access_token(**options)
 
 
 async def test_force_credentials_ignores_what_is_stored(fake: FakeBitbucket, options: dict[str, Any]) -> None:
