@@ -41,8 +41,14 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 def redacted(text: str) -> str:
     """Return *text* without what looks like a secret: in headers, cookies, forms, JSON, addresses, and by its look."""
     for secret in _SECRETS:
-        text = secret.sub(rf"\g<1>{HIDDEN}", text)
+        text = secret.sub(_hidden, text)
     return text
+
+
+def _hidden(found: re.Match[str]) -> str:
+    before = found[1]
+    # What another filter hid already stays as it is; most rules end a value at its bracket.
+    return found[0] if found[0] == before + HIDDEN[:-1] else before + HIDDEN
 
 
 class RedactingFilter(logging.Filter):

@@ -79,6 +79,13 @@ def test_r11_a_secret_is_taken_out_of_every_form_that_it_comes_in(form: str, sec
     assert inside not in redacted(form.format(inside))
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_what_passes_two_filters_is_as_one_left_it(form: str) -> None:
+    """As where a console and a file have one each: they see the same record."""
+    once = redacted(form.format(SECRET))
+    assert redacted(once) == once
+
+
 def test_r11_a_jwt_is_known_by_its_look() -> None:
     assert redacted(f"found eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbGljZSJ9.{SECRET} there") == f"found {HIDDEN} there"
 
