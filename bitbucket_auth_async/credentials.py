@@ -7,8 +7,11 @@ from typing import ClassVar
 
 from bitbucket_auth_async.clocks import SYSTEM_CLOCK
 from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError
+from bitbucket_auth_async.oauth2.plain import kind, number
 from bitbucket_auth_async.oauth2.tokens import Token, is_sendable
 from bitbucket_auth_async.protocols import Clock
+
+_YEAR_10000 = 253_402_300_800
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +33,9 @@ class StaticToken:
     Args:
         token: The token; one without `expires_at` is handed out for ever.
         clock: For tests.
+
+    Raises:
+        ConfigurationError: Its end is no moment.
     """
 
     __slots__ = ("_clock", "token")
@@ -41,6 +47,9 @@ class StaticToken:
 
     def __init__(self, token: Token, *, clock: Clock = SYSTEM_CLOCK) -> None:
         """Keep the token."""
+        if not _is_moment(token.expires_at):
+            msg = f"expires_at: expected seconds since the epoch (not milliseconds), found {kind(token.expires_at)}."
+            raise ConfigurationError(msg)
         self.token = token
         self._clock = clock
 
@@ -121,7 +130,7 @@ class ApiToken(StaticToken):
     def __init__(self, email: str, text: str, *, expires_at: float | None = None, clock: Clock = SYSTEM_CLOCK) -> None:
         """Check both texts."""
         # RFC 7617 section 2: a user name has no colon and no control character.
-        if "@" not in email or ":" in email or " " in email or not email.isprintable():
+        if not isinstance(email, str) or "@" not in email or ":" in email or " " in email or not email.isprintable():
             msg = "email: expected the e-mail address of the Atlassian account; a user name does not do for REST."
             raise ConfigurationError(msg)
         super().__init__(
@@ -137,8 +146,16 @@ class ApiToken(StaticToken):
         return f"API token of {self.email}"
 
 
+def _is_moment(value: object) -> bool:
+    """Tell whether it can be shown as a date; None is no end at all."""
+    try:
+        return value is None or 0 <= number(value) < _YEAR_10000
+    except (TypeError, ValueError):
+        return False
+
+
 def _secret(text: str) -> str:
-    if not is_sendable(text):
+    if not isinstance(text, str) or not is_sendable(text):
         msg = "The token is empty, or has spaces, line breaks or letters beyond ASCII in it; copy it anew."
         raise ConfigurationError(msg)
     return text

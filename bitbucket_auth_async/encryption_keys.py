@@ -39,6 +39,8 @@ def keys_from_file(path: str | os.PathLike[str]) -> "list[EncryptionKey]":
     where = os.fspath(path)
     try:
         text = Path(where).expanduser().read_text(encoding="utf-8-sig")
+    except RuntimeError:
+        msg = f"{where}: the encryption keys can't be read (nobody knows whose home directory that is)."
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not a text in UTF-8"
         msg = f"{where}: the encryption keys can't be read ({reason})."

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 
 from anyio import to_thread
 
+from bitbucket_auth_async import private_file
 from bitbucket_auth_async.bitbucket.cloud import bitbucket_cloud
 from bitbucket_auth_async.environment import client_from_env
 from bitbucket_auth_async.errors import BitbucketAuthError, ConfigurationError, LoginRequiredError, RecordError
@@ -251,9 +252,17 @@ def _store(
 
 async def left_by_the_npm_package(app_name: str) -> str | None:
     """Return the refresh token that the npm package kept in `~/.{app_name}`; what we have stored ourselves wins."""
-    path = Path.home() / f".{app_name}"
-    if not await to_thread.run_sync(path.is_file):
+    try:
+        path = Path.home() / f".{app_name}"
+    except RuntimeError:  # this user has no home
         return None
+    try:
+        if not await to_thread.run_sync(path.is_file):
+            return None
+    except PermissionError:  # the home is somebody else's, as in a container that runs as another user
+        return None
+    except OSError as error:
+        raise private_file.store_error(str(path), "read", error) from error
     try:
         found = await FileStore(path).load("")
     except RecordError:

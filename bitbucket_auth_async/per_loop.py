@@ -1,4 +1,4 @@
-"""What a store has for each event loop that uses it: connections, and locks for those who take turns."""
+"""What is there once for each event loop that uses it: connections, and locks for those who take turns."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

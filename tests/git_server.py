@@ -8,16 +8,14 @@ from pathlib import Path
 from aiohttp import web
 
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
-from tests.api_tokens import ApiTokens
 
 
 class GitServer:
     """Repositories in a folder, for whoever brings a live token of the fake."""
 
-    def __init__(self, folder: Path, fake: FakeBitbucket, api_tokens: ApiTokens) -> None:
+    def __init__(self, folder: Path, fake: FakeBitbucket) -> None:
         self.folder = folder
         self.fake = fake
-        self._api_tokens = api_tokens
         self.refused = 0
         """Requests that brought a credential, and not a good one."""
 
@@ -37,9 +35,7 @@ class GitServer:
         if kind != "Basic":
             return False
         user, _, token = base64.b64decode(pair).decode().partition(":")
-        if user == "x-bitbucket-api-token-auth":
-            return token in self._api_tokens.emails
-        return user == "x-token-auth" and self.fake.is_live(token)
+        return self.fake.git_accepts(user, token)
 
     async def _backend(self, request: web.Request) -> web.StreamResponse:
         """Run git http-backend as a CGI program (RFC 3875)."""

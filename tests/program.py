@@ -17,7 +17,6 @@ from bitbucket_auth_async.oauth2.authorization_endpoint import AuthorizationRequ
 from bitbucket_auth_async.stores.file import FileStore
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 from bitbucket_auth_async.testing.server import Site, fake_bitbucket_app, listening, server_at
-from tests.api_tokens import ApiTokens
 from tests.git_server import GitServer
 
 ROOT = Path(__file__).parents[1]
@@ -43,14 +42,11 @@ class Done(NamedTuple):
 class Program:
     """The command line, at a fake Bitbucket."""
 
-    def __init__(
-        self, home: Path, fake: FakeBitbucket, site: Site, git_server: GitServer, api_tokens: ApiTokens
-    ) -> None:
+    def __init__(self, home: Path, fake: FakeBitbucket, site: Site, git_server: GitServer) -> None:
         self.home = home
         self.fake = fake
         self.site = site
         self.git_server = git_server
-        self.api_tokens = api_tokens
         self.port = free_port()  # two runs of these tests may be under way on one machine
         self.callback = f"http://127.0.0.1:{self.port}/callback"
         fake.registration().callback = self.callback
@@ -178,14 +174,13 @@ async def program(folder: Path, fake: FakeBitbucket | None = None) -> AsyncGener
     fake = FakeBitbucket() if fake is None else fake
     home = folder / "home"
     home.mkdir()
-    api_tokens = ApiTokens(fake)
-    git_server = GitServer(folder / "repositories", fake, api_tokens)
-    app = fake_bitbucket_app(fake, middlewares=[api_tokens.middleware])
+    git_server = GitServer(folder / "repositories", fake)
+    app = fake_bitbucket_app(fake)
     git_server.add_to(app)
     async with listening(app) as port:
         base_url = f"http://127.0.0.1:{port}"
         fake.rest.base_url = base_url
-        made = Program(home, fake, Site(base_url=base_url, server=server_at(base_url, fake)), git_server, api_tokens)
+        made = Program(home, fake, Site(base_url=base_url, server=server_at(base_url, fake)), git_server)
         try:
             yield made
         finally:

@@ -1,6 +1,8 @@
 """Credentials that nobody renews: what goes into the header, until when, and what is refused."""
 
 import base64
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -15,6 +17,7 @@ from bitbucket_auth_async.testing.clock import FakeClock
 from bitbucket_auth_async.testing.wire import always, answer, redirects, wire
 
 EMAIL = "ada@example.com"
+Make = Callable[[], StaticToken]
 BASIC = "Basic " + base64.b64encode(b"ada@example.com:ATATT3x=secret").decode()
 
 
@@ -113,7 +116,29 @@ def test_a_text_that_is_no_token_is_refused_unseen(text: str) -> None:
     assert "cret" not in f"{access.value} {api.value}"
 
 
-@pytest.mark.parametrize("email", ["", "ada", "ada:x@example.com", "a da@example.com", "ada@example.com\n"])
-def test_an_address_that_is_none_is_refused(email: str) -> None:
+@pytest.mark.parametrize(
+    "email", ["", "ada", "ada:x@example.com", "a da@example.com", "ada@example.com\n", None, b"a@b"]
+)
+def test_an_address_that_is_none_is_refused(email: Any) -> None:  # noqa: ANN401 - a wrong one
     with pytest.raises(ConfigurationError, match="e-mail address of the Atlassian account"):
         ApiToken(email, "ATATT3x")
+
+
+@pytest.mark.parametrize("text", [None, b"secret", 5])
+def test_a_token_that_is_no_text_is_refused(text: Any) -> None:  # noqa: ANN401 - a wrong one
+    makes: list[Make] = [lambda: AccessToken(text), lambda: ApiToken(EMAIL, text)]
+    for make in makes:
+        with pytest.raises(ConfigurationError, match="copy it anew"):
+            make()
+
+
+@pytest.mark.parametrize("end", [1_830_297_600_000, float("inf"), float("nan"), -1e20, 10**400, "2028-01-01", True])
+def test_an_end_that_is_no_moment_is_refused_where_it_is_given(end: Any) -> None:  # noqa: ANN401 - a wrong one
+    makes: list[Make] = [
+        lambda: AccessToken("x", expires_at=end),
+        lambda: ApiToken(EMAIL, "x", expires_at=end),
+        lambda: StaticToken(Token(access_token="x", issued_at=0.0, expires_at=end)),
+    ]
+    for make in makes:
+        with pytest.raises(ConfigurationError, match=r"expires_at: .*seconds since the epoch"):
+            make()

@@ -65,6 +65,8 @@ def test_a_file_that_holds_none_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="keys, key 1: ") as caught:
         keys_from_file(path)
     assert "hunter2" not in everything(caught.value)
+    with pytest.raises(ConfigurationError, match="nobody knows whose home directory that is"):
+        keys_from_file("~nobody-at-all/keys")
 
 
 @pytest.fixture

@@ -1,10 +1,13 @@
 """get_access_token: each option of the npm package, against a fake Bitbucket under its real names."""
 
+import errno
 import json
+import os
+import pwd
 import time
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -14,6 +17,7 @@ from bitbucket_auth_async.errors import (
     InvalidGrantError,
     LoginRequiredError,
     OAuthError,
+    StoreError,
     UnavailableError,
 )
 from bitbucket_auth_async.get_access_token import get_access_token
@@ -120,6 +124,37 @@ async def test_somebody_elses_file_in_the_home_directory_is_no_npm_file(
     await get_access_token(**opts.valid)
     assert _grants(fake) == ["client_credentials"]
     assert (tmp_path / ".fake-app").read_text() == "export LESS=1"
+
+
+@pytest.mark.parametrize("home", ["unknown", "of somebody else"])
+async def test_a_home_that_is_none_of_ours_holds_no_npm_file(
+    fake: FakeBitbucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    refuses = OSError(errno.EACCES, os.strerror(errno.EACCES))  # for root, who runs this in CI, there is no such home
+
+    def is_file(path: Path) -> bool:
+        if path.name == ".fake-app":
+            raise refuses
+        return path.is_file()
+
+    def nobody_knows(uid: int) -> NoReturn:
+        raise KeyError(uid)
+
+    if home == "unknown":
+        monkeypatch.delenv("HOME")
+        monkeypatch.setattr(pwd, "getpwuid", nobody_knows)
+    else:
+        monkeypatch.setattr(Path, "is_file", is_file)
+    await get_access_token(**opts.valid)
+    assert _grants(fake) == ["client_credentials"]
+
+
+async def test_a_home_that_can_not_be_looked_at_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    options: dict[str, Any] = {**opts.valid, "app_name": "a" * 300}
+    with pytest.raises(StoreError, match="The name is too long"):
+        await get_access_token(**options)
 
 
 async def test_force_credentials_ignores_what_is_stored(fake: FakeBitbucket, options: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from bitbucket_auth_async.api.errors import ApiError, NoAnswerError
 from bitbucket_auth_async.errors import BitbucketAuthError, ConfigurationError, OutageError, UnavailableError
-from bitbucket_auth_async.oauth2.plain import is_mapping
+from bitbucket_auth_async.oauth2.plain import is_list, is_mapping
 from bitbucket_auth_async.settlement import pause
 
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
@@ -47,8 +47,11 @@ class Call(NamedTuple):
         """Return it, if what is asked can be done.
 
         Raises:
-            ConfigurationError: It has two bodies, or is to be repeated though its body is good once.
+            ConfigurationError: It has two bodies, or is to be repeated though its body is good once; or something in it
+                can't be written.
         """
+        _check_unicode("params", self.params)
+        _check_unicode("data", self.data)
         if self.json is not None and self.data is not None:
             msg = "json and data are both given: a request has one body."
             raise ConfigurationError(msg)
@@ -62,6 +65,26 @@ def rest_after(error: BitbucketAuthError, attempts: int, *, jitter: float) -> fl
     """Return the seconds to wait after *attempts* in a row that failed, the last one with *error*."""
     asked = error.retry_after if isinstance(error, ApiError | OutageError | UnavailableError) else None
     return pause(attempts, jitter=jitter, retry_after=asked or 0.0)
+
+
+def _check_unicode(name: str, value: object) -> None:
+    """Refuse half of a surrogate pair: aiohttp leaves it out of a query, which then asks for something else.
+
+    Raises:
+        ConfigurationError: There is one.
+    """
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            msg = f"{name}: holds half of a surrogate pair, which can't be written."
+            raise ConfigurationError(msg) from None
+    elif is_mapping(value):
+        for one in (*value.keys(), *value.values()):
+            _check_unicode(name, one)
+    elif is_list(value):
+        for one in value:
+            _check_unicode(name, one)
 
 
 def _gives_the_same_again(data: object) -> bool:

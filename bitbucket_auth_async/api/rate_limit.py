@@ -7,6 +7,7 @@ from bitbucket_auth_async.api.quiet import Quiet
 from bitbucket_auth_async.clocks import SYSTEM_CLOCK, sleep
 from bitbucket_auth_async.errors import ConfigurationError, StoreError
 from bitbucket_auth_async.held import jitter
+from bitbucket_auth_async.per_loop import PerLoop
 from bitbucket_auth_async.protocols import Clock, TokenStore
 from bitbucket_auth_async.record import Issuer, Record, Rest
 
@@ -27,7 +28,8 @@ class RateLimit:
     Hand one object to each BitbucketAPI that draws on the budget; a 429 that one of them meets quiets all.
 
     With a *store* and a *key* the budget is shared by all processes that name the same ones, at the cost of a load and
-    a swap for each request. While the store is down, each process spreads as if it were alone.
+    a swap for each request. While the store is down, each process spreads as if it were alone. The clocks of hosts that
+    share one should agree: where one of them is ahead, the others wait for longer, by as much as it is.
 
     Args:
         limit: So many requests.
@@ -62,12 +64,12 @@ class RateLimit:
         self._store = store
         self._key = key or ""
         self._clock = clock
-        self._lock = asyncio.Lock()
+        self._turns = PerLoop("RateLimit", asyncio.Lock)
         self._due = float("-inf")
 
     async def turn(self) -> None:
         """Return when the next request may be sent; first come, first served, and who is cancelled costs nothing."""
-        async with self._lock:
+        async with self._turns.get():
             while True:
                 wait = await self._wait()
                 if wait <= 0:

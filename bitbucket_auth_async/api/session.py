@@ -214,7 +214,7 @@ class BitbucketAPI:
         Errors of the API are raised as in `request`, before there is a response; what is lost while it is read raises
         aiohttp's own.
         """
-        call = Call("GET", self._at(path, names), params)
+        call = Call("GET", self._at(path, names), params).checked()
         response = await self._persist(call, attempt=self._open)
         async with response:
             yield response

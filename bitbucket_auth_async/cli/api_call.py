@@ -64,7 +64,7 @@ def _json_of(file: str) -> aiohttp.BytesPayload:
     except OSError as error:
         msg = f"{file} can't be read ({error.strerror})."
         raise FailedError(msg) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         msg = f"{'Standard input' if file == '-' else file} holds no JSON."
         raise FailedError(msg) from error
     return aiohttp.BytesPayload(content, content_type="application/json")
@@ -107,7 +107,7 @@ async def _write_whatever(api: BitbucketAPI, path: str) -> None:
                 else:
                     sys.stdout.buffer.write(piece)
             sys.stdout.flush()
-    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+    except (aiohttp.ClientError, TimeoutError, ValueError, RecursionError) as error:
         told = FailedError(f"The answer broke off ({type(error).__name__}).")
         told.retryable = True
         raise told from None

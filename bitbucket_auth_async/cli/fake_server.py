@@ -19,6 +19,8 @@ Nothing in it is real, and it forgets everything when it ends.
   authorization        {authorization}
   token endpoint       {token}
   API                  {base_url}/2.0/user
+  access token         {access_token}
+  API token            {api_token}, of {email}
 
 Sign in to it, in another terminal:
   export BITBUCKET_CLIENT_ID={client_id}
@@ -51,6 +53,9 @@ async def fake_server(*, port: int, lifetime: float, strict: bool) -> ExitCode:
                     callback=redirect_uri(8372),
                     authorization=site.server.authorization_endpoint,
                     token=site.server.token_endpoint,
+                    access_token=fake.issue_access_token(),
+                    api_token=fake.issue_api_token(),
+                    email=fake.person.emails[0],
                 )
             )
             await over.wait()

@@ -31,9 +31,11 @@ def _prepare_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - it stays open
-    reconfigure = getattr(sys.stdout, "reconfigure", None)
-    if reconfigure is not None:  # it is Python's own, and no test's
-        reconfigure(errors="backslashreplace")  # as standard error has it
+    # As standard error has it; and as standard input has it in the locale C: whoever reads it says what is wrong.
+    for stream, errors in ((sys.stdout, "backslashreplace"), (sys.stdin, "surrogateescape")):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:  # it is Python's own, and no test's
+            reconfigure(errors=errors)
 
 
 if __name__ == "__main__":

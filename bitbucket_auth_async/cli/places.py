@@ -44,7 +44,10 @@ def token_file(store: str) -> Path | None:
     """
     if store == DEFAULT_STORE:
         return _folder(platformdirs.user_data_path) / "tokens.json"
-    parts = urlsplit(store)
+    try:
+        parts = urlsplit(store)
+    except ValueError:
+        return None  # open_store says that it is no address
     if parts.scheme != "file" or parts.netloc not in {"", "localhost"} or not parts.path.startswith("/"):
         return None
     return Path("/" + unquote(parts.path).lstrip("/"))

@@ -15,6 +15,7 @@ from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError, 
 from bitbucket_auth_async.oauth2.plain import mapping, text, whole
 
 _PATIENCE = 10.0
+_LAST_PORT = 65535
 GrantType = Literal["authorization_code", "client_credentials", "access_token", "api_token"]
 SecretPlace = Literal["environment", "file", "keyring", "none"]
 
@@ -82,7 +83,7 @@ class Profile:
             grant_type=cast("GrantType", _one_of(found["grant_type"], *get_args(GrantType))),
             store=text(found["store"]),
             server=text(found["server"]),
-            port=whole(found["port"]),
+            port=_port(found["port"]),
         )
 
 
@@ -222,6 +223,13 @@ def _parse(path: Path, content: bytes | None) -> Profiles:
     except (RecordError, KeyError, TypeError, ValueError) as error:
         msg = f"{path} is damaged, or of a newer release; it is left as it is. Move it away and sign in again."
         raise RecordError(msg) from error
+
+
+def _port(value: object) -> int:
+    port = whole(value)
+    if port > _LAST_PORT:
+        raise ValueError
+    return port
 
 
 def _one_of(value: object, *known: str) -> str:

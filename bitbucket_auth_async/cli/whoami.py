@@ -37,7 +37,7 @@ async def introduced(server: AuthorizationServer, token: Token) -> Introduction:
                 if response.status != HTTPStatus.OK:
                     return Introduction(response.status, None, "")
                 answer: object = await response.json()
-    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+    except (aiohttp.ClientError, TimeoutError, ValueError, RecursionError) as error:
         return Introduction(None, None, type(error).__name__)
     return Introduction(HTTPStatus.OK, _name(answer), "")
 

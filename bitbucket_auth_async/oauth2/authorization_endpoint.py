@@ -70,6 +70,11 @@ class AuthorizationRequest:
         if self.redirect_uri is not None:
             _check_redirect_uri(self.redirect_uri)
         _check_names(self.server.authorization_endpoint, self._parameters())
+        try:
+            urlencode(self._parameters())
+        except UnicodeEncodeError:
+            msg = "client_id: holds half of a surrogate pair, which no address can; decode it as UTF-8."
+            raise ConfigurationError(msg) from None
 
     @property
     def url(self) -> str:

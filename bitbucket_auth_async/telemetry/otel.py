@@ -159,7 +159,7 @@ class _Work:
     def __init__(self, span: Span, began: Event) -> None:
         self._span = span
         self._token: Token[Context] = context.attach(trace.set_span_in_context(span))
-        self._outcome = "unchanged"
+        self._outcome = "exchanged" if began.detail == "exchange" else "unchanged"
         span.set_attribute("bitbucket_auth.key", began.key)
 
     def take(self, event: Event) -> None:

@@ -9,8 +9,8 @@ HIDDEN = "[redacted]"
 """What stands in the place of a secret."""
 
 _NAMES = (
-    "access_token|refresh_token|id_token|client_secret|client_assertion|assertion|code_verifier|password|passwd|"
-    "secret|consumer_secret|jwt|private_token|api_token|bitbucket_client_secret"
+    "access[_-]?token|refresh[_-]?token|id_token|client[_-]?secret|client_assertion|assertion|code_?verifier|password|"
+    "passwd|secret|consumer_?secret|jwt|private[_-]?token|api[_-]?token|bitbucket_client_secret|bitbucketsecret"
 )
 _QUOTE = r"\\*[\"']"
 # Quoted, quoted within a quoted text, or bare; what closes it may have been cut off.
@@ -26,6 +26,10 @@ _RULES = (
     rf"((?<![a-z])(?:{_NAMES})(?:{_QUOTE})?\s*[:=]\s*b?)(?!None\b|null\b){_VALUE}",
     # ?code=…&state=…, and a form that begins with it; not "code: 200"
     r"((?:[?&]|(?<=[\"']))(?:code|state)=)[^\s\"'&#]+",
+    # Whoever brings one of our own cookies is taken for the person.
+    rf"(bitbucket-(?:session|login-[0-9a-f]{{16}})(?:{_QUOTE})?\s*[:=]\s*b?(?:{_QUOTE})?)[^\s\"',;)\]}}>\\]+",
+    # What Atlassian's own begin with: access tokens ATCTT3x, API tokens ATATT3x.
+    r"()(?<![\w-])AT[AC]TT3[\w.~+/=%-]{8,}",
     r"()(?<![\w-])eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?",
     r"(://[^\s/@:\"']*:)[^\s/@\"']*(?=@)",
 )
@@ -35,10 +39,16 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 
 
 def redacted(text: str) -> str:
-    """Return *text* without what looks like a secret: credentials in headers, forms, JSON, addresses, and JWTs."""
+    """Return *text* without what looks like a secret: in headers, cookies, forms, JSON, addresses, and by its look."""
     for secret in _SECRETS:
-        text = secret.sub(rf"\g<1>{HIDDEN}", text)
+        text = secret.sub(_hidden, text)
     return text
+
+
+def _hidden(found: re.Match[str]) -> str:
+    before = found[1]
+    # What another filter hid already stays as it is; most rules end a value at its bracket.
+    return found[0] if found[0] == before + HIDDEN[:-1] else before + HIDDEN
 
 
 class RedactingFilter(logging.Filter):
@@ -48,8 +58,8 @@ class RedactingFilter(logging.Filter):
     mode, an access log with `?code=` in it, or a traceback of your own program. Put it on the *handlers*: a filter of
     a logger does not see what its children pass up.
 
-    It knows secrets by where they stand (a header, a form, JSON, an address, a JWT), not by heart: it is a net below
-    the rope, and no reason to log what is secret.
+    It knows secrets by where they stand (a header, a form, JSON, an address) or how they begin (a JWT, an API token),
+    not by heart: it is a net below the rope, and no reason to log what is secret.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -66,7 +76,7 @@ class RedactingFilter(logging.Filter):
             record.stack_info = redacted(record.stack_info)
         for name, value in vars(record).items():
             if name not in _STANDARD:
-                shown = value if isinstance(value, str) else repr(value)
+                shown = value if isinstance(value, str) else _shown(value)
                 hidden = redacted(shown)
                 if hidden != shown:
                     setattr(record, name, hidden)
@@ -86,9 +96,16 @@ def _message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
     except Exception:  # noqa: BLE001 - logging itself would print the arguments, and they may be secret
-        record.msg = f"A log record that can't be formatted: {record.msg!r} with {record.args!r}"
+        record.msg = f"A log record that can't be formatted: {_shown(record.msg)} with {_shown(record.args)}"
         record.args = None
         return str(record.msg)
+
+
+def _shown(value: object) -> str:
+    try:
+        return repr(value)
+    except Exception:  # noqa: BLE001 - the program that logs must not fail over it
+        return f"<a {type(value).__name__} that can't be shown>"
 
 
 def _redact_traceback(record: logging.LogRecord) -> None:

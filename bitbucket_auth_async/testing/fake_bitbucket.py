@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 from bitbucket_auth_async.arguments import check
 from bitbucket_auth_async.errors import TransportError
 from bitbucket_auth_async.oauth2.clients import Client
+from bitbucket_auth_async.oauth2.grants import scope_set
 from bitbucket_auth_async.oauth2.messages import Request, Response
 from bitbucket_auth_async.oauth2.tokens import Token, fingerprint
 from bitbucket_auth_async.protocols import Clock, Timer
@@ -18,9 +19,9 @@ from bitbucket_auth_async.testing.fake.books import Books, Call, Entry
 from bitbucket_auth_async.testing.fake.faults import Fault, Injection
 from bitbucket_auth_async.testing.fake.ledger import Family, Ledger
 from bitbucket_auth_async.testing.fake.parties import Person
-from bitbucket_auth_async.testing.fake.registry import Registry
 from bitbucket_auth_async.testing.fake.rest import RestApi
 from bitbucket_auth_async.testing.fake.rules import Rules
+from bitbucket_auth_async.testing.fake.settings import Settings
 from bitbucket_auth_async.testing.fake.strike import CallLater, DroppedError, strike
 from bitbucket_auth_async.testing.fake.token_endpoint import TokenEndpoint, read
 
@@ -29,7 +30,7 @@ __all__ = ["DroppedError", "FakeBitbucket", "SilentPageError"]
 _LONGEST_ANSWER = 1024 * 1024
 
 
-class FakeBitbucket(Registry):
+class FakeBitbucket(Settings):
     """An authorization server and its API that live in memory.
 
     It behaves as Bitbucket Cloud does late in 2026; each rule can be changed at any time in `rules`. One client and one
@@ -59,7 +60,6 @@ class FakeBitbucket(Registry):
             seed: Makes the texts of tokens the same in each run.
         """
         check("clock", clock, example="FakeClock() or a function such as time.time")
-        super().__init__()
         rules = Rules.of(legacy=legacy, strict=strict)
         rules.revoke_access_on_refresh = revoke_access_on_refresh
         rules.lifetime = rules.lifetime if lifetime is None else lifetime
@@ -69,8 +69,7 @@ class FakeBitbucket(Registry):
         self._wall = clock if callable(clock) else clock.wall
         self._call_later: CallLater = _loop_call_later if callable(clock) else clock.call_later
         self._injections: list[Injection] = []
-        seed = secrets.token_hex(8) if seed is None else seed
-        self._ledger = Ledger(rules, self._wall, seed)
+        super().__init__(Ledger(rules, self._wall, secrets.token_hex(8) if seed is None else seed))
         self.rest = RestApi(rules, self._ledger)
         self._tokens = TokenEndpoint(rules, self._ledger, self.books, self)
         self.authorization = AuthorizationEndpoint(rules, self._ledger, self.clients)
@@ -97,7 +96,7 @@ class FakeBitbucket(Registry):
     ) -> Token:
         """Return the token that a person's sign-in to a client ends with, without the steps between."""
         registered = self.registration(client)
-        wanted = registered.scope if scope is None else frozenset(scope)
+        wanted = registered.scope if scope is None else scope_set(scope)
         family = self._ledger.family(registered, person or self.person, "authorization_code", wanted)
         access = self._ledger.issue_access(family, wanted)
         now = self._wall()
@@ -221,7 +220,7 @@ class FakeBitbucket(Registry):
     # What befalls tokens.
 
     def expire_access_tokens(self, *, as_expired: bool = True) -> None:
-        """Let all access tokens die at once at the API, which calls them expired, or else invalid.
+        """Let all access tokens of sign-ins die at once at the API, which calls them expired, or else invalid.
 
         A program notices by a 401. It renews a token by force only once that is a minute old, so move its FakeClock
         on first: `await clock.advance(61)`.
@@ -268,11 +267,6 @@ class FakeBitbucket(Registry):
     def families(self) -> list[Family]:
         """All sign-ins, each with its tokens."""
         return self._ledger.families
-
-    def is_live(self, access_token: str) -> bool:
-        """Tell whether the API takes this access token now."""
-        token = self._ledger.access.get(access_token)
-        return token is not None and self._ledger.is_live(token)
 
     def is_spendable(self, refresh_token: str) -> bool:
         """Tell whether the token endpoint would take this refresh token now."""

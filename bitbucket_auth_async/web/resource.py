@@ -10,6 +10,7 @@ import aiohttp
 from bitbucket_auth_async.bearer.aiohttp import authenticated_session
 from bitbucket_auth_async.errors import BitbucketAuthError, ConfigurationError, LoginRequiredError, OutageError
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer, origin_of
+from bitbucket_auth_async.per_loop import PerLoop
 from bitbucket_auth_async.protocols import TokenSource
 from bitbucket_auth_async.web.messages import JSON, Answer, Incoming, json_answer
 
@@ -36,14 +37,14 @@ class Resource:
         writes: Let pages of this site change things too; by default they only read.
     """
 
-    __slots__ = ("_base", "_connector", "_methods", "_origins")
+    __slots__ = ("_base", "_connectors", "_methods", "_origins")
 
     def __init__(self, server: AuthorizationServer, *, writes: bool) -> None:
         """Connect nowhere yet."""
         self._origins = server.api_origins
         self._base = min(server.api_origins, default="")
         self._methods = METHODS if writes else READING
-        self._connector: aiohttp.TCPConnector | None = None
+        self._connectors = PerLoop("Login", _connector, aiohttp.TCPConnector.close)
 
     async def fetch(self, incoming: Incoming, source: TokenSource) -> Answer:
         """Return the API's answer to `?url=…`, an address of the API or its path.
@@ -71,15 +72,14 @@ class Resource:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        if self._connector is not None:
-            await self._connector.close()
-            self._connector = None
+        await self._connectors.aclose()
 
-    def _target(self, urls: list[str]) -> str | None:
+    def _target(self, urls: list[str], base: str = "") -> str | None:
+        """Return the one address that is meant; None: it is none of the API. From *base* it may be relative."""
         if len(urls) != 1 or "\\" in urls[0] or not urls[0].isprintable():
             return None
-        url = urljoin(self._base, urls[0]) if urls[0].startswith("/") else urls[0]
         with suppress(ConfigurationError, ValueError):
+            url = urljoin(base or self._base, urls[0]) if base or urls[0].startswith("/") else urls[0]
             path = urlsplit(url).path
             # Decoded, since what sends it reads %2e%2e as the way up, too.
             if origin_of(url) in self._origins and path.startswith("/2.0/") and ".." not in unquote(path).split("/"):
@@ -97,24 +97,26 @@ class Resource:
                     if moved is None or incoming.method not in READING:
                         return await _answer(response)
                 # A repository that was renamed moves within the API; anywhere else is no affair of the page.
-                target = self._target([urljoin(url, moved)])
+                target = self._target([moved], url)
                 if target is None:
                     break
                 url = target
         return json_answer(502, {"error": "redirected"})
 
     def _session(self, source: TokenSource) -> aiohttp.ClientSession:
-        if self._connector is None or self._connector.closed:
-            self._connector = aiohttp.TCPConnector(loop=asyncio.get_running_loop())
         return authenticated_session(
             source,
             origins=self._origins,
-            connector=self._connector,
+            connector=self._connectors.get(),
             connector_owner=False,
             cookie_jar=aiohttp.DummyCookieJar(),  # what the API sets for one person must not reach another
             timeout=_TIMEOUT,
             raise_for_status=False,
         )
+
+
+def _connector() -> aiohttp.TCPConnector:
+    return aiohttp.TCPConnector(loop=asyncio.get_running_loop())
 
 
 async def _answer(response: aiohttp.ClientResponse) -> Answer:

@@ -53,7 +53,8 @@ class Seal:
         plain = json.dumps({**content, _UNTIL: until}, separators=(",", ":")).encode()
         sealed = self._by_id[self._id].encrypt(nonce, plain, _bound(name))
         text = base64.urlsafe_b64encode(self._id + nonce + sealed).rstrip(b"=").decode("ascii")
-        length = len(name) + len(text)
+        # A cookie's name has no blank (RFC 6265 section 4.1.1): what follows one binds, and the browser never sees it.
+        length = len(name.partition(" ")[0]) + len(text)
         if length > _LONGEST:
             msg = (
                 f"This would be a cookie of {length} characters, and browsers drop what exceeds {_LONGEST}. Shorten "

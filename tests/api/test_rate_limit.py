@@ -62,6 +62,13 @@ def test_a_moment_that_is_too_far_off_was_written_by_a_wrong_clock() -> None:
     assert Spread(10, 60.0).turn(1e9, 5.0)[0] == 0.0
 
 
+@pytest.mark.parametrize("ahead", [0.0, 100.0])
+def test_who_shares_it_with_a_clock_that_is_ahead_waits_for_as_much_longer(ahead: float) -> None:
+    spread = Spread(10, 3600.0)
+    _, due = spread.turn(float("-inf"), 5.0 + ahead)
+    assert spread.turn(due, 5.0)[0] == 400.0 + ahead
+
+
 class Crowd:
     """Callers who each write down when their turn came."""
 
@@ -161,6 +168,16 @@ async def test_an_identitys_key_is_refused(rest: Rest | None) -> None:
 def test_a_budget_that_makes_no_sense_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match="RateLimit"):
         RateLimit(**options)
+
+
+def test_one_budget_serves_one_event_loop_after_the_other() -> None:
+    limit = RateLimit(1000, per=1)
+
+    async def crowd() -> None:
+        await asyncio.gather(*(limit.turn() for _ in range(102)))  # so many that some wait
+
+    for _ in range(2):
+        asyncio.run(crowd())
 
 
 async def test_a_session_waits_for_its_turn_before_each_request() -> None:

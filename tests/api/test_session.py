@@ -5,6 +5,7 @@ import base64
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import aiohttp
 import pytest
@@ -284,6 +285,32 @@ async def test_two_bodies_are_refused() -> None:
     async with opened(echo) as here:
         with pytest.raises(ConfigurationError, match="one body"):
             await here.api.post("/x", json={}, data=b"")
+    assert here.wire.received == []
+
+
+LONE = "\ud800"
+"""Half of a surrogate pair, which no encoding can write."""
+
+
+@pytest.mark.parametrize("params", [{"q": LONE}, {LONE: "x"}, {"q": ["x", LONE]}, {"q": f'name = "{LONE}"'}])
+async def test_a_query_that_can_not_be_written_is_refused_and_not_shortened(params: dict[str, Any]) -> None:
+    async with opened(echo) as here:
+        for asked in (here.api.get("/x", params=params), here.api.post("/x", params=params)):
+            with pytest.raises(ConfigurationError, match=r"^params: .*surrogate"):
+                await asked
+        with pytest.raises(ConfigurationError, match=r"^params: .*surrogate"):
+            await anext(here.api.paginate("/x", params=params))
+        with pytest.raises(ConfigurationError, match=r"^params: .*surrogate"):
+            async with here.api.stream("/x", params=params):
+                pass
+    assert here.wire.received == []
+
+
+@pytest.mark.parametrize("data", [LONE, {"name": LONE}, {LONE: "x"}])
+async def test_a_body_that_can_not_be_written_is_refused(data: object) -> None:
+    async with opened(echo) as here:
+        with pytest.raises(ConfigurationError, match=r"^data: .*surrogate"):
+            await here.api.post("/x", data=data)
     assert here.wire.received == []
 
 

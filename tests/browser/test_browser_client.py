@@ -11,6 +11,7 @@ from playwright.async_api import Page, expect
 
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 from bitbucket_auth_async.testing.server import listening
+from bitbucket_auth_async.web.return_address import local_path
 from bitbucket_auth_async.web.static_files import STATIC
 from docs.examples.offline import browser_only
 from tests.browser.conftest import WIDTHS, Open, judged
@@ -255,3 +256,51 @@ async def test_it_is_a_module_too(blank: str, tab: Open) -> None:
         names += ["createBitbucketClient", "createLocalStorage", "getAccessToken"]
         await expect(ada.page).to_have_title(" ".join(names))
         assert json.loads(await ada.page.evaluate("JSON.stringify(Object.isFrozen(bitbucketAuth))"))
+
+
+async def test_a_page_with_an_endless_address_is_not_asked_to_come_back_to_it(blank: str, tab: Open) -> None:
+    async with tab() as ada:
+        await ada.page.goto(blank)
+        asked = await ada.page.evaluate(
+            """() => [1018, 1021, 8000].map((length) => {
+              let asked = "";
+              class Own extends bitbucketAuth.BitbucketClient { redirect(url) { asked = url; } }
+              history.replaceState(null, "", "/?q=" + "x".repeat(length));
+              new Own({ backend: true }).authorize();
+              return asked;
+            })"""
+        )
+    assert asked == [f"/login?return_to=%2F%3Fq%3D{'x' * 1018}", "/login?return_to=%2F", "/login?return_to=%2F"]
+    assert local_path(f"/?q={'x' * 1020}") is not None
+    assert local_path(f"/?q={'x' * 1021}") is None  # the very same limit
+
+
+async def test_an_answer_without_a_body_is_an_answer(blank: str, tab: Open) -> None:
+    async with tab() as ada:
+        await ada.page.goto(blank)
+        told = await ada.page.evaluate(
+            """async () => {
+              const told = [];
+              const client = new bitbucketAuth.BitbucketClient({ backend: true,
+                onSuccess: (data, response) => told.push(data, response.status),
+                onFailure: (error) => told.push(error.code) });
+              told.push(await client.fetchResource({ resourceUrl: "/200", method: "HEAD" }));
+              return told;
+            }"""
+        )
+    assert told == [None, 200, None]
+
+
+async def test_a_sign_out_that_does_not_get_through_is_told(blank: str, tab: Open) -> None:
+    async with tab() as ada:
+        await ada.page.goto(blank)
+        await ada.page.route("**/logout", lambda route: route.abort())
+        told = await ada.page.evaluate(
+            """async () => {
+              const told = [];
+              const options = { backend: true, onFailure: (error) => told.push(error.code) };
+              await new bitbucketAuth.BitbucketClient(options).signOut().catch((error) => told.push(error.name));
+              return told;
+            }"""
+        )
+    assert told == ["no_answer"]

@@ -138,6 +138,26 @@ async def test_what_is_not_there_is_1_and_an_outage_is_4(cli: Program) -> None:
     assert (down.code, down.out) == (4, "")
 
 
+async def test_a_stand_in_that_asks_for_more_than_a_moment_is_not_waited_for(cli: Program) -> None:
+    await cli.sign_in()
+    with cli.fake.inject(faults.status(503, retry_after=10), times=None, at="api") as outage:
+        down = await cli.run("api", "GET", "/user")
+    assert (down.code, down.out, outage.hits) == (4, "", 1)
+
+
+async def test_json_of_endless_depth_is_none(cli: Program) -> None:
+    await cli.sign_in()
+    done = await cli.run("api", "POST", "/repositories/acme/acme-1", "--input", "-", stdin="[" * 200_000)
+    assert (done.code, done.err) == (1, "Standard input holds no JSON.\n")
+    for words in (["/user"], ["/repositories/acme", "--paginate"]):
+        with cli.fake.inject(faults.body(b"[" * 200_000), at="api", times=None):
+            deep = await cli.run("api", "GET", *words)
+        assert (deep.code, deep.out, len(deep.err.splitlines())) == (4, "", 1), words
+    with cli.fake.inject(faults.body(b"[" * 200_000), at="api"):
+        status = await cli.run("status")
+    assert (status.code, "the API does not say" in status.out, status.err) == (0, True, "")
+
+
 async def test_what_is_sent_must_be_json_and_reaches_the_api(cli: Program) -> None:
     await cli.sign_in()
     wrong = await cli.run("api", "POST", "/repositories/acme/acme-1", "--input", "-", stdin="{")

@@ -64,6 +64,18 @@ async def test_what_it_prints_signs_in_without_a_browser(cli: Program, served: S
     assert (await cli.run("api", "GET", "/user", "--profile", "fake")).code == 0
 
 
+async def test_the_tokens_that_it_prints_sign_in(cli: Program, served: Served) -> None:
+    rows = dict(line.strip().split("  ", 1) for line in served.banner.splitlines() if " token  " in line)
+    api_token, _, email = rows["API token"].strip().partition(", of ")
+    for kind, text in (("--access-token", rows["access token"].strip()), ("--api-token", api_token)):
+        more = ("--email", email) if kind == "--api-token" else ()
+        done = await cli.run("login", kind, *more, "--server", served.address, stdin=text)
+        assert done.code == 0, done
+        assert "not tried" not in done.err
+        listed = await cli.run("api", "GET", "/repositories/acme")
+        assert listed.code == 0, listed
+
+
 async def test_when_it_has_ended_each_command_asks_whether_it_runs(cli: Program, served: Served) -> None:
     cli.environ |= {"BITBUCKET_CLIENT_ID": "fake-client-id", "BITBUCKET_CLIENT_SECRET": "fake-client-secret"}
     login = ("login", "--client-credentials", "--server", served.address)

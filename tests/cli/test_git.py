@@ -177,7 +177,7 @@ async def test_the_installed_command_is_what_git_calls(cli: Program) -> None:
 async def test_clone_and_push_by_a_token_that_nobody_renews(
     cli: Program, repository: str, kind: str, user: str
 ) -> None:
-    token = cli.fake.sign_in().access_token if kind == "--access-token" else cli.api_tokens.create()
+    token = cli.fake.sign_in().access_token if kind == "--access-token" else cli.fake.issue_api_token()
     assert (await cli.static_login(kind, token, "--expires", "2099-12-31")).code == 0
     assert (await cli.run("git-setup")).code == 0
     cloned = await as_ada(cli, "clone", repository.replace("://", f"://{user}"), "tool")
@@ -198,11 +198,10 @@ async def test_clone_and_push_by_a_token_that_nobody_renews(
 async def test_a_token_that_nobody_renews_is_kept_when_git_is_refused_and_what_to_do_is_said(
     cli: Program, repository: str, kind: str
 ) -> None:
-    token = cli.fake.sign_in().access_token if kind == "--access-token" else cli.api_tokens.create()
+    token = cli.fake.sign_in().access_token if kind == "--access-token" else cli.fake.issue_api_token()
     assert (await cli.static_login(kind, token)).code == 0
     assert (await cli.run("git-setup")).code == 0
-    cli.fake.revoke()
-    cli.api_tokens.emails.clear()
+    cli.fake.kill_access_token(token)
     refused = await as_ada(cli, "clone", repository, "tool")
     assert refused.code != 0
     assert f"Then run: bitbucket-auth login {kind} --profile default" in refused.err

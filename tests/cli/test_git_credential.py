@@ -153,7 +153,7 @@ def test_an_api_token_is_known_and_given_in_both_forms() -> None:
 
 @pytest.mark.parametrize("kind", ["--access-token", "--api-token"])
 async def test_both_ways_give_a_token_that_nobody_renews_under_its_own_user_name(cli: Program, kind: str) -> None:
-    token = cli.fake.sign_in().access_token if kind == "--access-token" else cli.api_tokens.create()
+    token = cli.fake.sign_in().access_token if kind == "--access-token" else cli.fake.issue_api_token()
     assert (await cli.static_login(kind, token, "--expires", "2099-12-31")).code == 0
     name, other = (OAUTH, API) if kind == "--access-token" else (API, OAUTH)
     expected = f"username={name}\npassword={token}\npassword_expiry_utc=4102444799\n"
@@ -168,7 +168,7 @@ async def test_both_ways_give_a_token_that_nobody_renews_under_its_own_user_name
 
 @pytest.mark.parametrize("kind", ["--access-token", "--api-token"])
 async def test_erase_and_store_change_nothing_of_a_token_that_nobody_renews(cli: Program, kind: str) -> None:
-    token = cli.fake.sign_in().access_token if kind == "--access-token" else cli.api_tokens.create()
+    token = cli.fake.sign_in().access_token if kind == "--access-token" else cli.fake.issue_api_token()
     assert (await cli.static_login(kind, token)).code == 0
     before = cli.tokens.read_bytes()
     for action, password in (("store", token), ("erase", "another"), ("erase", token)):

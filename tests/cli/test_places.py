@@ -47,7 +47,7 @@ def test_a_store_in_a_file_is_found_by_its_address(address: str, path: str) -> N
 
 
 @pytest.mark.parametrize(
-    "address", ["file:another-app", "sqlite:///t.db", "redis://host", "environment", "file://host/t"]
+    "address", ["file:another-app", "sqlite:///t.db", "redis://host", "environment", "file://host/t", "file://[/t"]
 )
 def test_of_any_other_store_there_is_no_file_to_read(address: str) -> None:
     assert places.token_file(address) is None

@@ -45,7 +45,7 @@ async def test_an_access_token_comes_on_standard_input_and_is_kept_in_the_privat
 
 
 async def test_an_api_token_goes_with_its_address(cli: Program) -> None:
-    token = cli.api_tokens.create()
+    token = cli.fake.issue_api_token()
     done = await cli.static_login("--api-token", token)
     assert done.code == 0, done
     assert f"Signed in as Ada (ada) by an API token of {ADA}" in done.err
@@ -57,7 +57,7 @@ async def test_an_api_token_goes_with_its_address(cli: Program) -> None:
 
 @pytest.mark.parametrize("kind", ["--access-token", "--api-token"])
 async def test_at_a_terminal_it_is_asked_for_and_does_not_show(cli: Program, kind: str) -> None:
-    token = cli.fake.sign_in().access_token if kind == "--access-token" else cli.api_tokens.create()
+    token = cli.fake.sign_in().access_token if kind == "--access-token" else cli.fake.issue_api_token()
     process, mine, its = await at_a_terminal(cli, "login", kind, "--server", cli.site.base_url)
     if kind == "--api-token":
         assert "Create API token" in await read_until(mine, "E-mail address: ")
@@ -73,17 +73,18 @@ async def test_at_a_terminal_it_is_asked_for_and_does_not_show(cli: Program, kin
 
 
 async def test_at_a_terminal_the_former_address_is_offered(cli: Program) -> None:
-    await cli.static_login("--api-token", cli.api_tokens.create())
+    await cli.static_login("--api-token", cli.fake.issue_api_token())
     process, mine, its = await at_a_terminal(cli, "login", "--api-token")
     await read_until(mine, f"E-mail address ({ADA}): ")
     os.write(mine, b"\n")
     await read_until(mine, "does not show): ")
-    os.write(mine, f"{cli.api_tokens.create('another')}\n".encode())
+    another = cli.fake.issue_api_token()
+    os.write(mine, f"{another}\n".encode())
     await read_until(mine, "Signed in as Ada")
     assert await process.wait() == 0
     os.close(mine)
     os.close(its)
-    assert (await cli.run("token")).out == "another\n"
+    assert (await cli.run("token")).out == f"{another}\n"
 
 
 async def test_ctrl_c_at_the_question_leaves_nothing(cli: Program) -> None:
@@ -111,15 +112,19 @@ async def test_a_token_that_may_not_read_accounts_is_known_all_the_same(cli: Pro
     "kind, text, words, hint",
     [
         ("--access-token", "unknown", (), "--api-token takes"),
-        ("--access-token", "ATATT3x-secret", (), "--api-token takes"),
+        ("--access-token", "of the other kind", (), "--api-token takes"),
         ("--api-token", "unknown", (), "--access-token takes"),
-        ("--api-token", "ATATT3x-secret", ("--email", "bob@example.com"), "e-mail address are mistyped"),
+        ("--api-token", "of the other kind", (), "--access-token takes"),
+        ("--api-token", "of somebody else", ("--email", "bob@example.com"), "e-mail address are mistyped"),
     ],
 )
 async def test_what_bitbucket_refuses_is_told_and_an_earlier_sign_in_stands(
     cli: Program, kind: str, text: str, words: tuple[str, ...], hint: str
 ) -> None:
-    cli.api_tokens.create()
+    if text == "of the other kind":
+        text = cli.fake.issue_api_token() if kind == "--access-token" else cli.fake.issue_access_token()
+    elif text == "of somebody else":
+        text = cli.fake.issue_api_token()
     await cli.login()
     before = await cli.access_token()
     profile = await profile_of(cli)
@@ -202,7 +207,7 @@ async def test_a_store_that_is_down_is_told_before_the_token_is_asked_for(cli: P
 
 
 async def test_r11_it_is_kept_in_the_store_that_is_named_and_nowhere_else(cli: Program, tmp_path: Path) -> None:
-    token = cli.api_tokens.create()
+    token = cli.fake.issue_api_token()
     ring = tmp_path / "ring"
     ring.mkdir()
     cli.environ |= {"PYTHON_KEYRING_BACKEND": "tests.rings.FolderRing", "RING_FOLDER": str(ring)}
@@ -237,17 +242,18 @@ async def test_machines_that_share_a_store_share_the_token_and_its_end(cli: Prog
 
 
 async def test_after_logout_another_token_signs_in(cli: Program) -> None:
-    await cli.static_login("--api-token", cli.api_tokens.create())
+    await cli.static_login("--api-token", cli.fake.issue_api_token())
     await cli.run("logout")
-    done = await cli.static_login("--api-token", cli.api_tokens.create("another"))
+    another = cli.fake.issue_api_token()
+    done = await cli.static_login("--api-token", another)
     assert done.code == 0, done
-    assert (await cli.run("token")).out == "another\n"
+    assert (await cli.run("token")).out == f"{another}\n"
 
 
 async def test_a_profile_turns_from_oauth_into_a_token_and_back_and_keeps_no_secret_of_the_other(cli: Program) -> None:
     await cli.login()
     former = await cli.access_token()
-    token = cli.api_tokens.create()
+    token = cli.fake.issue_api_token()
     assert (await cli.static_login("--api-token", token)).code == 0
     assert former not in all_words(cli.home)
     access = cli.fake.sign_in().access_token
@@ -283,16 +289,16 @@ async def test_a_clients_secret_is_forgotten_with_the_last_profile_that_has_it(c
     kept = cli.home / ".local/share/bitbucket-auth/client-secrets.json"
     assert (await cli.run("profiles", "--forget", "one")).code == 0
     assert secret in kept.read_text()
-    assert (await cli.static_login("--api-token", cli.api_tokens.create(), "--profile", "two")).code == 0
+    assert (await cli.static_login("--api-token", cli.fake.issue_api_token(), "--profile", "two")).code == 0
     assert secret in kept.read_text()
-    assert (await cli.static_login("--api-token", cli.api_tokens.create(), "--profile", "three")).code == 0
+    assert (await cli.static_login("--api-token", cli.fake.issue_api_token(), "--profile", "three")).code == 0
     assert secret not in kept.read_text()
 
 
 async def test_the_same_token_with_another_address_goes_with_that_one(cli: Program) -> None:
-    token = cli.api_tokens.create()
+    token = cli.fake.issue_api_token()
     await cli.static_login("--api-token", token)
-    cli.api_tokens.create(token, "lovelace@example.com")
+    cli.fake.person.emails = ("lovelace@example.com",)
     done = await cli.static_login("--api-token", token, "--email", "lovelace@example.com")
     assert done.code == 0, done
     told = json.loads((await cli.run("status", "--json")).out)
@@ -300,10 +306,11 @@ async def test_the_same_token_with_another_address_goes_with_that_one(cli: Progr
 
 
 async def test_without_an_address_the_former_one_goes_on(cli: Program) -> None:
-    await cli.static_login("--api-token", cli.api_tokens.create())
-    done = await cli.run("login", "--api-token", stdin=cli.api_tokens.create("another"))
+    await cli.static_login("--api-token", cli.fake.issue_api_token())
+    another = cli.fake.issue_api_token()
+    done = await cli.run("login", "--api-token", stdin=another)
     assert done.code == 0, done
-    assert (await cli.run("token")).out == "another\n"
+    assert (await cli.run("token")).out == f"{another}\n"
 
 
 async def test_r3_a_renewal_that_is_under_way_does_not_bring_the_former_sign_in_back(cli: Program) -> None:
@@ -312,7 +319,7 @@ async def test_r3_a_renewal_that_is_under_way_does_not_bring_the_former_sign_in_
     with cli.fake.inject(faults.hold()) as held:
         process = await cli.start("token")
         await asyncio.wait_for(held.reached.wait(), 30)
-        token = cli.api_tokens.create()
+        token = cli.fake.issue_api_token()
         assert (await cli.static_login("--api-token", token)).code == 0
         held.release()
         await asyncio.wait_for(process.communicate(), 30)

@@ -18,7 +18,7 @@ DAY = 86400.0
 async def kind(cli: Program, request: pytest.FixtureRequest) -> str:
     """A kind of token; somebody is signed in by one."""
     found: str = request.param
-    token = cli.fake.sign_in().access_token if found == "access_token" else cli.api_tokens.create()
+    token = cli.fake.sign_in().access_token if found == "access_token" else cli.fake.issue_api_token()
     done = await cli.static_login(f"--{found.replace('_', '-')}", token)
     assert done.code == 0, done
     return found
@@ -81,8 +81,7 @@ async def test_status_tells_kind_and_end_and_warns_in_time(cli: Program, kind: s
 
 
 async def test_status_sees_that_bitbucket_refuses_it(cli: Program, kind: str) -> None:
-    cli.fake.revoke()
-    cli.api_tokens.emails.clear()
+    cli.fake.kill_access_token(await cli.access_token())
     done = await cli.run("status", "--json")
     assert done.code == 3
     assert json.loads(done.out)["state"] == "sign-in needed"
@@ -129,8 +128,7 @@ async def test_api_asks_as_the_kind_wants_and_a_401_is_told(cli: Program, kind: 
     assert (done.code, json.loads(done.out)["username"]) == (0, "ada")
     listed = await cli.run("api", "GET", "/repositories/acme", "--paginate")
     assert len(json.loads(listed.out)) == 25
-    cli.fake.revoke()
-    cli.api_tokens.emails.clear()
+    cli.fake.kill_access_token(await cli.access_token())
     refused = await cli.run("api", "GET", "/user")
     assert (refused.code, refused.out) == (1, "")
     assert "401" in refused.err
@@ -156,8 +154,7 @@ async def test_the_doctor_looks_at_the_token_and_at_no_consumer(cli: Program, ki
     with cli.fake.inject(faults.status(503), at="api", times=None):
         verdict, text = (await found())["token"]
     assert (verdict, "503" in text) == ("warning", True)
-    cli.fake.revoke()
-    cli.api_tokens.emails.clear()
+    cli.fake.kill_access_token(await cli.access_token())
     verdict, text = (await found())["token"]
     assert (verdict, again(kind) in text) == ("wrong", True)
     await end_in(cli, -1.0)
@@ -174,9 +171,7 @@ async def test_a_client_in_the_environment_changes_nothing(cli: Program, kind: s
 async def test_two_that_share_a_store_see_the_newest_token_at_once(cli: Program, kind: str) -> None:
     other = cli.home / "other"
     other.mkdir()
-    text = "another" if kind == "api_token" else cli.fake.sign_in().access_token
-    if kind == "api_token":
-        cli.api_tokens.create(text)
+    text = cli.fake.issue_api_token() if kind == "api_token" else cli.fake.sign_in().access_token
     here = cli.environ["HOME"]
     cli.environ["HOME"] = str(other)
     flag = f"--{kind.replace('_', '-')}"

@@ -1,5 +1,6 @@
 """Homes, disks, keyrings and clocks that are not as they should be: one clear sentence, and the right exit code."""
 
+import asyncio
 import os
 import sys
 import tempfile
@@ -179,6 +180,46 @@ async def test_in_a_keyring_there_is_room_for_token_and_secret(cli: Program, tmp
     assert any(client[1] in path.read_text() for path in ring.iterdir())
     assert (await cli.run("profiles", "--forget", "default")).code == 0
     assert not any(client[1] in path.read_text() for path in ring.iterdir())
+
+
+@pytest.mark.parametrize("words", [["login", "--access-token"], ["status"], ["token"]])
+async def test_a_store_that_is_no_address_is_told(cli: Program, words: list[str]) -> None:
+    if words[0] == "login":
+        done = await cli.run(*words, "--store", "file://[/tokens", stdin="token")
+    else:
+        await cli.sign_in()
+        path = cli.home / ".config/bitbucket-auth/profiles.json"
+        path.write_text(path.read_text().replace("file:bitbucket-auth", "file://[/tokens"))
+        done = await cli.run(*words)
+    assert (done.code, done.out) == (1, "")
+    assert is_one_sentence(done)
+
+
+@pytest.mark.parametrize("words", [["login", "--access-token"], ["login", "--no-browser"]])
+async def test_what_is_no_text_is_told_in_every_locale(cli: Program, words: list[str]) -> None:
+    # As Python reads where the locale is one of UTF-8, which not every machine has.
+    process = await cli.start(*words, environ={"PYTHONIOENCODING": "utf-8:strict"})
+    _, said = await asyncio.wait_for(process.communicate("http://a?b\n".encode("utf-16")), 60)
+    assert process.returncode == 1
+    assert b"Traceback" not in said
+
+
+async def test_a_client_id_that_is_no_text_is_told(cli: Program) -> None:
+    cli.environ["BITBUCKET_CLIENT_ID"] = "\udcff"
+    done = await cli.run(*cli.login_words("--no-browser"))
+    assert (done.code, done.out) == (1, "")
+    assert is_one_sentence(done)
+    assert "client_id" in done.err
+
+
+async def test_a_port_that_no_machine_has_is_told(cli: Program) -> None:
+    await cli.sign_in()
+    path = cli.home / ".config/bitbucket-auth/profiles.json"
+    path.write_text(path.read_text().replace(f'"port":{cli.port}', '"port":65536'))
+    done = await cli.run("login")
+    assert (done.code, done.out) == (1, "")
+    assert is_one_sentence(done)
+    assert str(path) in done.err
 
 
 async def test_a_damaged_profile_file_is_left_as_it_is(cli: Program) -> None:

@@ -14,7 +14,13 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 
-from bitbucket_auth_async import AuthorizationCode, BitbucketAuthError, LoginRequiredError
+from bitbucket_auth_async import (
+    BITBUCKET_CLOUD,
+    AuthorizationCode,
+    AuthorizationRequest,
+    BitbucketAuthError,
+    LoginRequiredError,
+)
 from bitbucket_auth_async.oauth2.messages import Request, Response
 from bitbucket_auth_async.telemetry.events import Event, EventKind
 from bitbucket_auth_async.telemetry.otel import OpenTelemetry
@@ -163,6 +169,15 @@ async def test_an_exchange_has_its_own_span(world: World, collector: Collector) 
         await manager.exchange(AuthorizationCode(code="spent", redirect_uri="https://my-app.example/callback"))
     [span] = collector.spans()
     assert (span.name, attributes(span)["outcome"]) == ("bitbucket_auth.exchange", "refused")
+
+
+async def test_an_exchange_that_went_well_says_so(world: World, collector: Collector) -> None:
+    manager = world.manager(on_event=collector.listener)
+    request = AuthorizationRequest(server=BITBUCKET_CLOUD, client=world.fake.client)
+    await manager.exchange(request.judge(world.fake.authorize(request.url)))
+    assert collector.count("bitbucket_auth.work.duration", work="exchange", outcome="exchanged") == 1
+    [span] = collector.spans()
+    assert attributes(span)["outcome"] == "exchanged"
 
 
 async def test_the_span_is_the_current_one_while_the_request_is_out(world: World, collector: Collector) -> None:

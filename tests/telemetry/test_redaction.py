@@ -58,6 +58,16 @@ FORMS = [
     "https://x-token-auth:{}@bitbucket.org/workspace/repository.git",
     "sent Bearer {}",
     "Authorization: JWT {}",
+    '{{"refreshToken": "{}"}}',
+    "{{'accessToken': '{}'}}",
+    "consumerSecret: '{}'",
+    "bitbucketSecret={} node bot.js",
+    "X-Access-Token: {}",
+    "curl -u ada@example.com:ATATT3x{} https://api.bitbucket.org/2.0/user",
+    "git clone https://ATCTT3x{}@bitbucket.org/workspace/repository.git",
+    "Cookie: theme=dark; bitbucket-session={}; a=b",
+    "Set-Cookie: __Host-bitbucket-session={}; Path=/",
+    "{{'__Host-bitbucket-login-0123456789abcdef': '{}'}}",
 ]
 
 
@@ -67,6 +77,13 @@ def test_r11_a_secret_is_taken_out_of_every_form_that_it_comes_in(form: str, sec
     inside = quote(secret, safe="") if "://" in form or "&" in form or "?" in form else secret
     assert inside in form.format(inside)
     assert inside not in redacted(form.format(inside))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_passes_two_filters_is_as_one_left_it(form: str) -> None:
+    """As where a console and a file have one each: they see the same record."""
+    once = redacted(form.format(SECRET))
+    assert redacted(once) == once
 
 
 def test_r11_a_jwt_is_known_by_its_look() -> None:
@@ -109,6 +126,9 @@ def test_what_is_no_secret_stays(text: str) -> None:
         "password='" * 10_000,
         "?code=" * 17_000,
         "basic" + " " * 100_000,
+        "ATATT3" * 15_000,
+        "bitbucket-session=" * 5_000,
+        "bitbucket-session" + "\\" * 100_000,
     ],
     ids=lambda text: text[:12],
 )
@@ -185,6 +205,33 @@ def test_r11_a_record_that_can_not_be_formatted_does_not_spill_its_arguments(
     logging.getLogger("program").info("%s and %s", *arguments)
     assert "can't be formatted" in output.getvalue()
     assert SECRET not in output.getvalue() + capsys.readouterr().err
+
+
+class Unshowable:
+    def __repr__(self) -> str:
+        raise RecursionError
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"msg": "%r", "args": (Unshowable(),)},
+        {"msg": "%s %s", "args": (Unshowable(),)},
+        {"msg": "%(name)s", "args": {"name": Unshowable()}},
+        {"msg": Unshowable()},
+        {"msg": "a line", "about": Unshowable()},
+    ],
+    ids=range(5),
+)
+def test_what_can_not_be_shown_harms_neither_the_program_nor_the_line(record: dict[str, object]) -> None:
+    """A filter is not guarded by logging, as a formatter is: its error would be the program's."""
+    handler = logging.StreamHandler(output := io.StringIO())
+    handler.addFilter(RedactingFilter())
+    for one in (record, {"msg": "the next line"}):
+        handler.handle(logging.makeLogRecord(one))
+    first, second = output.getvalue().splitlines()
+    assert first == "a line" or "can't be formatted" in first
+    assert second == "the next line"
 
 
 async def test_r11_aiohttps_access_log_does_not_show_the_code(output: io.StringIO) -> None:

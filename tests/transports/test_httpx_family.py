@@ -292,3 +292,18 @@ def test_serves_both_sides_of_a_fork(library: ModuleType, kind: type[HttpxFamily
 async def _send_once(transport: HttpxFamilyTransport, server_side: ssl.SSLContext | None = None) -> None:
     async with wire(always(answer()), ssl=server_side) as server:
         await transport.send(token_request(server.origin), timeout=ENOUGH)
+
+
+@pytest.mark.parametrize("error", [ConnectionResetError(104, "reset"), TimeoutError()], ids=repr)
+async def test_an_error_of_the_system_in_the_callers_transport_is_a_connection_that_broke_unless_it_is_slow(
+    kind: type[HttpxFamilyTransport], library: ModuleType, error: OSError
+) -> None:
+    class Failing(library.AsyncBaseTransport):  # type: ignore[name-defined, misc]  # pyright: ignore[reportUntypedBaseClass]  - of either library
+        async def handle_async_request(self, request: Any) -> Any:  # noqa: ANN401  - of either library
+            async for _ in request.stream:
+                pass
+            raise error
+
+    with pytest.raises(TransportError) as caught:
+        await kind(Failing()).send(token_request("https://api.example"), timeout=ENOUGH)
+    assert (caught.value.sent, caught.value.broken) == (True, not isinstance(error, TimeoutError))

@@ -64,6 +64,7 @@ from bitbucket_auth_async.stores.file import FileStore
 from bitbucket_auth_async.stores.memory import MemoryStore
 from bitbucket_auth_async.telemetry.otel import OpenTelemetry
 from bitbucket_auth_async.telemetry.redaction import RedactingFilter, redacted
+from bitbucket_auth_async.testing import FakeBitbucket
 from bitbucket_auth_async.transports.aiohttp import AiohttpTransport
 from bitbucket_auth_async.transports.httpx import HttpxTransport
 from bitbucket_auth_async.transports.httpx2 import Httpx2Transport
@@ -320,3 +321,11 @@ async def people(
 async def handlers(request: "web.Request", other: "StarletteRequest") -> None:
     assert_type(await web_aiohttp.current_manager(request), TokenManager)
     assert_type(await web_starlette.current_manager(other), TokenManager)
+
+
+def testing(fake: FakeBitbucket) -> None:
+    robot = fake.issue_access_token(scope=["repository"], expires_at=2e9)
+    assert_type(AccessToken(robot), AccessToken)
+    assert_type(ApiToken("grace@example.com", fake.issue_api_token(fake.register_person("grace"))), ApiToken)
+    assert_type(fake.is_live(robot) and fake.git_accepts("x-token-auth", robot), bool)
+    fake.kill_access_token(robot)

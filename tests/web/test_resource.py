@@ -1,5 +1,6 @@
 """The API on behalf of a person: the token goes nowhere else, and what comes back can't harm our own pages."""
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
@@ -7,7 +8,7 @@ from types import MappingProxyType
 
 import pytest
 
-from bitbucket_auth_async import AuthorizationServer
+from bitbucket_auth_async import AuthorizationServer, bitbucket_data_center
 from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError, OutageError
 from bitbucket_auth_async.protocols import TokenSource
 from bitbucket_auth_async.testing.counting_source import CountingSource
@@ -87,6 +88,16 @@ async def test_a_redirect_to_anywhere_else_is_not() -> None:
     assert (found.status, json.loads(found.body)["error"], foreign.received) == (502, "redirected", [])
 
 
+@pytest.mark.parametrize("place", ["//[", "//[x]/2.0/y"])
+async def test_what_can_not_be_read_as_an_address_is_none(place: str) -> None:
+    async with wire(always(answer())) as api:
+        found = await fetched(api, asked(place))
+    assert (found.status, json.loads(found.body)["error"], api.received) == (400, "invalid_url", [])
+    async with wire(redirects(place)) as api:
+        found = await fetched(api, asked("/2.0/x"))
+    assert (found.status, json.loads(found.body)["error"], len(api.received)) == (502, "redirected", 1)
+
+
 async def test_a_redirect_in_a_circle_has_an_end() -> None:
     async with wire(redirects("/2.0/x")) as api:
         found = await fetched(api, asked("/2.0/x"))
@@ -103,6 +114,14 @@ async def test_a_401_of_the_api_is_not_taken_for_a_sign_in_that_is_due() -> None
     async with wire(always(answer(401, b"{}", JSON))) as api:
         found = await fetched(api, asked("/2.0/x"))
     assert (found.status, json.loads(found.body)["error"]) == (502, "refused_by_api")
+
+
+def test_it_serves_one_event_loop_after_the_other() -> None:
+    """As under Starlette's TestClient, where each request has a loop of its own."""
+    server = bitbucket_data_center(nobody())
+    opened = Resource(server, writes=False)
+    for _ in range(2):
+        assert asyncio.run(opened.fetch(asked("/2.0/x"), CountingSource())).status == 502
 
 
 async def test_what_is_written_arrives_with_its_body() -> None:

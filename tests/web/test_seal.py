@@ -26,6 +26,19 @@ def test_what_a_browser_would_drop_is_told() -> None:
         Seal([KEY]).seal("a", {"key": "x" * 3_100}, until=100.0)
 
 
+def test_what_binds_it_beyond_the_cookies_name_takes_no_room_in_a_browser() -> None:
+    longest = next(n for n in range(3_000, 0, -1) if _fits("a", n))
+    assert _fits(f"a {'x' * 500}", longest)
+    assert not _fits("a" * 500, longest)
+
+
+def _fits(name: str, length: int) -> bool:
+    try:
+        return len(Seal([KEY]).seal(name, {"key": "x" * length}, until=100.0)) > length
+    except ConfigurationError:
+        return False
+
+
 def test_nothing_of_it_can_be_read_and_no_two_look_alike() -> None:
     first, second = (Seal([KEY]).seal("a", SECRET, until=100.0) for _ in range(2))
     assert first != second

@@ -1,5 +1,6 @@
 """Ledger: every code and token that the fake has issued, and whether it is still good."""
 
+import base64
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,6 +10,8 @@ from bitbucket_auth_async.testing.fake.rules import Rules
 
 _SHORTEST = 32
 """Characters of a token that can't be guessed, however short it is asked to be."""
+_MADE = 64
+"""Characters of a token that somebody made in the settings."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -50,6 +53,11 @@ class Family:
     access: list[AccessToken] = field(default_factory=list[AccessToken], repr=False)
     refresh: list[RefreshToken] = field(default_factory=list[RefreshToken], repr=False)
 
+    @property
+    def shown_with(self) -> tuple[str | None, ...]:
+        """What its tokens are shown with at the API: an API token with its person's first address, others with none."""
+        return self.person.emails[:1] if self.person is not None and self.grant_type == "api_token" else (None,)
+
 
 @dataclass(slots=True, kw_only=True)
 class Code:
@@ -73,6 +81,8 @@ class Ledger:
     wall: Callable[[], float]
     seed: str
     access: dict[str, AccessToken] = field(default_factory=dict[str, AccessToken], repr=False)
+    made: dict[str, AccessToken] = field(default_factory=dict[str, AccessToken], repr=False)
+    """Access tokens and API tokens that people made in the settings."""
     refresh: dict[str, RefreshToken] = field(default_factory=dict[str, RefreshToken], repr=False)
     codes: dict[str, Code] = field(default_factory=dict[str, Code], repr=False)
     families: list[Family] = field(default_factory=list[Family])
@@ -96,6 +106,18 @@ class Ledger:
         family.access.append(token)
         return token
 
+    def make(self, family: Family, expires_at: float) -> AccessToken:
+        """Issue a token that nobody renews."""
+        token = AccessToken(
+            text=self._name(family.grant_type.replace("_", "-"), len(self.made), _MADE),
+            family=family,
+            scope=family.scope,
+            expires_at=expires_at,
+            scope_header=", ".join(sorted(family.scope)),
+        )
+        self.made[token.text] = token
+        return token
+
     def issue_refresh(self, family: Family, parent: RefreshToken | None = None) -> RefreshToken:
         """Issue a refresh token of this sign-in, as the successor of *parent*."""
         token = RefreshToken(
@@ -114,6 +136,12 @@ class Ledger:
         text = self._name("code", len(self.codes), 32)
         self.codes[text] = code
         return text
+
+    def presented(self, authorization: str) -> AccessToken | None:
+        """Return what an Authorization header shows, dead or alive; an API token is shown with the primary address."""
+        user, text = (None, authorization[7:]) if authorization.startswith("Bearer ") else _basic(authorization)
+        token = self.access.get(text) or self.made.get(text)
+        return token if token is not None and user in token.family.shown_with else None
 
     def is_live(self, token: AccessToken) -> bool:
         """Tell whether the API takes this access token now."""
@@ -134,3 +162,14 @@ class Ledger:
         start = f"fake-{kind}-{number + 1}."
         rest = max(length - len(start), _SHORTEST)
         return start + hashlib.shake_256(f"{self.seed}{start}".encode()).hexdigest(rest // 2 + 1)[:rest]
+
+
+def _basic(authorization: str) -> tuple[str, str]:
+    """Return user name and password (RFC 7617); both empty: there are none."""
+    scheme, _, encoded = authorization.partition(" ")
+    try:
+        pair = base64.b64decode(encoded, validate=True).decode()
+    except ValueError:  # whatever is wrong with it: base64, UTF-8, letters beyond ASCII
+        return "", ""
+    user, _, password = pair.partition(":")
+    return (user, password) if scheme == "Basic" else ("", "")

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Iterable
 
 from bitbucket_auth_async.oauth2.clients import Client
+from bitbucket_auth_async.oauth2.grants import scope_set
 from bitbucket_auth_async.testing.fake.parties import Installation, Person, RegisteredClient
 
 CLIENT_ID = "fake-client-id"
@@ -40,7 +41,7 @@ class Registry:
             client_secret=secrets.token_hex(38) if client_secret is None else client_secret,
             callback=callback,
             private=private,
-            scope=frozenset(scope),
+            scope=scope_set(scope),
             workspace=workspace,
             owner=owner or self.person,
         )

@@ -39,8 +39,7 @@ class RestApi:
 
     def answer(self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str]) -> Response:
         """Answer one request; header names are in lower case."""
-        authorization = headers.get("authorization", "")
-        token = self.ledger.access.get(authorization[7:]) if authorization.startswith("Bearer ") else None
+        token = self.ledger.presented(headers.get("authorization", ""))
         if token is None or not self.ledger.is_live(token):
             return self._unauthorized(token)
         if path == "/2.0/user":
@@ -66,7 +65,8 @@ class RestApi:
 
     def _unauthorized(self, token: AccessToken | None) -> Response:
         headers = {"www-authenticate": 'Bearer realm="Bitbucket.org HTTP"'}
-        if token is None or token.family.revoked or self.ledger.wall() < token.expires_at:
+        made = token is not None and token.text in self.ledger.made
+        if token is None or made or token.family.revoked or self.ledger.wall() < token.expires_at:
             return api_error(401, "Token is invalid, expired, or not supported for this endpoint.", headers=headers)
         who = "Access" if self.rules.legacy else "OAuth2 access"
         text = f"{who} token expired. Use your refresh token to obtain a new access token."

@@ -26,6 +26,7 @@
   }
 
   const misused = (message) => new BitbucketAuthError("configuration", message);
+  const noAnswer = () => new BitbucketAuthError("no_answer", "No usable answer came back.");
   const isText = (value) => typeof value === "string" && value.trim() !== "";
 
   function absolute(name, value) {
@@ -127,8 +128,8 @@
     /** Send the browser away to sign in; it comes back to this page, or to redirect_uri. */
     authorize() {
       if (this.routes) {
-        const here = encodeURIComponent(location.pathname + location.search);
-        this.redirect(`${this.routes.login}?return_to=${here}`);
+        const here = location.pathname + location.search; // what is longer than this our routes refuse in any case
+        this.redirect(`${this.routes.login}?return_to=${encodeURIComponent(here.length > 1024 ? "/" : here)}`);
         return;
       }
       const state = this.generateState();
@@ -189,14 +190,14 @@
       try {
         const response = await this.makeAjaxRequest(await this.buildRequestObj({ resourceUrl, method, body }));
         const isJson = (response.headers.get("content-type") ?? "").startsWith("application/json");
-        const data = await (isJson ? response.json() : response.text());
+        const text = await response.text();
+        const data = isJson ? JSON.parse(text || "null") : text; // the answer to a HEAD is empty
         if (!response.ok) throw this.#refusal(response, data);
         this.onSuccess(data, response);
         return data;
       } catch (error) {
         this.log("a request failed:", error.name, error.code ?? "");
-        this.onFailure(error instanceof BitbucketAuthError ? error
-          : new BitbucketAuthError("no_answer", "No usable answer came back."));
+        this.onFailure(error instanceof BitbucketAuthError ? error : noAnswer());
         return null;
       }
     }
@@ -224,9 +225,9 @@
     /** Forget the person: at the backend, or in this page. */
     async signOut() {
       if (this.routes) {
-        const response = await fetch(this.routes.logout, { method: "POST", redirect: "manual" });
-        const done = response.ok || response.type === "opaqueredirect";
-        return done ? this.redirect("/") : this.onFailure(this.#refusal(response, null));
+        const response = await fetch(this.routes.logout, { method: "POST", redirect: "manual" }).catch(() => null);
+        if (response?.ok || response?.type === "opaqueredirect") return this.redirect("/");
+        return this.onFailure(response ? this.#refusal(response, null) : noAnswer());
       }
       this.#token = null;
       const { token, ...rest } = (await this.storage?.loadConfig()) ?? {};

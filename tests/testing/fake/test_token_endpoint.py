@@ -348,7 +348,9 @@ async def test_who_proves_nothing_is_refused(fake: FakeBitbucket, ask: Ask, clie
     assert ask(ClientCredentials(), client) == (400, {"error": "unauthorized_client", "error_description": said})
 
 
-@pytest.mark.parametrize("header", ["Basic", "Basic !!!", "Basic bm9jb2xvbg==", "Basic //8=", "Bearer abc"])
+@pytest.mark.parametrize(
+    "header", ["Basic", "Basic !!!", "Basic bm9jb2xvbg==", "Basic //8=", "Basic \udcff", "Bearer abc"]
+)
 async def test_a_broken_authorization_header_proves_nothing(fake: FakeBitbucket, ask: Ask, header: str) -> None:
     request = ask.request(ClientCredentials())
     response = fake.token(replace(request, headers={**request.headers, "Authorization": header}))
