@@ -56,7 +56,7 @@ async def logout(name: str | None) -> ExitCode:
     if profile.grant_type == "client_credentials":
         say("Its client can get another token at any time; bitbucket-auth profiles --forget ends that on this machine.")
     else:
-        say("Bitbucket itself forgets it in Personal settings > App authorizations.")
+        say("At Bitbucket it is revoked under Personal settings > App authorizations.")
     return ExitCode.FINE
 
 

@@ -181,6 +181,7 @@ async def test_after_logout_the_token_is_gone_and_the_next_login_asks_for_nothin
     token = await cli.access_token()
     done = await cli.run("logout")
     assert done.code == 0
+    assert "At Bitbucket it is revoked under Personal settings > App authorizations." in done.err
     assert token not in cli.tokens.read_text()
     assert (await cli.run("token")).code == 3
     await cli.login()
