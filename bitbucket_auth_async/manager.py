@@ -32,8 +32,8 @@ _LOGIN_LOOK = 60.0
 class TokenManager:
     """One identity's token, always good: cached, renewed ahead of expiry, and shared through a store.
 
-    Use it as an asynchronous context manager, or call `aclose` at the end. It belongs to one event loop; for another
-    thread or process make another one with the same store and key.
+    Use it as an asynchronous context manager, or call `aclose` at the end. It belongs to one event loop at a time; for
+    another thread or process make another one with the same store and key.
 
     Args:
         client: Who asks: a Client, or anything that can prove who it is.

@@ -206,6 +206,14 @@ async def test_profiles_do_not_meet(cli: Program) -> None:
     assert "no profile 'work'" in gone.err
 
 
+async def test_who_signs_a_machine_out_learns_of_forgetting_it_and_who_forgets_it_does_not(cli: Program) -> None:
+    await cli.run(*cli.login_words("--client-credentials"))
+    hint = "profiles --forget ends that"
+    assert hint in (await cli.run("logout")).err
+    forgotten = await cli.run("profiles", "--forget", "default")
+    assert (forgotten.code, hint in forgotten.err) == (0, False)
+
+
 COMMANDS: list[str] = sorted(vars(typer.main.get_command(app))["commands"])  # a group, whatever typer calls its type
 
 
