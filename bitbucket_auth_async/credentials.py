@@ -85,7 +85,7 @@ class AccessToken(StaticToken):
         clock: For tests.
 
     Raises:
-        ConfigurationError: The text is no token: empty, or with spaces or line breaks in it.
+        ConfigurationError: The text is no token (empty, or with spaces or line breaks in it), or the expiry no moment.
     """
 
     __slots__ = ()
@@ -93,7 +93,7 @@ class AccessToken(StaticToken):
 
     def __init__(self, text: str, *, expires_at: float | None = None, clock: Clock = SYSTEM_CLOCK) -> None:
         """Check the text."""
-        super().__init__(Token(access_token=_secret(text), issued_at=0.0, expires_at=expires_at), clock=clock)
+        super().__init__(Token(access_token=_secret(text), issued_at=0.0, expires_at=_end(expires_at)), clock=clock)
 
     def _name(self) -> str:
         return "access token"
@@ -111,7 +111,7 @@ class ApiToken(StaticToken):
         clock: For tests.
 
     Raises:
-        ConfigurationError: The address is none, or the text is no token.
+        ConfigurationError: The address is none, the text is no token, or the expiry no moment.
     """
 
     __slots__ = ()
@@ -124,9 +124,8 @@ class ApiToken(StaticToken):
         if "@" not in email or ":" in email or " " in email or not email.isprintable():
             msg = "email: expected the e-mail address of the Atlassian account; a user name does not do for REST."
             raise ConfigurationError(msg)
-        super().__init__(
-            BasicToken(access_token=_secret(text), issued_at=0.0, expires_at=expires_at, username=email), clock=clock
-        )
+        token = BasicToken(access_token=_secret(text), issued_at=0.0, expires_at=_end(expires_at), username=email)
+        super().__init__(token, clock=clock)
 
     @property
     def email(self) -> str:
@@ -135,6 +134,16 @@ class ApiToken(StaticToken):
 
     def _name(self) -> str:
         return f"API token of {self.email}"
+
+
+def _end(expires_at: float | None) -> float | None:
+    if expires_at is not None:
+        try:
+            datetime.fromtimestamp(expires_at, UTC)
+        except (TypeError, ValueError, OverflowError, OSError):
+            msg = "expires_at takes seconds since the epoch, such as datetime(2027, 3, 1, tzinfo=UTC).timestamp()."
+            raise ConfigurationError(msg) from None
+    return expires_at
 
 
 def _secret(text: str) -> str:

@@ -97,6 +97,7 @@ class TokenManager:
 
     def _settle_in(self, shared: Resources, key: str) -> None:
         """Have nothing yet but a name and what is shared."""
+        check("key", key, "encode", example="a text, such as str(user.id)")
         self._shared = shared
         self.key = key
         self._boot = shared.clock.boot

@@ -1,6 +1,8 @@
 """Credentials that nobody renews: what goes into the header, until when, and what is refused."""
 
 import base64
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -111,6 +113,14 @@ def test_a_text_that_is_no_token_is_refused_unseen(text: str) -> None:
     with pytest.raises(ConfigurationError) as api:
         ApiToken(EMAIL, text)
     assert "cret" not in f"{access.value} {api.value}"
+
+
+@pytest.mark.parametrize("end", ["2027-03-01", datetime(2027, 3, 1, tzinfo=UTC), 1_800_000_000_000, float("nan")])
+def test_an_expiry_that_is_no_moment_is_refused_with_the_way_to_write_one(end: Any) -> None:  # noqa: ANN401 - wrong ones
+    with pytest.raises(ConfigurationError, match="expires_at takes seconds since the epoch"):
+        AccessToken("secret", expires_at=end)
+    with pytest.raises(ConfigurationError, match="expires_at takes seconds since the epoch"):
+        ApiToken(EMAIL, "secret", expires_at=end)
 
 
 @pytest.mark.parametrize("email", ["", "ada", "ada:x@example.com", "a da@example.com", "ada@example.com\n"])
