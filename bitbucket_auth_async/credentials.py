@@ -48,7 +48,10 @@ class StaticToken:
     def __init__(self, token: Token, *, clock: Clock = SYSTEM_CLOCK) -> None:
         """Keep the token."""
         if not _is_moment(token.expires_at):
-            msg = f"expires_at: expected seconds since the epoch (not milliseconds), found {kind(token.expires_at)}."
+            msg = (
+                f"expires_at: expected seconds since the epoch, found {kind(token.expires_at)}. "
+                "datetime(2027, 3, 1, tzinfo=UTC).timestamp() is such a number; milliseconds are too many."
+            )
             raise ConfigurationError(msg)
         self.token = token
         self._clock = clock

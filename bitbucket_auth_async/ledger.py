@@ -10,11 +10,14 @@ from bitbucket_auth_async.record import Record
 Change = Callable[[Record | None], Record | None]
 """Makes the new record of the one there is; None: nothing is to change."""
 
+_MOST_REFUSALS = 10
+"""A replica that lags, or a conflict told as a loss, passes; a `swap` that never works must not be called for ever."""
+
 
 class Ledger:
     """Loads and swaps one key, within bounded time, and remembers what it saw and since when."""
 
-    __slots__ = ("_clock", "_key", "_limit", "_pending", "_since", "_store", "seen", "unsure")
+    __slots__ = ("_clock", "_key", "_limit", "_pending", "_refusals", "_since", "_store", "seen", "unsure")
 
     def __init__(
         self, store: TokenStore, key: str, *, clock: Clock, limit: float, seen: Versioned | None = None
@@ -27,6 +30,7 @@ class Ledger:
         self.seen = seen
         self._since = 0.0
         self._pending: Change | None = None
+        self._refusals = 0
         self.unsure = False
         """Whether a swap was begun of which nobody knows how it ended."""
 
@@ -62,15 +66,21 @@ class Ledger:
         """Put *record* in the place of the one last seen; False: someone was first, so load again.
 
         Raises:
-            StoreError: It could not be written, within the limit; it may still have been.
+            StoreError: It could not be written, within the limit; it may still have been. Or the store says again and
+                again that someone was first, and shows the record that nobody changed.
         """
         expected = 0 if self.seen is None else self.seen.version
+        if self._refusals >= _MOST_REFUSALS:
+            self._refusals = 0
+            msg = f"{type(self._store).__name__} does not replace a record that nobody changed: is its swap() right?"
+            raise StoreError(msg)
         self.unsure = True
         try:
             version = await within(self._clock, self._limit, self._store.swap(self._key, record, expected=expected))
         except Exception as error:
             raise self._failure(error, "write") from error
         self.unsure = False
+        self._refusals = 0 if version else self._refusals + 1
         if version:
             self._see(Versioned(record, version))
         return bool(version)
@@ -114,6 +124,8 @@ class Ledger:
     def _see(self, found: Versioned | None) -> None:
         if self.seen is None or found is None or found.version != self.seen.version:
             self._since = self._clock.boot()
+        if (found and found.version) != (self.seen and self.seen.version):
+            self._refusals = 0  # someone was first indeed
         self.seen = found
 
     def _failure(self, error: Exception, verb: str) -> BitbucketAuthError:

@@ -32,8 +32,8 @@ _LOGIN_LOOK = 60.0
 class TokenManager:
     """One identity's token, always good: cached, renewed ahead of expiry, and shared through a store.
 
-    Use it as an asynchronous context manager, or call `aclose` at the end. It belongs to one event loop; for another
-    thread or process make another one with the same store and key.
+    Use it as an asynchronous context manager, or call `aclose` at the end. It belongs to one event loop at a time; for
+    another thread or process make another one with the same store and key.
 
     Args:
         client: Who asks: a Client, or anything that can prove who it is.
@@ -97,6 +97,7 @@ class TokenManager:
 
     def _settle_in(self, shared: Resources, key: str) -> None:
         """Have nothing yet but a name and what is shared."""
+        check("key", key, "encode", example="a text, such as str(user.id)")
         self._shared = shared
         self.key = key
         self._boot = shared.clock.boot

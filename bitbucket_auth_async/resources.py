@@ -197,6 +197,8 @@ def gathered(  # noqa: PLR0913 - what a manager and a pool of them take alike
         check("transport", transport, "send", example="a transport such as AiohttpTransport()")
     if timing is not None:
         check("timing", timing, "deadline", example="a Timing, such as Timing(deadline=30)")
+    if on_event is not None:
+        check("on_event", on_event, "__call__", example="a function of an Event")
     return Resources(
         client=client,
         grant=grant,

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -132,7 +133,19 @@ def test_a_token_that_is_no_text_is_refused(text: Any) -> None:  # noqa: ANN401 
             make()
 
 
-@pytest.mark.parametrize("end", [1_830_297_600_000, float("inf"), float("nan"), -1e20, 10**400, "2028-01-01", True])
+@pytest.mark.parametrize(
+    "end",
+    [
+        1_830_297_600_000,
+        float("inf"),
+        float("nan"),
+        -1e20,
+        10**400,
+        "2028-01-01",
+        True,
+        datetime(2027, 3, 1, tzinfo=UTC),
+    ],
+)
 def test_an_end_that_is_no_moment_is_refused_where_it_is_given(end: Any) -> None:  # noqa: ANN401 - a wrong one
     makes: list[Make] = [
         lambda: AccessToken("x", expires_at=end),

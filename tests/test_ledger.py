@@ -59,6 +59,42 @@ async def test_who_saw_an_older_version_swaps_nothing(ledger: Ledger, store: Fau
     assert await late.swap(record())
 
 
+class Unwilling(MemoryStore):
+    """Whatever is swapped in, someone was first; and yet nobody changes anything."""
+
+    async def swap(self, key: str, record: Record, /, *, expected: int) -> int:
+        del key, record, expected
+        await asyncio.sleep(0)
+        return 0
+
+
+@pytest.mark.parametrize("before", [None, record()])
+async def test_a_store_that_never_swaps_is_told_from_one_in_which_others_are_first(
+    clock: FakeClock, before: Record | None
+) -> None:
+    store = Unwilling()
+    if before is not None:
+        await MemoryStore.swap(store, "alice", before, expected=0)
+    ledger = Ledger(store, "alice", clock=clock, limit=10.0)
+    await ledger.load()
+    for _ in range(2):  # each time anew, since it may have been mended
+        with pytest.raises(StoreError, match="Unwilling does not replace a record that nobody changed"):
+            await asyncio.wait_for(ledger.change(lambda _: record(B)), 5)
+
+
+async def test_who_loses_against_others_again_and_again_gets_in_at_last(
+    ledger: Ledger, store: FaultyStore, clock: FakeClock
+) -> None:
+    await ledger.load()
+    others = another(store, clock)
+    await others.load()
+    for _ in range(30):
+        assert await others.swap(record(B))
+        assert not await ledger.swap(record(A))
+        await ledger.load()
+    assert await ledger.swap(record(A))
+
+
 async def test_another_key_is_another_record(ledger: Ledger, store: FaultyStore, clock: FakeClock) -> None:
     await ledger.swap(record())
     assert await Ledger(store, "bob", clock=clock, limit=10.0).load() is None

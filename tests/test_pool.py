@@ -96,6 +96,13 @@ async def test_all_who_hold_an_identity_share_its_manager(world: PoolWorld) -> N
         assert repr(alice) == "<TokenManager 'alice'>"
 
 
+async def test_a_number_names_nobody_and_is_not_remembered(world: PoolWorld) -> None:
+    async with world.pool() as pool:
+        with pytest.raises(ConfigurationError, match=r"key takes a text, such as str\(user\.id\), not int"):
+            pool.manager(7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        assert len(pool) == 0
+
+
 async def test_an_identity_that_nobody_brought_needs_a_sign_in(world: PoolWorld) -> None:
     async with world.pool() as pool:
         with pytest.raises(LoginRequiredError, match="Nobody has signed in"):

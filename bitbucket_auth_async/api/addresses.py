@@ -45,6 +45,10 @@ def address(base_url: str, path: str, names: Mapping[str, PathValue]) -> str:
     if wanted:
         path = _NAME.sub(lambda match: _quoted(match[1], names[match[1]]), path)
     if path.startswith("/"):
+        base = urlsplit(base_url).path
+        if base and path.startswith(f"{base}/"):
+            msg = f"path: {base} is in the base URL already: leave it out, and begin with what comes behind it."
+            raise ConfigurationError(msg)
         return base_url + _straight(path)
     if is_under(base_url, path):
         return path

@@ -17,6 +17,7 @@ from bitbucket_auth_async.api.paging import Page, Pages
 from bitbucket_auth_async.api.persistence import Call, rest_after
 from bitbucket_auth_async.api.rate_limit import RateLimit
 from bitbucket_auth_async.api.sending import body_of, send
+from bitbucket_auth_async.arguments import check
 from bitbucket_auth_async.bearer.aiohttp import authenticated_session
 from bitbucket_auth_async.bearer.policy import token_source
 from bitbucket_auth_async.bitbucket.cloud import BITBUCKET_CLOUD
@@ -52,8 +53,8 @@ class BitbucketAPI:
             10 seconds at most, and no minute passes without a byte.
 
     Raises:
-        ConfigurationError: The source has no token to give, the base URL is neither https nor loopback, or the
-            patience is no number of seconds.
+        ConfigurationError: The source has no token to give, the base URL is neither https nor loopback, the
+            patience is no number of seconds, or the limit is no RateLimit.
     """
 
     def __init__(
@@ -70,6 +71,8 @@ class BitbucketAPI:
         if not patience >= 0:
             msg = f"patience is {patience!r}: it takes seconds, 0 or more."
             raise ConfigurationError(msg)
+        if limit is not None:
+            check("limit", limit, "turn", "quiet", example="a RateLimit, such as RateLimit(1000)")
         self._source = token_source(StaticToken(source, clock=clock) if isinstance(source, Token) else source)
         server = getattr(source, "server", None)
         self.base_url = base_url_of(base_url, server if isinstance(server, AuthorizationServer) else BITBUCKET_CLOUD)

@@ -126,7 +126,7 @@ def _by_pasting(settled: _Settled, options: LoginOptions) -> ExitCode:
         except CallbackError as error:
             if not interactive:
                 raise
-            say(f"{error} Paste the whole address, beginning with {request.redirect_uri}:")
+            say(f"{error} This one still waits: paste the whole address, beginning with {request.redirect_uri}:")
 
     async def exchanged() -> ExitCode:
         async with opened(profile, client=client) as identity:

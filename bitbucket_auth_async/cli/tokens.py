@@ -48,24 +48,28 @@ async def refresh(name: str | None) -> ExitCode:
 async def logout(name: str | None) -> ExitCode:
     """Forget the token, here and wherever the store is shared; the profile stays, for the next login."""
     profile = profiles.load().get(name)
-    if profile.is_static:
-        return await _forget_token(profile)
-    async with opened(profile, client=Client(profile.client_id)) as identity:
-        await identity.manager.logout()
-    say(f"Signed out (profile {profile.name}).")
+    await _sign_out(profile)
     if profile.grant_type == "client_credentials":
         say("Its client can get another token at any time; bitbucket-auth profiles --forget ends that on this machine.")
-    else:
-        say("Bitbucket itself forgets it in Personal settings > App authorizations.")
     return ExitCode.FINE
 
 
-async def _forget_token(profile: Profile) -> ExitCode:
+async def _sign_out(profile: Profile) -> None:
+    if profile.is_static:
+        await _forget_token(profile)
+        return
+    async with opened(profile, client=Client(profile.client_id)) as identity:
+        await identity.manager.logout()
+    say(f"Signed out (profile {profile.name}).")
+    if profile.grant_type != "client_credentials":
+        say("At Bitbucket it is revoked under Personal settings > App authorizations.")
+
+
+async def _forget_token(profile: Profile) -> None:
     async with store_of(profile) as store:
         await static_tokens.forget(profile, store)
     say(f"Signed out (profile {profile.name}): the {profile.credential} is no longer kept here.")
     say("It goes on working until it is revoked or expires: revoke it at Bitbucket, where it was created.")
-    return ExitCode.FINE
 
 
 def list_profiles() -> ExitCode:
@@ -102,7 +106,7 @@ def use_profile(name: str) -> ExitCode:
 async def forget_profile(name: str) -> ExitCode:
     """Sign a profile out, and forget it and its client's secret."""
     profile = profiles.load().get(name)
-    await logout(name)
+    await _sign_out(profile)
     client_secrets.forget(profile)
     profiles.forget(name)
     say(f"The profile {name} is forgotten.")

@@ -131,6 +131,9 @@ class Login:
         self._spent = Spent()
         self._seal = Seal(keys)
         self._wall = shared.clock.wall
+        if not isinstance(session_lifetime, int | float) or not session_lifetime > 0:
+            msg = "session_lifetime takes seconds, such as 30 * 24 * 3600."
+            raise ConfigurationError(msg)
         self._session_lifetime = session_lifetime
         self._secure = self.origin.startswith("https:")
         prefix = "__Host-" if self._secure else ""

@@ -33,6 +33,13 @@ def test_names_are_quoted_into_the_path(path: str, names: dict[str, Any], expect
     assert address(BASE, path, names) == BASE + expected
 
 
+def test_the_version_that_is_in_the_base_already_is_not_asked_for_twice() -> None:
+    with pytest.raises(ConfigurationError, match=r"^path: /2\.0 is in the base URL already"):
+        address(BASE, "/2.0/user", {})
+    assert address(BASE, "/2.0.1/user", {}) == f"{BASE}/2.0.1/user"
+    assert address("https://api.example.com", "/2.0/user", {}) == "https://api.example.com/2.0/user"
+
+
 @pytest.mark.parametrize(
     "value", ["", ".", "..", "\ud800", PurePosixPath("a/../b"), PurePosixPath("/etc"), PurePosixPath()]
 )

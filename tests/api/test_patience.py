@@ -135,6 +135,11 @@ def test_patience_is_a_number_of_seconds(patience: float) -> None:
         BitbucketAPI(CountingSource(), patience=patience)
 
 
+def test_a_limit_is_a_budget_and_no_number() -> None:
+    with pytest.raises(ConfigurationError, match=r"limit takes a RateLimit, such as RateLimit\(1000\), not int"):
+        BitbucketAPI(CountingSource(), limit=1000)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
 async def test_without_patience_nothing_is_sent_again() -> None:
     async with opened(in_turn(reply({}, 500), OK), patience=0) as here:
         with pytest.raises(ApiError):

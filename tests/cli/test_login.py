@@ -109,6 +109,19 @@ async def test_no_browser_at_a_terminal_without_readline_as_on_windows(cli: Prog
     os.close(its)
 
 
+async def test_a_wrong_address_at_a_terminal_ends_nothing_and_the_right_one_still_signs_in(cli: Program) -> None:
+    process, mine, its = await at_a_terminal(cli, *cli.login_words("--no-browser"))
+    said = await read_until(mine, "paste it here:")
+    os.write(mine, b"http://127.0.0.1:8372/callback?code=theirs&state=guessed\n")
+    await read_until(mine, "This one still waits: paste the whole address, beginning with")
+    went = cli.fake.authorize(next(word for word in said.split() if word.startswith("http")))
+    os.write(mine, f"{went}\n".encode())
+    await read_until(mine, "Signed in as Ada")
+    assert await process.wait() == 0
+    os.close(mine)
+    os.close(its)
+
+
 @pytest.mark.parametrize("pasted", ["", "nonsense\n", "http://127.0.0.1:8372/callback?code=theirs&state=guessed\n"])
 async def test_what_is_pasted_and_is_not_the_answer_signs_nobody_in(cli: Program, pasted: str) -> None:
     done = await cli.run(*cli.login_words("--no-browser"), stdin=pasted)

@@ -181,6 +181,7 @@ async def test_after_logout_the_token_is_gone_and_the_next_login_asks_for_nothin
     token = await cli.access_token()
     done = await cli.run("logout")
     assert done.code == 0
+    assert "At Bitbucket it is revoked under Personal settings > App authorizations." in done.err
     assert token not in cli.tokens.read_text()
     assert (await cli.run("token")).code == 3
     await cli.login()
@@ -203,6 +204,14 @@ async def test_profiles_do_not_meet(cli: Program) -> None:
     gone = await cli.run("token", "--profile", "work")
     assert gone.code == 1
     assert "no profile 'work'" in gone.err
+
+
+async def test_who_signs_a_machine_out_learns_of_forgetting_it_and_who_forgets_it_does_not(cli: Program) -> None:
+    await cli.run(*cli.login_words("--client-credentials"))
+    hint = "profiles --forget ends that"
+    assert hint in (await cli.run("logout")).err
+    forgotten = await cli.run("profiles", "--forget", "default")
+    assert (forgotten.code, hint in forgotten.err) == (0, False)
 
 
 COMMANDS: list[str] = sorted(vars(typer.main.get_command(app))["commands"])  # a group, whatever typer calls its type

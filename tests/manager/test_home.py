@@ -378,6 +378,8 @@ def test_what_is_no_client_is_refused_with_the_way_to_get_one() -> None:
             {"grant": ClientCredentials},
             r"grant takes a value such as ClientCredentials\(\), not the class ClientCredentials",
         ),
+        ({"key": 7}, r"key takes a text, such as str\(user\.id\), not int"),
+        ({"on_event": "print"}, r"on_event takes a function of an Event, not str"),
     ],
 )
 def test_what_is_no_grant_or_no_store_is_refused_at_once(options: dict[str, Any], said: str) -> None:

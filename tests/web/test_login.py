@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import AsyncGenerator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -59,6 +60,8 @@ def login(**options: Any) -> Login:  # noqa: ANN401 - whatever Login takes
         ({"keys": []}, "key"),
         ({"scope": {"account,email"}}, "scope"),
         ({"trusted_proxies": ["everybody"]}, "trusted_proxies"),
+        ({"session_lifetime": timedelta(days=30)}, "session_lifetime takes seconds"),
+        ({"session_lifetime": 0}, "session_lifetime takes seconds"),
     ],
 )
 def test_what_can_not_work_is_told_at_once(options: dict[str, Any], told: str) -> None:
