@@ -98,6 +98,9 @@ class TokenManager:
     def _settle_in(self, shared: Resources, key: str) -> None:
         """Have nothing yet but a name and what is shared."""
         check("key", key, "encode", example="a text, such as str(user.id)")
+        if not key:
+            msg = "key is empty: whoever has no name would share one sign-in with everybody else who has none."
+            raise ConfigurationError(msg)
         self._shared = shared
         self.key = key
         self._boot = shared.clock.boot

@@ -94,7 +94,7 @@ class TokenManagerPool:
         It may be used as any TokenManager; its `aclose` waits for what is under way, and leaves it open for the others.
 
         Raises:
-            ConfigurationError: The pool is closed.
+            ConfigurationError: The pool is closed, or *key* is empty or no text.
         """
         found = self._young.get(key)
         if found is None:

@@ -37,7 +37,7 @@ class Timing:
         """Refuse numbers under which the promises would not hold."""
         for name in self.__slots__:
             value = getattr(self, name)
-            if value is not None and not value > 0:
+            if value is not None and not (isinstance(value, int | float) and value > 0):
                 msg = f"Timing.{name} is {value!r}: it takes seconds, more than 0."
                 raise ConfigurationError(msg)
         if self.lease < 2 * self.request:

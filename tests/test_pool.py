@@ -96,10 +96,12 @@ async def test_all_who_hold_an_identity_share_its_manager(world: PoolWorld) -> N
         assert repr(alice) == "<TokenManager 'alice'>"
 
 
-async def test_a_number_names_nobody_and_is_not_remembered(world: PoolWorld) -> None:
+async def test_a_number_and_an_empty_text_name_nobody_and_are_not_remembered(world: PoolWorld) -> None:
     async with world.pool() as pool:
         with pytest.raises(ConfigurationError, match=r"key takes a text, such as str\(user\.id\), not int"):
             pool.manager(7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        with pytest.raises(ConfigurationError, match="key is empty: whoever has no name would share one sign-in"):
+            pool.manager("")
         assert len(pool) == 0
 
 

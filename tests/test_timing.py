@@ -101,7 +101,7 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
 
 
 @pytest.mark.parametrize("name", ["refresh_ahead", "request", "lease", "deadline", "store", "closing"])
-@pytest.mark.parametrize("value", [0, -1.0, float("nan")])
+@pytest.mark.parametrize("value", [0, -1.0, float("nan"), "20"])
 def test_each_number_is_more_than_nothing(name: str, value: float) -> None:
     with pytest.raises(ConfigurationError, match=rf"^Timing\.{name} is {value!r}: it takes seconds, more than 0\.$"):
         Timing(**{name: value})

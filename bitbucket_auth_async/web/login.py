@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import logging
+import math
 import secrets
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
@@ -131,7 +132,7 @@ class Login:
         self._spent = Spent()
         self._seal = Seal(keys)
         self._wall = shared.clock.wall
-        if not isinstance(session_lifetime, int | float) or not session_lifetime > 0:
+        if not isinstance(session_lifetime, int | float) or not 0 < session_lifetime < math.inf:
             msg = "session_lifetime takes seconds, such as 30 * 24 * 3600."
             raise ConfigurationError(msg)
         self._session_lifetime = session_lifetime

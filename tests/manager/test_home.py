@@ -379,6 +379,7 @@ def test_what_is_no_client_is_refused_with_the_way_to_get_one() -> None:
             r"grant takes a value such as ClientCredentials\(\), not the class ClientCredentials",
         ),
         ({"key": 7}, r"key takes a text, such as str\(user\.id\), not int"),
+        ({"key": ""}, "key is empty"),
         ({"on_event": "print"}, r"on_event takes a function of an Event, not str"),
     ],
 )

@@ -62,6 +62,7 @@ def login(**options: Any) -> Login:  # noqa: ANN401 - whatever Login takes
         ({"trusted_proxies": ["everybody"]}, "trusted_proxies"),
         ({"session_lifetime": timedelta(days=30)}, "session_lifetime takes seconds"),
         ({"session_lifetime": 0}, "session_lifetime takes seconds"),
+        ({"session_lifetime": float("inf")}, "session_lifetime takes seconds"),
     ],
 )
 def test_what_can_not_work_is_told_at_once(options: dict[str, Any], told: str) -> None:
