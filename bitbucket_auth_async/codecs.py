@@ -4,7 +4,9 @@ import json
 import math
 from typing import Any, cast
 
+from bitbucket_auth_async.arguments import check
 from bitbucket_auth_async.errors import RecordError
+from bitbucket_auth_async.protocols import Codec
 from bitbucket_auth_async.record import Record
 
 SEALED = b"\xb0bba\x01"
@@ -37,6 +39,16 @@ class JsonCodec:
             )
             raise RecordError(msg)
         return Record.from_plain(json_object(data))
+
+
+def codec_of(codec: Codec) -> Codec:
+    """Return it, if it is one.
+
+    Raises:
+        ConfigurationError: It is something else, such as the keys that a codec is made of.
+    """
+    check("codec", codec, "encode", "decode", example="a codec, such as EncryptedCodec(keys)")
+    return codec
 
 
 def json_bytes(value: object) -> bytes:

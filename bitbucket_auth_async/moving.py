@@ -56,12 +56,12 @@ async def move_records(  # noqa: PLR0913  - three of them go by name and have a 
         clock: For tests.
 
     Raises:
-        ConfigurationError: The target has somebody else's record under one of the keys.
+        ConfigurationError: The target has somebody else's record under one of the keys, or *keys* is one text.
         StoreError: A store failed; what was moved before is moved.
     """
     moved: list[str] = []
     absent: list[str] = []
-    for key in keys:
+    for key in _several(keys):
         while True:
             found = await _at_rest(source, key, lease, clock)
             if found is None or found.record.token is None:
@@ -82,15 +82,24 @@ async def reencrypt(store: TokenStore, keys: Iterable[str]) -> int:
     So the oldest encryption key can be taken out afterwards, or what was plain is encrypted, while programs go on.
 
     Raises:
+        ConfigurationError: *keys* is one text.
         StoreError: The store failed, or a record can't be read; what was written before is written.
     """
     written = 0
-    for key in keys:
+    for key in _several(keys):
         while (found := await store.load(key)) is not None:
             if await store.swap(key, found.record, expected=found.version):
                 written += 1
                 break
     return written
+
+
+def _several(keys: Iterable[str]) -> Iterable[str]:
+    """Refuse one text, whose letters would be taken for keys: nothing would be found, and nothing said."""
+    if isinstance(keys, str):
+        msg = f"keys takes several of them, such as [{keys!r}], and not one text."
+        raise ConfigurationError(msg)
+    return keys
 
 
 async def _at_rest(store: TokenStore, key: str, lease: float, clock: Clock) -> Versioned | None:

@@ -254,6 +254,16 @@ async def test_records_move_from_a_plain_file_to_an_encrypted_database(tmp_path:
     assert b"refresh-" not in (tmp_path / "tokens.json").read_bytes()
 
 
+async def test_one_text_is_not_taken_for_as_many_keys_as_it_has_letters() -> None:
+    store = MemoryStore()
+    await store.swap("alice", SETTLED, expected=0)
+    with pytest.raises(ConfigurationError, match=r"keys takes several of them, such as \['alice'\], and not one text"):
+        await move_records(store, MemoryStore(), "alice")
+    with pytest.raises(ConfigurationError, match="keys takes several"):
+        await reencrypt(store, "alice")
+    assert (await held(store)).token == SETTLED.token
+
+
 async def test_records_are_written_again_by_the_newest_key(tmp_path: Path) -> None:
     old, new = EncryptionKey.new(), EncryptionKey.new()
     path = tmp_path / "tokens.json"

@@ -12,7 +12,7 @@ from typing import Any, Self
 import platformdirs
 
 from bitbucket_auth_async import documents, private_file
-from bitbucket_auth_async.codecs import JsonCodec, json_bytes, json_object
+from bitbucket_auth_async.codecs import JsonCodec, codec_of, json_bytes, json_object
 from bitbucket_auth_async.errors import ConfigurationError, RecordError, StoreError
 from bitbucket_auth_async.per_loop import PerLoop
 from bitbucket_auth_async.protocols import Codec, Versioned
@@ -57,7 +57,7 @@ class FileStore:
             ConfigurationError: Neither a path nor an application was named, or both, or no file can have that name.
         """
         self._path = _place(path, app_name)
-        self._codec = codec
+        self._codec = codec_of(codec)
         self._lock_timeout = lock_timeout
         self._readers, self._writer = Threads(_READERS), Threads(1)
         self._turns = PerLoop("FileStore", asyncio.Lock)

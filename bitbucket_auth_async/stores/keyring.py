@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Self, TypeVar, TypeVarTuple, cast
 import platformdirs
 
 from bitbucket_auth_async import private_file
-from bitbucket_auth_async.codecs import JsonCodec, json_bytes, json_object
+from bitbucket_auth_async.codecs import JsonCodec, codec_of, json_bytes, json_object
 from bitbucket_auth_async.documents import check_key
 from bitbucket_auth_async.errors import ConfigurationError, RecordError, StoreError
 from bitbucket_auth_async.extras import extra
@@ -87,7 +87,7 @@ class KeyringStore:
             raise ConfigurationError(msg)
         self._service = service
         self._backend = backend
-        self._codec = codec
+        self._codec = codec_of(codec)
         self._part = part
         self._timeout = timeout
         self._threads = Threads(_THREADS)

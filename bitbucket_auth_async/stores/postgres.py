@@ -7,7 +7,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
-from bitbucket_auth_async.codecs import JsonCodec
+from bitbucket_auth_async.codecs import JsonCodec, codec_of
 from bitbucket_auth_async.documents import check_key
 from bitbucket_auth_async.errors import BitbucketAuthError, ConfigurationError, StoreError
 from bitbucket_auth_async.extras import extra
@@ -92,7 +92,7 @@ class PostgresStore:
             self._given = pool
         self._name = table
         self._table = ".".join(f'"{part}"' for part in table.split("."))
-        self._codec = codec
+        self._codec = codec_of(codec)
         self._timeout = timeout
 
     def __repr__(self) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Coroutine, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
-from bitbucket_auth_async.codecs import JsonCodec
+from bitbucket_auth_async.codecs import JsonCodec, codec_of
 from bitbucket_auth_async.documents import check_key
 from bitbucket_auth_async.errors import BitbucketAuthError, ConfigurationError, RecordError, StoreError
 from bitbucket_auth_async.extras import extra
@@ -85,7 +85,7 @@ class RedisStore:
         else:
             self._given = client
         self._prefix = prefix
-        self._codec = codec
+        self._codec = codec_of(codec)
         self._timeout = timeout
         self._listener = on_event
         self._looked = False

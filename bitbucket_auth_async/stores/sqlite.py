@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from bitbucket_auth_async import private_file
-from bitbucket_auth_async.codecs import JsonCodec
+from bitbucket_auth_async.codecs import JsonCodec, codec_of
 from bitbucket_auth_async.documents import check_key
 from bitbucket_auth_async.errors import ConfigurationError, RecordError, StoreError
 from bitbucket_auth_async.extras import extra
@@ -73,7 +73,7 @@ class SQLiteStore:
             raise ConfigurationError(msg)
         # Made whole now: a program may change its directory.
         self._path = os.path.abspath(Path(text).expanduser())  # noqa: PTH100  - Path.absolute() leaves '..' in
-        self._codec = codec
+        self._codec = codec_of(codec)
         self._timeout = timeout
         self._made = False
         self._threads = Threads(_AT_ONCE)

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bitbucket_auth_async.codecs import JsonCodec
 from bitbucket_auth_async.encryption import EncryptedCodec, EncryptionKey
-from bitbucket_auth_async.errors import RecordError
+from bitbucket_auth_async.errors import ConfigurationError, RecordError
 from bitbucket_auth_async.manager import TokenManager
 from bitbucket_auth_async.moving import reencrypt
 from bitbucket_auth_async.testing.clock import FakeClock
@@ -42,6 +43,13 @@ async def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))  # where the keyring's lock lies
     lies_here: dict[str, Callable[[Path], Place]] = {"file": FilePlace, "sqlite": SQLitePlace, "keyring": KeyringPlace}
     return lies_here[request.param](tmp_path / "data")
+
+
+async def test_keys_alone_are_no_codec(place: Place) -> None:
+    keys: Any = [NEW]
+    with pytest.raises(ConfigurationError, match=r"codec takes a codec, such as EncryptedCodec\(keys\), not list\.$"):
+        async with place.store(keys):
+            pass
 
 
 async def test_r11_a_dump_of_encrypted_records_holds_no_token(place: Place) -> None:
