@@ -153,6 +153,7 @@ class Spends:
         self._fleet.tell(f"{spend.process.name} gets no answer")
         self._fleet.weather.bad(None, self._judge.now(), self._judge.now())
         spend.over = True
+        self._note_stragglers(spend)
 
     def given_up(self, spend: Spend, *, torn_down: bool) -> None:
         """R4: a request is given up when its time is over, when the loop is torn down, and else never."""
@@ -163,12 +164,15 @@ class Spends:
         if not torn_down and not closing and lasted < spend.limit - MOMENT:
             self._judge.breaks(f"R4: a request of {process.name} is interrupted after {lasted:.1f} s.")
         self._fleet.tell(f"{process.name} gives its request up")
+        self._note_stragglers(spend)
+        self._fleet.weather.bad(None, now, now)
+
+    def _note_stragglers(self, spend: Spend) -> None:
         self.stragglers += [
             entry
             for entry in self._fleet.fake.log
             if entry.spent == spend.spent and not entry.processed and entry.fault in self._fleet.misfortunes.late
         ]
-        self._fleet.weather.bad(None, now, now)
 
     def answered(self, spend: Spend, response: Response) -> None:
         """Note what an answer brought to a process that is alive."""

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -98,3 +99,11 @@ def test_r1_a_fleet_without_misfortune_renews_in_peace(seed: int) -> None:
     assert fleet.judge.counts["event: renewed"] >= 3
     routine = {f"event: {kind.value}" for kind in ROUTINE}
     assert set(fleet.judge.counts) <= {"caller: token", "event: renewed", "event: adopted"} | routine
+
+
+def test_a_sign_in_lost_to_a_request_that_came_after_its_time_out_is_told_as_that() -> None:
+    rules = replace(CALM, strict=True, lifetime=600.0)
+    fleet = live(0, rules, (Step(250.0, "slow_request", seconds=42.0),))
+    assert fleet.judge.broken == []
+    assert fleet.judge.counts["sign-in lost"] == 1
+    assert fleet.judge.counts["sign-in lost to a request that came after its time-out"] == 1
