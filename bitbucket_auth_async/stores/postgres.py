@@ -14,6 +14,7 @@ from bitbucket_auth_async.extras import extra
 from bitbucket_auth_async.per_loop import PerLoop
 from bitbucket_auth_async.protocols import Codec, Versioned
 from bitbucket_auth_async.record import Record, new_version
+from bitbucket_auth_async.store_server import named, unreached
 
 with extra("postgres"):
     import asyncpg
@@ -82,11 +83,13 @@ class PostgresStore:
             raise ConfigurationError(msg)
         self._pools: PerLoop[asyncio.Future[asyncpg.Pool[Any]]] | None = None
         self._given: asyncpg.Pool[Any] | None = None
+        self._server = "PostgreSQL"
         if isinstance(pool, str):
             dsn = pool
             if not dsn.startswith(("postgresql://", "postgres://")):
                 msg = "PostgresStore takes a DSN that begins with postgresql://, or a pool of asyncpg."
                 raise ConfigurationError(msg)
+            self._server = named("PostgreSQL", dsn)
             self._pools = PerLoop("PostgresStore", lambda: asyncio.ensure_future(_opened(dsn, timeout)), _closed)
         else:
             self._given = pool
@@ -218,11 +221,11 @@ class PostgresStore:
                     await asyncio.sleep(0.02 * 3**attempt * random.random())  # noqa: S311  - jitter, no secret
                 return await _on_a_connection(pool, work)
         except TimeoutError:
-            problem: BitbucketAuthError = StoreError(f"PostgreSQL did not answer within {self._timeout:g} s.")
+            problem: BitbucketAuthError = StoreError(f"{self._server} did not answer within {self._timeout:g} s.")
         except ValueError:
             problem = ConfigurationError("The DSN is none that asyncpg takes: postgresql://user:password@host:port/db")
         except _FAILURES as error:
-            problem = _problem(error, doing)
+            problem = _problem(error, doing, self._server)
         raise problem  # out here, or what was caught would stay attached, and it may quote the record
 
     async def _own_pool(self) -> "asyncpg.Pool[Any]":
@@ -291,9 +294,12 @@ def _passing(error: Exception) -> bool:
     return not isinstance(error, ValueError)  # which a DSN gives that is none
 
 
-def _problem(error: Exception, doing: str) -> StoreError:
-    state = (error.sqlstate or "") if isinstance(error, asyncpg.PostgresError) else ""
-    said = f"{type(error).__name__}{f' ({state})' if state else ''}"
-    told = StoreError(f"The record could not be {doing}: PostgreSQL said {said}. {_ADVICE.get(state, '')}".rstrip())
+def _problem(error: Exception, doing: str, server: str) -> StoreError:
+    if isinstance(error, OSError):
+        told = StoreError(f"The record could not be {doing}: {unreached(server, error)}")
+    else:
+        state = (error.sqlstate or "") if isinstance(error, asyncpg.PostgresError) else ""
+        said = f"{type(error).__name__}{f' ({state})' if state else ''}"
+        told = StoreError(f"The record could not be {doing}: {server} said {said}. {_ADVICE.get(state, '')}".rstrip())
     told.retryable = _passing(error)
     return told

@@ -15,6 +15,7 @@ from bitbucket_auth_async.extras import extra
 from bitbucket_auth_async.per_loop import PerLoop
 from bitbucket_auth_async.protocols import Codec, Versioned
 from bitbucket_auth_async.record import Record, new_version
+from bitbucket_auth_async.store_server import named, unreached
 from bitbucket_auth_async.telemetry.events import Event, EventKind, Listener, tell
 
 with extra("redis"):
@@ -78,9 +79,11 @@ class RedisStore:
         """Connect to nothing yet."""
         self._clients: PerLoop[Redis] | None = None
         self._given: Client | None = None
+        self._server = "Redis"
         if isinstance(client, str):
             url = client
             _check_url(url)
+            self._server = named("Redis", url)
             self._clients = PerLoop("RedisStore", lambda: _opened(url, timeout), lambda opened: opened.aclose())
         else:
             self._given = client
@@ -159,9 +162,9 @@ class RedisStore:
             async with asyncio.timeout(self._timeout):
                 result = await work
         except TimeoutError:
-            problem: BitbucketAuthError = StoreError(f"Redis did not answer within {self._timeout:g} s.")
+            problem: BitbucketAuthError = StoreError(f"{self._server} did not answer within {self._timeout:g} s.")
         except (errors.RedisError, OSError) as error:
-            problem = _problem(error, doing)
+            problem = _problem(error, doing, self._server)
         else:
             await self._look_once(key)
             return result
@@ -257,18 +260,20 @@ async def _command(client: Any, *words: bytes | str | int) -> Any:  # noqa: ANN4
     return await client.execute_command(*words, NEVER_DECODE=True)
 
 
-def _problem(error: Exception, doing: str) -> StoreError:
+def _problem(error: Exception, doing: str, server: str) -> StoreError:
     if isinstance(error, errors.ResponseError) and "WRONGTYPE" in str(error):
         return RecordError("What stands in the place of a record is no hash of ours; it is left as it is.")
     distrusted = _distrusted(error)
+    final = isinstance(error, errors.AuthenticationError | errors.NoPermissionError)
     if distrusted is not None:
         told = StoreError(
             f"The record could not be {doing}: the server's certificate does not prove who it is "
             f"({distrusted.verify_message}). Name its authority in the URL: ?ssl_ca_certs=/path/authority.pem"
         )
+    elif isinstance(error, errors.ConnectionError | errors.TimeoutError | OSError) and not final:
+        told = StoreError(f"The record could not be {doing}: {unreached(server, error)}")
     else:
-        told = StoreError(f"The record could not be {doing}: Redis said {type(error).__name__}.")
-    final = isinstance(error, errors.AuthenticationError | errors.NoPermissionError)
+        told = StoreError(f"The record could not be {doing}: {server} said {type(error).__name__}.")
     told.retryable = distrusted is None and not final
     return told
 

@@ -156,7 +156,7 @@ async def test_a_lock_held_by_someone_else_costs_bounded_time(
         version = await store.swap("alice", a_record(), expected=0)
         async with admin.transaction():
             await admin.execute(f"UPDATE {table} SET version = version")  # noqa: S608  - a name of our own
-            with pytest.raises(StoreError, match=r"PostgreSQL did not answer within 0.3 s") as caught:
+            with pytest.raises(StoreError, match=r"PostgreSQL at .* did not answer within 0\.3 s") as caught:
                 await store.swap("alice", a_record(2), expected=version)
             assert caught.value.retryable
             assert await store.load("alice") == Versioned(a_record(), version)
@@ -313,6 +313,14 @@ def test_a_name_that_is_none_is_refused(table: str) -> None:
 def test_an_address_that_is_none_is_refused_and_not_shown(dsn: str) -> None:
     with pytest.raises(ConfigurationError, match="begins with postgresql://") as caught:
         PostgresStore(dsn)
+    assert "hunter2" not in everything(caught.value)
+
+
+async def test_a_server_that_is_not_there_is_named_without_what_lets_one_in() -> None:
+    async with PostgresStore("postgresql://app:hunter2@127.0.0.1:1/db", timeout=0.3) as store:
+        with pytest.raises(StoreError, match=r"could not be read: PostgreSQL at 127\.0\.0\.1:1 can't be rea") as caught:
+            await store.load("alice")
+    assert caught.value.retryable
     assert "hunter2" not in everything(caught.value)
 
 

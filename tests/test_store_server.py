@@ -1,0 +1,32 @@
+"""How the server of a store is named in an error: by where it is, without what lets one in."""
+
+import pytest
+
+from bitbucket_auth_async.store_server import named, unreached
+
+
+@pytest.mark.parametrize(
+    "url, name",
+    [
+        ("redis://cache.example:6379/0", "Redis at cache.example:6379"),
+        ("rediss://app:hunter2@cache.example/0?ssl_ca_certs=/hunter2", "Redis at cache.example"),
+        ("redis://app:hunter2@with-an-at@[::1]:6379", "Redis at [::1]:6379"),
+        ("unix://app:hunter2@/run/redis.sock?db=1", "Redis at /run/redis.sock"),
+        ("unix:///run/redis.sock?password=hunter2", "Redis at /run/redis.sock"),
+        ("postgresql:///hunter2?host=/run", "Redis"),
+        ("postgresql://app:hunter2@[", "Redis"),
+        ("postgresql://app:hunter2@one.example:1,two.example:2/db", "Redis"),
+        ("redis://app:7/hunter2@cache.example", "Redis"),
+        ("redis://app:7#hunter2@cache.example", "Redis"),
+        ("redis://app:7?hunter2@cache.example", "Redis"),
+        ("redis://host:hunter2/0", "Redis"),
+    ],
+)
+def test_it_is_named_by_its_place_alone(url: str, name: str) -> None:
+    assert named("Redis", url) == name
+    assert "hunter2" not in name
+
+
+def test_what_is_not_reached_is_told_with_the_kind_of_error_alone() -> None:
+    told = unreached("Redis at cache.example", ConnectionResetError("hunter2"))
+    assert told == "Redis at cache.example can't be reached, or the connection broke (ConnectionResetError)."
