@@ -228,9 +228,17 @@ def git_setup(
     raise typer.Exit(finish(done))
 
 
+def _method(method: str) -> str:
+    """Look at it before the path is missed: who leaves the method out has said a path."""
+    if not (method.isascii() and method.isalpha()):
+        message = "It is one word and comes first, such as GET: bitbucket-auth api GET /user"
+        raise typer.BadParameter(message)
+    return method.upper()
+
+
 @app.command(epilog="Example: bitbucket-auth api GET /repositories/my-workspace --paginate")
 def api(
-    method: Annotated[str, typer.Argument(help="GET, POST, PUT, DELETE …")],
+    method: Annotated[str, typer.Argument(callback=_method, help="GET, POST, PUT, DELETE …")],
     path: Annotated[str, typer.Argument(help="Such as /user; what comes before it is known.")],
     paginate: Annotated[
         bool, typer.Option("--paginate", help="Follow a list to its end; one JSON list comes out.")
@@ -244,16 +252,13 @@ def api(
     """Ask Bitbucket's API with the token of a profile, and print the JSON that it answers."""
     from bitbucket_auth_async.cli.api_call import ApiCall, api_call
 
-    if not (method.isascii() and method.isalpha()):
-        message = "The method is one word, such as GET."
-        raise typer.BadParameter(message)
-    if paginate and method.upper() != "GET":
+    if paginate and method != "GET":
         message = "--paginate goes with GET alone."
         raise typer.BadParameter(message)
-    if body is not None and method.upper() == "GET":
+    if body is not None and method == "GET":
         message = "--input goes with methods that send something, such as POST."
         raise typer.BadParameter(message)
-    raise typer.Exit(finish_async(lambda: api_call(profile, ApiCall(method.upper(), path, paginate, body)), profile))
+    raise typer.Exit(finish_async(lambda: api_call(profile, ApiCall(method, path, paginate, body)), profile))
 
 
 @app.command(epilog="Example: bitbucket-auth doctor --profile work")

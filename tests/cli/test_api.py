@@ -170,6 +170,18 @@ async def test_what_is_sent_must_be_json_and_reaches_the_api(cli: Program) -> No
     assert (await cli.run("api", "GET", "/user", "--input", "-")).code == 2
 
 
+@pytest.mark.parametrize("words", [["/user"], ["G-E-T", "/user"], ["/user", "get"]])
+async def test_who_leaves_the_method_out_is_shown_where_it_goes(cli: Program, words: list[str]) -> None:
+    wrong = await cli.run("api", *words)
+    assert wrong.code == 2
+    assert "bitbucket-auth api GET /user" in wrong.err
+
+
+async def test_a_method_may_be_in_small_letters(cli: Program) -> None:
+    await cli.sign_in()
+    assert (await cli.run("api", "get", "/user")).code == 0
+
+
 @pytest.mark.parametrize("store", ["file:bitbucket-auth", "sqlite://{home}/tokens.db"])
 async def test_a_fresh_token_needs_no_secret(cli: Program, store: str) -> None:
     await cli.login("--store", store.format(home=cli.home))
