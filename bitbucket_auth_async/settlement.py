@@ -127,11 +127,11 @@ def settle(record: Record | None, *, attempt: Attempt, outcome: Outcome, wall: f
 
 def _renewed(record: Record | None, attempt: Attempt, token: Token) -> Record | None:
     if record is None:
-        return Record(issuer=attempt.issuer, generation=attempt.generation or 0, token=token)
+        return _anew(attempt, token)
     if attempt.generation is not None and record.generation > attempt.generation:
         return None  # R3: a newer sign-in or sign-out stands
     if attempt.generation is not None and record.generation < attempt.generation:  # a backup was put back
-        return Record(issuer=attempt.issuer, generation=attempt.generation, token=token, unknown=record.unknown)
+        return replace(_anew(attempt, token), unknown=record.unknown)
     if attempt.generation is None and record.issuer != attempt.issuer:
         return None
     if record.claim is not None and record.claim.owner == attempt.owner:
@@ -139,6 +139,12 @@ def _renewed(record: Record | None, attempt: Attempt, token: Token) -> Record | 
     if _print(token) in record.spent and _print(token) != attempt.spends:
         return None  # an earlier save, whose confirmation was lost, got in, and the token has been renewed since
     return _late(record, attempt, token)
+
+
+def _anew(attempt: Attempt, token: Token) -> Record:
+    """Begin again where the store forgot; of what was spent we know our own, which somebody else may yet bring."""
+    record = Record(issuer=attempt.issuer, generation=attempt.generation or 0, token=token)
+    return replace(record, spent=_spent(record, attempt, token))
 
 
 def _current(record: Record, attempt: Attempt, token: Token) -> Record:

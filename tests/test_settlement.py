@@ -191,12 +191,25 @@ def test_where_a_new_token_goes(found: Record | None, attempt: Attempt, token: T
         pytest.param(record(claim=claimed("you")), ATTEMPT, B, "a", id="late: the current one is spent all the same"),
         pytest.param(replace(MINE, spent=("1",)), ATTEMPT, SAME_REFRESH, "1", id="without rotation nothing is spent"),
         pytest.param(record(ACCESS_ONLY, issuer=BOT), REPLAY, YOUNGER_ACCESS, "", id="nor by a grant"),
+        pytest.param(None, ATTEMPT, B, "a", id="the store forgot, and we did not"),
+        pytest.param(None, ATTEMPT, SAME_REFRESH, "", id="the store forgot, and nothing rotates"),
+        pytest.param(None, WITHOUT_STORE, B, "", id="the store was down and is empty"),
+        pytest.param(record(C, generation=6, spent=("1",)), ATTEMPT, B, "a", id="a backup's is another sign-in's"),
     ],
 )
-def test_what_was_spent_for_sure_is_remembered(found: Record, attempt: Attempt, token: Token, spent: str) -> None:
+def test_what_was_spent_for_sure_is_remembered(
+    found: Record | None, attempt: Attempt, token: Token, spent: str
+) -> None:
     written = after(found, Renewed(token), attempt)
     assert written is not None
     assert written.spent == tuple(print_of(name) if name.isalpha() else name for name in spent)
+
+
+def test_r9_what_was_spent_as_the_store_forgot_is_no_spare_when_its_save_is_repeated() -> None:
+    spends_it = Attempt(owner="you", generation=7, issuer=PERSON, spends=print_of("b"))
+    forgotten = after(None, Renewed(C), spends_it)
+    assert forgotten is not None
+    assert after(forgotten, Renewed(B), ATTEMPT) is None
 
 
 def test_what_is_spent_for_sure_is_no_spare() -> None:
