@@ -36,9 +36,12 @@ class Hand:
         return held_now(token, self._shared.clock, self._shared.timing).deadlines
 
     def keep(self, held: Held) -> Held:
-        """Remember what is handed out, and plan R9's look: a third of the grace at most until the next one."""
+        """Remember what is handed out, and plan R9's look: a third of the grace at most until the next one.
+
+        A person's token that nothing can renew is looked behind too: a sign-in that can be lost may have come since.
+        """
         grace = self._shared.server.reuse_grace
-        if grace > 0 and held.token.refresh_token is not None:
+        if grace > 0 and (held.token.refresh_token is not None or self._shared.grant is None):
             held = held._replace(again_at=min(held.again_at, self._shared.clock.boot() + grace / 3))
         if held.token.refresh_token is not None and not self._shared.durable:
             self._shared.durable = True

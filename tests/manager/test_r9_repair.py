@@ -75,6 +75,25 @@ async def test_r9_a_manager_in_use_with_a_fresh_token_looks_every_third_of_the_g
     assert (await world.record()).claim is None
 
 
+async def test_r9_who_holds_a_token_that_nothing_renews_looks_for_a_sign_in_that_came_since(world: World) -> None:
+    survivor, victim = world.manager(), world.manager()
+    old = await survivor.adopt(replace(world.fake.sign_in(), refresh_token=None))
+    await world.clock.advance(61)
+    new = await victim.adopt(world.fake.sign_in())
+    await world.clock.advance(61)
+    with world.fake.inject(faults.hold()) as held:
+        forced = asyncio.create_task(victim.get_token(rejected=new))
+        await held.reached.wait()
+        await world.crash(victim)
+    forced.cancel()
+    for _ in range(30):
+        await survivor.get_token()
+        await world.clock.advance(10)
+    assert world.fake.token_requests == 2
+    assert (await survivor.get_token()) not in (old, new)
+    assert (await world.record()).claim is None
+
+
 async def test_r9_nothing_is_repeated_while_the_owner_of_the_claim_may_live(world: World) -> None:
     survivor = await _killed(world)
     for _ in range(5):
