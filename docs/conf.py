@@ -9,7 +9,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from bitbucket_auth_async.bitbucket.scopes import SCOPES
-from docs.contents import DOCS, PACKAGE, modules, pages_that_show
+from docs.contents import DOCS, PACKAGE, PACKAGES, modules, pages_that_show, public_names
 
 GENERATED = DOCS / "reference" / "generated"
 METADATA = tomllib.loads((DOCS.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -52,14 +52,15 @@ napoleon_numpy_docstring = False
 napoleon_use_ivar = True  # attributes told of in the class's docstring are documented once
 
 
-def _public_names(package_name: str) -> list[str]:
-    """Link every name that a package re-exports to its description, and to the pages that show how to use it."""
-    package = importlib.import_module(package_name)
+def _public_names(module_name: str, names: list[str]) -> list[str]:
+    """Link every name to its description, and to the pages that show how to use it."""
+    module = importlib.import_module(module_name)
     lines: list[str] = []
-    for name in sorted(package.__all__):
-        what = getattr(package, name)
+    for name in names:
+        what = getattr(module, name)
         # A plain value does not know its home.
-        link = f"{{py:obj}}`{name} <{what.__module__}.{name}>`" if callable(what) else f"`{name}`"
+        home = what.__module__ if callable(what) else module_name
+        link = f"`{name}`" if module_name in PACKAGES and not callable(what) else f"{{py:obj}}`{name} <{home}.{name}>`"
         pages = [f"[](../../{page.relative_to(DOCS)})" for page in pages_that_show(name)]
         lines.append(f"- {link}: {', '.join(pages)}")
     return lines
@@ -90,8 +91,9 @@ def _write_reference(_app: Sphinx) -> None:
         title = name.removeprefix(f"{PACKAGE}.")
         _write(f"{name}.md", [f"# {title}", "", "```{eval-rst}", f".. automodule:: {name}", "```"])
     public = ["# Public names", "", "Each with its description and the pages that show it in use."]
-    for package in (PACKAGE, f"{PACKAGE}.api", f"{PACKAGE}.testing"):
-        public += ["", f"## from {package}", "", *_public_names(package)]
+    named = public_names()
+    for module in (*PACKAGES, *sorted(named.keys() - set(PACKAGES))):
+        public += ["", f"## from {module}", "", *_public_names(module, named[module])]
     _write("public.md", public)
     _write("scopes.md", _scopes())
     for page in GENERATED.glob("*.md"):

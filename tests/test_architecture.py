@@ -164,3 +164,11 @@ def test_init_files_only_re_export() -> None:
 def test_nothing_lies_at_the_top_level_that_has_no_place_there() -> None:
     names = {path.name for path in ROOT.iterdir() if not path.name.startswith(".")}
     assert names <= TOP_LEVEL
+
+
+def test_the_page_on_architecture_says_what_each_room_is_for() -> None:
+    page = (ROOT / "docs" / "project" / "architecture.md").read_text(encoding="utf-8")
+    rooms = {path.stem for path in (ROOT / PACKAGE).iterdir() if not path.name.startswith(("_", "py.typed"))}
+    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+    assert len(rooms) > 30
+    assert [room for room in sorted(rooms) if not any(f"`{room}`" in row for row in rows)] == []

@@ -66,7 +66,7 @@ async def test_every_fence_runs(page: Path, tmp_path: Path, monkeypatch: pytest.
 
 
 NOT_RUN = {
-    "@app.task": "Celery is not installed here; the page says that this is untested",
+    "@app.task": "Celery is not installed here; the page says that it was tried by hand",
 }
 """How a fence of Python begins that is marked as text, and why."""
 KINDS = {"python", "console", "text", "http", "html", "javascript", "nginx", "sql", "toml", "yaml"}

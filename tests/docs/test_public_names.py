@@ -12,7 +12,7 @@ from typing import TypeVar
 import pytest
 from sphinx.pycode import ModuleAnalyzer
 
-from docs.contents import FENCE, PACKAGE, PAGES, modules, pages_that_show
+from docs.contents import FENCE, PACKAGE, PAGES, modules, pages_that_show, public_names
 
 ROOT = Path(__file__).parents[2]
 FACE = ast.parse((ROOT / "tests" / "typing" / "public_face.py").read_text(encoding="utf-8"))
@@ -60,6 +60,13 @@ def test_a_public_name_is_on_a_page(name: str, package: str) -> None:
 @pytest.mark.parametrize("name, package", PUBLIC)
 def test_a_public_name_has_an_example_that_runs(name: str, package: str) -> None:
     assert re.search(rf"\b{name}\b", CODE), f"{name} of {package} is in no Python fence and in no example program"
+
+
+def test_the_page_of_public_names_leads_from_each_to_a_page() -> None:
+    named = {(name, module) for module, names in public_names().items() for name in names}
+    left_out = {(name, package) for name, package in PUBLIC if f"{package}.{name}" not in modules()} - named
+    assert left_out == set()
+    assert [name for name, _ in sorted(named) if not pages_that_show(name)] == []
 
 
 def undocumented(module: ModuleType) -> Iterator[str]:

@@ -75,3 +75,14 @@ def test_each_event_that_a_query_names_is_one_that_is_told() -> None:
 def test_the_page_tells_of_every_kind_of_event() -> None:
     page = (HOW_TO / "observe.md").read_text(encoding="utf-8")
     assert [kind.value for kind in EventKind if f"`{kind.value}`" not in page] == []
+
+
+def test_the_first_event_of_its_kind_counts() -> None:
+    """A counter that was not there has no increase, and nothing has no labels to be compared by."""
+    asked = [*queries(), RULES]
+    counted = [found for query in asked for found in re.findall(r"increase\(([^\[\]]+)\[([^\]]+)\]\)", query)]
+    assert len(counted) > 4
+    for metric, span in counted:
+        new = f"(max_over_time({metric}[{span}]) unless {metric} offset {span})"
+        assert any(re.search(rf"{re.escape(new)}\s+or increase\({re.escape(metric)}", query) for query in asked), metric
+    assert "vector(" not in RULES
