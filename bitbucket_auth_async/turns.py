@@ -4,7 +4,13 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from bitbucket_auth_async.errors import BitbucketAuthError, InvalidClientError, OutageError, TransportError
+from bitbucket_auth_async.errors import (
+    BitbucketAuthError,
+    ConfigurationError,
+    InvalidClientError,
+    OutageError,
+    TransportError,
+)
 from bitbucket_auth_async.held import jitter
 from bitbucket_auth_async.protocols import Clock
 from bitbucket_auth_async.settlement import Outage, outcome_of, pause
@@ -63,6 +69,8 @@ class Turns:
 
     def failed(self, error: BitbucketAuthError, *, asked: float) -> None:
         """Take note of an error, which may concern all; *asked* is when its request went out, on the boot clock."""
+        if isinstance(error, ConfigurationError):
+            return  # nothing went out, so nothing is known of the endpoint
         outcome = outcome_of(error)
         if not isinstance(outcome, Outage) and not isinstance(error, InvalidClientError):
             self.answered()

@@ -6,6 +6,7 @@ import pytest
 
 from bitbucket_auth_async.errors import (
     BitbucketAuthError,
+    ConfigurationError,
     InvalidClientError,
     InvalidGrantError,
     OAuthError,
@@ -103,6 +104,14 @@ async def test_r8_what_concerns_one_identity_touches_no_other(
     fail(turns, clock, error)  # whoever looked got an answer: the endpoint is well again
     async with turns.take(), turns.take():
         pass
+
+
+async def test_r7_a_request_that_was_never_made_does_not_end_an_outage(turns: Turns, clock: FakeClock) -> None:
+    fail(turns, clock, DOWN)
+    fail(turns, clock, ConfigurationError("The key to sign with is not there."))
+    with pytest.raises(OutageError):
+        async with turns.take():
+            pass
 
 
 async def test_a_lost_connection_is_ones_own_and_three_in_a_row_are_everybodys(turns: Turns, clock: FakeClock) -> None:
