@@ -49,12 +49,13 @@ class Turns:
         self._check()
         async with self._slots:
             self._check()
-            if self._error is None:
-                yield
-                return
-            async with self._probe:  # whether it is well again, one finds out for all
-                self._check()
-                yield
+            if self._error is not None:
+                async with self._probe:  # whether it is well again, one finds out for all
+                    self._check()
+                    if self._error is not None:
+                        yield
+                        return
+            yield
 
     @asynccontextmanager
     async def slot(self) -> AsyncGenerator[None]:

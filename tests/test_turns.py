@@ -161,6 +161,23 @@ async def test_after_an_outage_one_looks_and_the_others_wait_for_what_it_finds(t
     assert asked == ["first", "third", "fourth"]
 
 
+async def test_r7_once_one_found_the_endpoint_well_the_others_go_together(clock: FakeClock) -> None:
+    turns = Turns(clock, 10)
+    fail(turns, clock, DOWN)
+    await clock.advance(2)
+
+    async def ask() -> None:
+        async with turns.take():
+            await clock.sleep(20)
+            turns.answered()
+
+    asked = [asyncio.create_task(ask()) for _ in range(10)]
+    await clock.advance(20)
+    assert [task.done() for task in asked].count(True) == 1
+    await clock.advance(20)
+    assert all(task.done() for task in asked), "one after the other they take longer than a caller waits"
+
+
 async def test_those_that_went_out_together_count_as_one_attempt(turns: Turns, clock: FakeClock) -> None:
     asked = clock.boot()
     await clock.advance(1)
