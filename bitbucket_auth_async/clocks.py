@@ -60,6 +60,7 @@ async def within(clock: Clock, seconds: float, work: Awaitable[_T]) -> _T:
 
     Raises:
         TimeoutError: The time was up first.
+        ConnectionAbortedError: Not we were cancelled, but something that *work* waited for.
     """
     due = clock.boot() + seconds
     timer: Timer
@@ -75,6 +76,12 @@ async def within(clock: Clock, seconds: float, work: Awaitable[_T]) -> _T:
         timer = clock.call_later(seconds, end)
         try:
             return await work
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            msg = "What was waited for was cancelled."  # passed on, that would end our own task without a word
+            raise ConnectionAbortedError(msg) from error
         finally:
             timer.cancel()
 

@@ -149,7 +149,10 @@ class TokenManagerPool:
         if self._shared.home.closed:
             msg = "This TokenManagerPool is closed; make another one with the same store."
             raise ConfigurationError(msg)
-        found = self._old.pop(key, None) or self._evicted.pop(key, None) or PooledManager(self._shared, key)
+        found = self._old.pop(key, None)
+        if found is None:
+            found = self._evicted.pop(key, None) or PooledManager(self._shared, key)
+            found.active = False  # its moment may have passed while it was away
         self._young[key] = found
         self._evict()
         return found

@@ -140,7 +140,8 @@ class Resources:
             self.tell(EventKind.OUTAGE_GOES_ON if self.in_outage else EventKind.OUTAGE_BEGAN, key, str(error))
             self.in_outage = True
             return
-        self.recovered(key)
+        if not isinstance(error, ConfigurationError):  # of which the endpoint knows nothing
+            self.recovered(key)
         self.tell(EventKind.MISCONFIGURED if isinstance(outcome, Misconfigured) else EventKind.REFUSED, key, str(error))
 
     def recovered(self, key: str) -> None:

@@ -63,11 +63,20 @@ class Scheduler:
 
     async def _run(self) -> None:
         while True:
-            while self._moments and self._moments[0] <= self._clock.boot():
-                for key in self._keys.pop(heapq.heappop(self._moments)):
-                    await self._look_at(key)
+            while (key := self._due()) is not None:
+                await self._look_at(key)
             left = self._moments[0] - self._clock.boot() if self._moments else _LONGEST_SLEEP
             await self._sleep(min(max(left, _SHORTEST_SLEEP), _LONGEST_SLEEP))
+
+    def _due(self) -> str | None:
+        """Take out one key that is due; the others stay, for the next loop if this one ends meanwhile."""
+        if not self._moments or self._moments[0] > self._clock.boot():
+            return None
+        keys = self._keys[self._moments[0]]
+        key = keys.pop()
+        if not keys:
+            del self._keys[heapq.heappop(self._moments)]
+        return key
 
     async def _look_at(self, key: str) -> None:
         task = self._begin(key)

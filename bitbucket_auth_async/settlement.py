@@ -213,6 +213,8 @@ def signed_in(record: Record | None, *, token: Token, issuer: Issuer, generation
         return None  # an earlier save, whose confirmation was lost, got in; or somebody's newer sign-in stands
     if record.token is not None and record.refused is None and _print(token) in record.spent:
         return None  # R1: somebody brought the same refresh token and renewed it; what came of that stands
+    if record.claim is not None and record.claim.spends is not None and record.claim.spends == _print(token):
+        return None  # R1: somebody is spending that very refresh token, or may have; what comes of that will stand
     return Record(issuer=issuer, generation=generation, token=token, unknown=record.unknown)
 
 

@@ -4,7 +4,13 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from bitbucket_auth_async.errors import BitbucketAuthError, InvalidClientError, OutageError, TransportError
+from bitbucket_auth_async.errors import (
+    BitbucketAuthError,
+    ConfigurationError,
+    InvalidClientError,
+    OutageError,
+    TransportError,
+)
 from bitbucket_auth_async.held import jitter
 from bitbucket_auth_async.protocols import Clock
 from bitbucket_auth_async.settlement import Outage, outcome_of, pause
@@ -43,12 +49,13 @@ class Turns:
         self._check()
         async with self._slots:
             self._check()
-            if self._error is None:
-                yield
-                return
-            async with self._probe:  # whether it is well again, one finds out for all
-                self._check()
-                yield
+            if self._error is not None:
+                async with self._probe:  # whether it is well again, one finds out for all
+                    self._check()
+                    if self._error is not None:
+                        yield
+                        return
+            yield
 
     @asynccontextmanager
     async def slot(self) -> AsyncGenerator[None]:
@@ -63,6 +70,8 @@ class Turns:
 
     def failed(self, error: BitbucketAuthError, *, asked: float) -> None:
         """Take note of an error, which may concern all; *asked* is when its request went out, on the boot clock."""
+        if isinstance(error, ConfigurationError):
+            return  # nothing went out, so nothing is known of the endpoint
         outcome = outcome_of(error)
         if not isinstance(outcome, Outage) and not isinstance(error, InvalidClientError):
             self.answered()

@@ -62,6 +62,10 @@ class Line(Service):
         for writer in self._writers:
             writer.transport.abort()
 
+    def lead_to(self, port: int) -> None:
+        """Connect whoever comes from now on to another port; connections that are there stay."""
+        self._server_port = port
+
     def swallow(self) -> None:
         """Be a black hole from now on."""
         self.silent = True

@@ -121,6 +121,15 @@ async def test_within_is_cancelled_like_anything_else(clock: FakeClock) -> None:
     assert clock.timers == 0
 
 
+async def test_within_tells_a_cancelled_wait_of_the_works_own_from_ours(clock: FakeClock) -> None:
+    async def work() -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(ConnectionAbortedError, match="What was waited for was cancelled"):
+        await within(clock, 2, work())
+    assert clock.timers == 0
+
+
 async def test_join_returns_when_the_task_is_done(clock: FakeClock) -> None:
     task = asyncio.create_task(sleep(clock, 1))
     waiter = asyncio.create_task(join(clock, task, 5))

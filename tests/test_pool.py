@@ -219,6 +219,20 @@ async def test_r6_who_was_asked_for_lately_is_renewed_in_the_background_and_no_o
         assert world.fake.token_requests == before + 1
 
 
+async def test_r6_who_was_away_as_its_moment_came_is_renewed_in_the_background_again(world: PoolWorld) -> None:
+    async with world.pool(max_identities=1) as pool:
+        await world.sign_in(pool, "held")
+        held = pool.manager("held")
+        for name in ("other", "another"):
+            pool.manager(name)
+        await world.clock.advance(600)  # held by us alone, and the look that was due is not made
+        for _ in range(20):  # for an hour
+            await world.clock.advance(180)
+            assert pool.manager("held") is held
+        assert world.fake.token_requests == 1
+        assert held.snapshot()["token"] == "good"
+
+
 async def test_identities_at_rest_have_no_task(world: PoolWorld) -> None:
     before = asyncio.all_tasks()
     async with world.pool() as pool:

@@ -141,3 +141,18 @@ async def test_it_keeps_nothing_of_the_request_that_came_first(clock: FakeClock)
     await clock.advance(10)
     scheduler.stop()
     assert seen == ["nobody's"]
+
+
+def test_r6_those_that_a_loop_left_waiting_are_begun_in_the_next_one(clock: FakeClock) -> None:
+    renewals = Renewals(clock, at_once=1, lasting=100)
+    for key in "abc":
+        renewals.at(1, key)
+
+    async def run(seconds: float) -> None:
+        renewals.scheduler.start()
+        await clock.advance(seconds)
+
+    asyncio.run(run(2))
+    assert len(renewals.begun) == 1
+    asyncio.run(run(200))
+    assert {key for _, key in renewals.begun} == {"a", "b", "c"}

@@ -47,6 +47,15 @@ def test_r1_a_refresh_token_that_was_spent_is_no_new_sign_in_unless_all_is_dead(
         assert signed_in(dead, token=A, issuer=PERSON, generation=8) == record(A, generation=8)
 
 
+def test_r1_a_refresh_token_that_somebody_is_spending_is_no_new_sign_in() -> None:
+    again = replace(A, access_token="", issued_at=0.0, expires_at=0.0)
+    for claim in (claimed(), claimed(lost=True)):
+        assert signed_in(record(claim=claim), token=again, issuer=PERSON, generation=8) is None
+    assert signed_in(record(claim=claimed()), token=B, issuer=PERSON, generation=8) == record(B, generation=8)
+    bot, without = record(B, issuer=BOT, claim=claimed(spends=None)), replace(A, refresh_token=None)
+    assert signed_in(bot, token=without, issuer=BOT, generation=8) == record(without, issuer=BOT, generation=8)
+
+
 def test_r3_a_sign_out_that_is_saved_twice_does_not_undo_the_sign_in_that_came_between() -> None:
     for generation in (8, 9):
         assert signed_out(record(B, generation=generation), issuer=PERSON, generation=8) is None

@@ -6,6 +6,7 @@ import pytest
 
 from bitbucket_auth_async.errors import (
     BitbucketAuthError,
+    ConfigurationError,
     InvalidClientError,
     InvalidGrantError,
     OAuthError,
@@ -105,6 +106,14 @@ async def test_r8_what_concerns_one_identity_touches_no_other(
         pass
 
 
+async def test_r7_a_request_that_was_never_made_does_not_end_an_outage(turns: Turns, clock: FakeClock) -> None:
+    fail(turns, clock, DOWN)
+    fail(turns, clock, ConfigurationError("The key to sign with is not there."))
+    with pytest.raises(OutageError):
+        async with turns.take():
+            pass
+
+
 async def test_a_lost_connection_is_ones_own_and_three_in_a_row_are_everybodys(turns: Turns, clock: FakeClock) -> None:
     fail(turns, clock, SILENCE)
     fail(turns, clock, SILENCE)
@@ -150,6 +159,23 @@ async def test_after_an_outage_one_looks_and_the_others_wait_for_what_it_finds(t
     await clock.advance(5)
     await fourth
     assert asked == ["first", "third", "fourth"]
+
+
+async def test_r7_once_one_found_the_endpoint_well_the_others_go_together(clock: FakeClock) -> None:
+    turns = Turns(clock, 10)
+    fail(turns, clock, DOWN)
+    await clock.advance(2)
+
+    async def ask() -> None:
+        async with turns.take():
+            await clock.sleep(20)
+            turns.answered()
+
+    asked = [asyncio.create_task(ask()) for _ in range(10)]
+    await clock.advance(20)
+    assert [task.done() for task in asked].count(True) == 1
+    await clock.advance(20)
+    assert all(task.done() for task in asked), "one after the other they take longer than a caller waits"
 
 
 async def test_those_that_went_out_together_count_as_one_attempt(turns: Turns, clock: FakeClock) -> None:

@@ -31,6 +31,8 @@ class FaultyStore:
         self.inner = inner
         self.down = False
         self.read_only = False
+        self.gives_up = False
+        """Each operation waits for something that is cancelled."""
         self.swaps_to_lose = 0
         """So many swaps get in, but their confirmation is lost."""
         self.gate: asyncio.Event | None = None
@@ -67,6 +69,8 @@ class FaultyStore:
         if self.gate is not None:
             self.waiting.set()
             await self.gate.wait()
+        if self.gives_up:
+            raise asyncio.CancelledError
         if self.down:
             raise ConnectionRefusedError
 

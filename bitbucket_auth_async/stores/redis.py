@@ -212,7 +212,10 @@ class _RefusedError(Exception):
 
 
 class _Retry(Retry):
-    """Tries lost connections again, and no password that was refused, which redis-py counts among them."""
+    """Tries lost connections again, and no password that was refused, which redis-py counts among them.
+
+    A connection to a master that was made a replica is lost too: the address may lead to another master by now.
+    """
 
     async def call_with_retry(self, do: Any, *rest: Any, **more: Any) -> Any:  # noqa: ANN401  - more in each redis-py
         async def once() -> Any:  # noqa: ANN401  - whatever was asked for
@@ -220,6 +223,11 @@ class _Retry(Retry):
                 return await do()
             except errors.AuthenticationError as error:
                 raise _RefusedError(error) from None
+            except errors.ResponseError as error:
+                if isinstance(error, errors.ReadOnlyError) or "-READONLY " not in str(error):
+                    raise
+                reason = str(error)
+            raise errors.ReadOnlyError(reason)  # before Redis 7 it was only told in the text of the script's error
 
         try:
             return await super().call_with_retry(once, *rest, **more)
@@ -250,7 +258,7 @@ def _opened(url: str, timeout: float) -> Redis:
         socket_timeout=timeout / 2,  # so that there is time for a second try, on a connection that works
         socket_connect_timeout=timeout / 2,
         retry=_Retry(ExponentialBackoff(cap=0.5, base=0.02), 3),
-        retry_on_error=[errors.ConnectionError, errors.TimeoutError],
+        retry_on_error=[errors.ConnectionError, errors.TimeoutError, errors.ReadOnlyError],
     )
     return Redis.from_pool(pool)
 

@@ -152,3 +152,21 @@ async def test_r1_a_refresh_token_that_two_processes_bring_is_spent_by_the_first
     assert await later == token
     assert world.fake.token_requests == 1
     assert await world.token() == token
+
+
+@pytest.mark.parametrize("strict", [False, True])
+async def test_r1_a_refresh_token_that_is_brought_while_another_process_spends_it_is_not_spent_again(
+    strict: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    world = World(strict=strict)
+    first, second = world.manager(), world.manager()
+    signed_in = world.fake.sign_in()
+    await first.adopt(signed_in)
+    await world.expire()
+    world.fake.inject(faults.latency(2.0, late=True))
+    spending = asyncio.create_task(first.get_token())
+    await world.clock.settle()
+    bringing = asyncio.create_task(second.exchange(RefreshToken(str(signed_in.refresh_token))))
+    await world.clock.advance(10)
+    assert await bringing == await spending == await world.token()
+    assert world.fake.token_requests == 1

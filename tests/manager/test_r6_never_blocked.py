@@ -2,6 +2,7 @@
 
 import asyncio
 
+from bitbucket_auth_async.telemetry.events import EventKind
 from bitbucket_auth_async.testing.fake import faults
 from tests.world import World
 
@@ -82,6 +83,20 @@ async def test_r6_an_idle_manager_that_keeps_fresh_rides_out_an_outage(world: Wo
         before = world.fake.token_requests
         assert world.fake.is_live((await manager.get_token()).access_token)
         assert world.fake.token_requests == before
+
+
+async def test_r6_keeping_fresh_goes_on_after_a_store_that_gave_up_a_wait_of_its_own(world: World) -> None:
+    """As a driver does whose task was cancelled: taken for ours, it ended the renewal, and nobody planned another."""
+    async with world.manager(keep_fresh=True) as manager:
+        await manager.adopt(world.fake.sign_in())
+        store = world.stores[manager]
+        store.gives_up = True
+        await world.clock.advance(600)
+        assert EventKind.STORE_FAILED in world.kinds()
+        store.gives_up = False
+        await world.clock.advance(3600)
+        assert world.fake.token_requests == 1
+        assert manager.snapshot()["token"] == "good"
 
 
 async def test_r6_keeping_fresh_asks_the_store_now_and_then_once_a_sign_in_is_dead(world: World) -> None:

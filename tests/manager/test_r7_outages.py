@@ -309,6 +309,26 @@ async def test_r7_a_client_that_can_not_prove_who_it_is_is_misconfigured_asked_r
     assert EventKind.MISCONFIGURED in world.kinds()
 
 
+async def test_r7_a_proof_that_fails_does_not_end_an_outage(world: World) -> None:
+    signs = True
+
+    def sign() -> str:
+        if not signs:
+            raise PermissionError
+        return "a.b.c"
+
+    manager = world.manager(client=JwtClient(world.fake.client.client_id, sign), grant=ClientCredentials())
+    world.fake.inject(faults.status(503), times=None)
+    with pytest.raises(UnavailableError):
+        await manager.get_token()
+    signs = False
+    await world.clock.advance(80)
+    with pytest.raises(ConfigurationError):
+        await manager.get_token()
+    assert EventKind.MISCONFIGURED in world.kinds()
+    assert EventKind.OUTAGE_ENDED not in world.kinds()
+
+
 async def test_r7_a_token_that_expires_on_its_way_is_an_outage_and_no_reason_to_ask_again_at_once(world: World) -> None:
     world.fake.rules.lifetime = 0.5
     manager = world.manager(grant=ClientCredentials())

@@ -142,6 +142,25 @@ async def test_a_dead_connection_costs_half_the_time_and_no_error(server: RedisS
         assert await store.load("alice")  # what was swallowed is asked again on a new connection
 
 
+@pytest.mark.parametrize("kind", REDIS_KINDS)
+async def test_a_connection_to_a_master_that_became_a_replica_is_given_up(kind: str) -> None:
+    """As behind a name that leads to another server after a failover."""
+    with redis_server(kind, "--save", "") as former, redis_server(kind, "--save", "") as master:
+        async with line_to(former.port) as line, RedisStore(f"redis://127.0.0.1:{line.port}") as store:
+            assert await store.load("alice") is None
+            with administered(former) as admin:
+                admin.replicaof("127.0.0.1", master.port)
+            with pytest.raises(StoreError, match="said ReadOnlyError") as caught:
+                await store.swap("alice", a_record(), expected=0)
+            assert caught.value.retryable
+            assert list(chain(caught.value)) == [caught.value]
+            await store.load("alice")  # connected once more, and to the same
+            line.lead_to(master.port)
+            version = await store.swap("alice", a_record(), expected=0)
+        async with RedisStore(master.url) as store:
+            assert await store.load("alice") == Versioned(a_record(), version)
+
+
 async def test_cancelled_calls_do_not_mix_up_answers(store: RedisStore) -> None:
     for name in ("alice", "bob"):
         await store.swap(name, a_record(len(name)), expected=0)
