@@ -1,6 +1,8 @@
 """settle: what holds for any record, any attempt and any outcome."""
 
-from hypothesis import given, settings
+from dataclasses import replace
+
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bitbucket_auth_async.oauth2.tokens import fingerprint
@@ -15,7 +17,7 @@ from bitbucket_auth_async.settlement import (
     Renewed,
     settle,
 )
-from tests.records import BOT, NOW, PERSON, PRINTS, RECORDS, TOKENS
+from tests.records import BOT, NOW, PERSON, PRINTS, RECORDS, TOKENS, A, B, C, print_of, record
 
 DOWN = Outage("It was down.", harmless=False)
 BUSY = Outage("It was busy.", harmless=True)
@@ -49,6 +51,11 @@ def kept(found: Record) -> set[str | None]:
 
 @settings(max_examples=200)
 @given(RECORDS, ATTEMPTS, TOKENS.map(Renewed))
+@example(  # another refresh token came with the same access token; it is rare that both are drawn
+    record(replace(B, refresh_token=C.refresh_token)),
+    Attempt(owner="me", generation=7, issuer=PERSON, spends=print_of("a")),
+    Renewed(replace(B, refresh_token=A.refresh_token)),
+)
 def test_r2_what_came_is_the_present_token_or_a_spare_or_a_newer_sign_in_stands(
     found: Record, attempt: Attempt, outcome: Renewed
 ) -> None:

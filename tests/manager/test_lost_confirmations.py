@@ -8,7 +8,11 @@ from bitbucket_auth_async.telemetry.events import EventKind
 from tests.world import World
 
 
-async def test_r2_a_sign_in_that_is_saved_again_does_not_undo_the_renewal_that_came_between(world: World) -> None:
+@pytest.mark.parametrize("rotates", [True, False])
+async def test_r2_a_sign_in_that_is_saved_again_does_not_undo_the_renewal_that_came_between(
+    world: World, *, rotates: bool
+) -> None:
+    world.fake.rules.rotates = rotates  # where nothing rotates, nothing is known to be spent
     first, second = world.manager(), world.manager()
     store = world.stores[first]
     store.swaps_to_lose = 1
