@@ -221,7 +221,9 @@ def _candidate(record: Record, view: View) -> Token | None:
         if token.refresh_token is not None and fingerprint(token.refresh_token) != record.refused
     ]
     if view.reuse_grace == 0:  # a strict server has seen all but the last one, and would revoke that too
-        ways.sort(key=lambda token: token.issued_at, reverse=True)
+        end = _NEVER if record.token is None or record.token.expires_at is None else record.token.expires_at
+        # One that was issued after the present one had ended was so by another clock, which tells no order.
+        ways.sort(key=lambda token: token.issued_at if token.issued_at < end else -_NEVER, reverse=True)
         ways.sort(key=lambda token: fingerprint(token.refresh_token or "") in record.spent)  # clocks may differ
     elif record.claim is not None and _doubt(record.claim, view) is not None:
         doubtful = record.claim.spends  # it goes first: a claim on another token would forget the doubt

@@ -28,6 +28,7 @@ from tests.records import (
 FRESH, STALE, EXPIRED = Age
 NEVER = float("inf")
 ACCESS_ONLY = pair("a", refresh=False)
+LASTING = pair("a", lifetime=None)
 BOTS = record(ACCESS_ONLY, issuer=BOT)
 DEAD = record(A, refused=print_of("a"))
 DOUBTED = record(claim=claimed("you"))
@@ -119,6 +120,30 @@ def test_what_is_handed_out_or_waited_for(found: Record, seen: View, expected: U
         ),
         pytest.param(
             record(spares=(B, C)), view(STALE, reuse_grace=0.0), C, False, False, id="R9: strict, the youngest alone"
+        ),
+        pytest.param(
+            record(spares=(pair("d", issued=3499.0), B)),
+            view(STALE, reuse_grace=0.0),
+            pair("d", issued=3499.0),
+            False,
+            False,
+            id="R9: strict, the youngest, while the present one lived",
+        ),
+        pytest.param(
+            record(spares=(pair("d", issued=3500.0),)),
+            view(STALE, reuse_grace=0.0),
+            A,
+            False,
+            False,
+            id="R1: strict, clocks that are further apart than a token lives tell no order",
+        ),
+        pytest.param(
+            record(LASTING, spares=(pair("d", issued=1e9),)),
+            view(STALE, reuse_grace=0.0),
+            pair("d", issued=1e9),
+            False,
+            False,
+            id="R9: strict, the present one has no end",
         ),
         pytest.param(
             record(C, spares=(B,), spent=(print_of("c"),)),
