@@ -99,7 +99,7 @@ class TokenManager:
         """Have nothing yet but a name and what is shared."""
         check("key", key, "encode", example="a text, such as str(user.id)")
         if not key:
-            msg = "key is empty: whoever has no name would share one sign-in with everybody else who has none."
+            msg = "key is empty: all who have no name would share one sign-in. Give each one, such as str(user.id)."
             raise ConfigurationError(msg)
         self._shared = shared
         self.key = key

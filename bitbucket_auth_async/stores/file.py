@@ -54,7 +54,8 @@ class FileStore:
             lock_timeout: Seconds that a `swap` may take, the wait for others included.
 
         Raises:
-            ConfigurationError: Neither a path nor an application was named, or both, or no file can have that name.
+            ConfigurationError: Neither a path nor an application was named, or both, or no file can have that name; or
+                *codec* is none.
         """
         self._path = _place(path, app_name)
         self._codec = codec_of(codec)

@@ -67,7 +67,7 @@ class KeyringStore:
         timeout: Seconds that one call may take; a keyring that asks for its password may take longer.
 
     Raises:
-        ConfigurationError: The service has no name, or the part is no positive number.
+        ConfigurationError: The service has no name, the part is no positive number, or *codec* is none.
     """
 
     def __init__(

@@ -64,7 +64,7 @@ class PostgresStore:
         timeout: Seconds that one call may take, with further tries on other connections.
 
     Raises:
-        ConfigurationError: The table can't have that name, or the DSN is none.
+        ConfigurationError: The table can't have that name, or the DSN or *codec* is none.
     """
 
     def __init__(

@@ -64,7 +64,7 @@ class RedisStore:
         on_event: Called with the event of that warning; logging tells the same.
 
     Raises:
-        ConfigurationError: The URL is none that redis-py takes.
+        ConfigurationError: The URL is none that redis-py takes, or *codec* is none.
     """
 
     def __init__(

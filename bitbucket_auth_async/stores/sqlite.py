@@ -62,7 +62,7 @@ class SQLiteStore:
         timeout: Seconds that one call may take, the wait for other writers included.
 
     Raises:
-        ConfigurationError: No file can have that name.
+        ConfigurationError: No file can have that name, or *codec* is none.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, codec: Codec = _JSON, timeout: float = 5.0) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from bitbucket_auth_async.errors import DeadlineError, LoginRequiredError, StoreError
 from bitbucket_auth_async.manager import TokenManager
+from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.record import Record
 from bitbucket_auth_async.stores.memory import MemoryStore
 from bitbucket_auth_async.telemetry.events import EventKind
@@ -25,6 +26,16 @@ async def _killed(world: World) -> TokenManager:
         await world.crash(victim)
     assert world.fake.token_requests == 1
     return survivor
+
+
+async def _killed_as_a_401_forces(world: World, victim: TokenManager, rejected: Token) -> None:
+    """Leave the claim of a process behind that was killed in the middle of a renewal by force."""
+    await world.clock.advance(61)
+    with world.fake.inject(faults.hold()) as held:
+        forced = asyncio.create_task(victim.get_token(rejected=rejected))
+        await held.reached.wait()
+        await world.crash(victim)
+    forced.cancel()
 
 
 async def test_r9_the_claim_of_a_dead_owner_is_repeated_at_once(world: World) -> None:
@@ -61,12 +72,7 @@ async def test_r9_a_manager_in_use_with_a_fresh_token_looks_every_third_of_the_g
     survivor, victim = world.manager(), world.manager()
     old = await survivor.adopt(world.fake.sign_in())
     await victim.get_token()
-    await world.clock.advance(61)
-    with world.fake.inject(faults.hold()) as held:
-        forced = asyncio.create_task(victim.get_token(rejected=old))
-        await held.reached.wait()
-        await world.crash(victim)
-    forced.cancel()
+    await _killed_as_a_401_forces(world, victim, old)
     for _ in range(22):
         await survivor.get_token()
         await world.clock.advance(10)
@@ -80,12 +86,7 @@ async def test_r9_who_holds_a_token_that_nothing_renews_looks_for_a_sign_in_that
     old = await survivor.adopt(replace(world.fake.sign_in(), refresh_token=None))
     await world.clock.advance(61)
     new = await victim.adopt(world.fake.sign_in())
-    await world.clock.advance(61)
-    with world.fake.inject(faults.hold()) as held:
-        forced = asyncio.create_task(victim.get_token(rejected=new))
-        await held.reached.wait()
-        await world.crash(victim)
-    forced.cancel()
+    await _killed_as_a_401_forces(world, victim, new)
     for _ in range(30):
         await survivor.get_token()
         await world.clock.advance(10)
