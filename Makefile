@@ -80,11 +80,11 @@ format: $(READY) ## Let ruff mend what it can
 SEEDS ?= 10000
 .PHONY: simulate
 simulate: $(READY) ## Live through SEEDS histories of a fleet in virtual time, and report what happened how often
-	$(PY) -m bitbucket_auth_async.testing.simulation --seeds $(SEEDS)
+	$(PY) -m tests.simulation --seeds $(SEEDS)
 
 .PHONY: bugs
 bugs: $(READY) ## Seed bugs into the protocol, one at a time, and count the histories it takes to catch each
-	$(PY) -m tests.testing.simulation.bugs
+	$(PY) -m tests.simulation.bugs
 
 .PHONY: model
 model: ## Check the model of the renewal protocol with spin, and that each bug seeded into it is found
@@ -112,7 +112,7 @@ coverage: ## Run the suite and show which branches it misses; fails under 95 %
 
 .PHONY: test-all
 test-all: $(READY) ## Run the suite on each Python from 3.11 that this machine has
-	$(PY) tests/every_python.py
+	$(PY) tests/every_python/run.py
 
 .PHONY: test-oldest
 test-oldest: ## Run the suite with the oldest dependencies that pyproject.toml allows, those of extras too
@@ -145,7 +145,7 @@ compare: ## Measure beside other libraries, in an environment of its own, and wr
 
 .PHONY: demo
 demo: $(READY) ## See two processes and 400 coroutines share one sign-in while everything goes wrong
-	$(PY) -m bitbucket_auth_async.cli.demo
+	$(PY) -m bitbucket_auth_async.cli.demo.demo
 
 EXAMPLES := web fastapi browser bot crawler oauth
 .PHONY: $(addprefix example-,$(EXAMPLES))

@@ -21,9 +21,9 @@ from benchmarks.world import LIFETIME, CountingServer
 from benchmarks.world import SERVER as STRICT_SERVER
 from bitbucket_auth_async import Client, Token, TokenManagerPool
 from bitbucket_auth_async.protocols import Versioned
-from bitbucket_auth_async.record import Issuer, Record
+from bitbucket_auth_async.renewal.record import Issuer, Record
 from bitbucket_auth_async.stores.memory import MemoryStore
-from bitbucket_auth_async.testing.clock import FakeClock
+from bitbucket_auth_async.testing.fake_clock import FakeClock
 
 CLIENT = Client("id", "secret")
 SERVER = replace(STRICT_SERVER, reuse_grace=600.0)

@@ -18,7 +18,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from benchmarks.measuring import side_by_side, tell
 from benchmarks.world import LIFETIME, SERVER, CountingServer
 from bitbucket_auth_async import Client, RefreshToken, TokenManager
-from tests.ahead import AheadClock
+from tests.support.shifted_clock import AheadClock
 
 CALLS = 20_000
 ROUNDS = 11

@@ -10,9 +10,9 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from benchmarks.measuring import side_by_side, tell, timed
 from benchmarks.world import LIFETIME, SERVER, CountingServer, answer
 from bitbucket_auth_async import Client, Token, TokenManager, TokenManagerPool
-from bitbucket_auth_async.oauth2.messages import Request, Response
+from bitbucket_auth_async.oauth2.http_messages import Request, Response
 from bitbucket_auth_async.protocols import Versioned
-from bitbucket_auth_async.record import Issuer, Record
+from bitbucket_auth_async.renewal.record import Issuer, Record
 
 IDENTITIES = 100_000
 DUE = 10_000

@@ -12,7 +12,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from benchmarks.measuring import side_by_side, tell
 from benchmarks.world import LIFETIME, SERVER, CountingServer
 from bitbucket_auth_async import Client, RefreshToken, TokenManager
-from bitbucket_auth_async.encryption import EncryptedCodec, EncryptionKey
+from bitbucket_auth_async.codecs.encrypted import EncryptedCodec, EncryptionKey
 from bitbucket_auth_async.protocols import TokenStore
 from bitbucket_auth_async.stores.file import FileStore
 from bitbucket_auth_async.stores.keyring import KeyringStore
@@ -20,9 +20,9 @@ from bitbucket_auth_async.stores.memory import MemoryStore
 from bitbucket_auth_async.stores.postgres import PostgresStore
 from bitbucket_auth_async.stores.redis import RedisStore
 from bitbucket_auth_async.stores.sqlite import SQLiteStore
-from tests.ahead import AheadClock
-from tests.rings import MemoryRing
-from tests.servers import DURABLE, postgres_server, redis_server
+from tests.support.keyrings import MemoryRing
+from tests.support.shifted_clock import AheadClock
+from tests.support.store_servers import DURABLE, postgres_server, redis_server
 
 RENEWALS = 20
 ROUNDS = 10

@@ -3,7 +3,7 @@
 import json
 
 from bitbucket_auth_async import AuthorizationServer
-from bitbucket_auth_async.oauth2.messages import Request, Response
+from bitbucket_auth_async.oauth2.http_messages import Request, Response
 
 LIFETIME = 3600.0
 SERVER = AuthorizationServer(

@@ -4,10 +4,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bitbucket_auth_async.bearer.static_credentials import AccessToken, ApiToken
+    from bitbucket_auth_async.bitbucket.client_from_env import client_from_env
     from bitbucket_auth_async.bitbucket.cloud import BITBUCKET_CLOUD
     from bitbucket_auth_async.bitbucket.data_center import bitbucket_data_center
-    from bitbucket_auth_async.credentials import AccessToken, ApiToken
-    from bitbucket_auth_async.environment import client_from_env
     from bitbucket_auth_async.errors import (
         AccessDeniedError,
         AuthorizationError,
@@ -25,16 +25,18 @@ if TYPE_CHECKING:
         TransportError,
         UnavailableError,
     )
-    from bitbucket_auth_async.manager import TokenManager
+    from bitbucket_auth_async.manager.token_manager import TokenManager
+    from bitbucket_auth_async.manager.token_manager_pool import TokenManagerPool
+    from bitbucket_auth_async.npm.get_access_token import get_access_token
+    from bitbucket_auth_async.npm.hooks import Hooks
     from bitbucket_auth_async.oauth2.authorization_endpoint import AuthorizationRequest
     from bitbucket_auth_async.oauth2.clients import Client
     from bitbucket_auth_async.oauth2.grants import AuthorizationCode, ClientCredentials, Password, RefreshToken
     from bitbucket_auth_async.oauth2.servers import AuthorizationServer
     from bitbucket_auth_async.oauth2.tokens import Token
-    from bitbucket_auth_async.opening import open_store
-    from bitbucket_auth_async.pool import TokenManagerPool
+    from bitbucket_auth_async.renewal.timing import Timing
+    from bitbucket_auth_async.stores.open_store import open_store
     from bitbucket_auth_async.telemetry.events import Event, EventKind
-    from bitbucket_auth_async.timing import Timing
 
 __all__ = [
     "BITBUCKET_CLOUD",
@@ -53,6 +55,7 @@ __all__ = [
     "DeadlineError",
     "Event",
     "EventKind",
+    "Hooks",
     "InvalidClientError",
     "InvalidGrantError",
     "LoginRequiredError",
@@ -70,13 +73,14 @@ __all__ = [
     "UnavailableError",
     "bitbucket_data_center",
     "client_from_env",
+    "get_access_token",
     "open_store",
 ]
 
 _HOMES = {
     "BITBUCKET_CLOUD": "bitbucket.cloud",
-    "AccessToken": "credentials",
-    "ApiToken": "credentials",
+    "AccessToken": "bearer.static_credentials",
+    "ApiToken": "bearer.static_credentials",
     "AuthorizationCode": "oauth2.grants",
     "AuthorizationRequest": "oauth2.authorization_endpoint",
     "AuthorizationServer": "oauth2.servers",
@@ -84,15 +88,17 @@ _HOMES = {
     "ClientCredentials": "oauth2.grants",
     "Event": "telemetry.events",
     "EventKind": "telemetry.events",
+    "Hooks": "npm.hooks",
     "Password": "oauth2.grants",
     "RefreshToken": "oauth2.grants",
-    "Timing": "timing",
+    "Timing": "renewal.timing",
     "Token": "oauth2.tokens",
-    "TokenManager": "manager",
-    "TokenManagerPool": "pool",
+    "TokenManager": "manager.token_manager",
+    "TokenManagerPool": "manager.token_manager_pool",
     "bitbucket_data_center": "bitbucket.data_center",
-    "client_from_env": "environment",
-    "open_store": "opening",
+    "client_from_env": "bitbucket.client_from_env",
+    "get_access_token": "npm.get_access_token",
+    "open_store": "stores.open_store",
 }
 
 

@@ -1,35 +1,13 @@
 """The ports: what the core needs of clock, transport, store and codec, and what a bearer adapter needs of us."""
 
-from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-from bitbucket_auth_async.oauth2.messages import Request, Response
+from bitbucket_auth_async.oauth2.http_messages import Request, Response
 from bitbucket_auth_async.oauth2.tokens import Token
-from bitbucket_auth_async.record import Record
+from bitbucket_auth_async.renewal.record import Record
+from bitbucket_auth_async.runtime.clocks import Clock, Timer
 
-
-class Timer(Protocol):
-    """What `call_later` gives back."""
-
-    def cancel(self) -> object:
-        """Make sure that the callback is not called any more."""
-        ...
-
-
-class Clock(Protocol):
-    """The two clocks that the protocol reads, and the one way in which it waits."""
-
-    def wall(self) -> float:
-        """Return seconds since the epoch; it may be stepped at any moment."""
-        ...
-
-    def boot(self) -> float:
-        """Return seconds on a clock that never goes back and, where the system has one, counts suspends."""
-        ...
-
-    def call_later(self, delay: float, callback: Callable[[], object], /) -> Timer:
-        """Call back once in the running loop, after *delay* seconds."""
-        ...
+__all__ = ["Clock", "Codec", "Timer", "TokenSource", "TokenStore", "Transport", "Versioned"]
 
 
 class Transport(Protocol):

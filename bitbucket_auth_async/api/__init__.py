@@ -1,6 +1,6 @@
 """A thin session for Bitbucket's REST API: paging, typed errors, patience, a shared rate limit."""
 
-from bitbucket_auth_async.api.creating import create_authenticated_api
+from bitbucket_auth_async.api.create import create_authenticated_api
 from bitbucket_auth_async.api.errors import (
     ApiError,
     GoneError,

@@ -1,9 +1,8 @@
 """Quiet: who was told to wait tells all the others, so that fifty workers don't each run into the same wall."""
 
 from bitbucket_auth_async.api.errors import RateLimitedError
-from bitbucket_auth_async.clocks import sleep
-from bitbucket_auth_async.held import jitter
 from bitbucket_auth_async.protocols import Clock
+from bitbucket_auth_async.runtime.clocks import jitter, sleep
 
 _SPREAD = 1.0
 """Seconds over which those who waited for the same moment are spread."""

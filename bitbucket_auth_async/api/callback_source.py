@@ -5,10 +5,10 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from bitbucket_auth_async.clocks import SYSTEM_CLOCK
 from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.protocols import Clock
+from bitbucket_auth_async.runtime.clocks import SYSTEM_CLOCK
 
 GetAccessToken = Callable[..., object]
 """Called by name with the `app_name`, `load_config` and `save_config` that there are; sync or async. It returns a

@@ -4,12 +4,12 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from bitbucket_auth_async.api.asking import AskedSource, GetAccessToken
+from bitbucket_auth_async.api.callback_source import AskedSource, GetAccessToken
 from bitbucket_auth_async.api.session import BitbucketAPI
-from bitbucket_auth_async.environment import client_from_env
+from bitbucket_auth_async.bitbucket.client_from_env import client_from_env
 from bitbucket_auth_async.errors import ConfigurationError
-from bitbucket_auth_async.get_access_token import left_by_the_npm_package
-from bitbucket_auth_async.manager import TokenManager
+from bitbucket_auth_async.manager.token_manager import TokenManager
+from bitbucket_auth_async.npm.get_access_token import left_by_the_npm_package
 from bitbucket_auth_async.oauth2.grants import ClientCredentials, RefreshToken
 from bitbucket_auth_async.protocols import TokenStore
 from bitbucket_auth_async.stores.callbacks import CallbackStore, LoadConfig, SaveConfig

@@ -6,12 +6,12 @@ from collections.abc import Set as AbstractSet
 from contextlib import aclosing, suppress
 from typing import Any, NotRequired, TypedDict, cast
 
-from bitbucket_auth_async.api.addresses import is_under
-from bitbucket_auth_async.api.envelope import parsed
 from bitbucket_auth_async.api.errors import ApiError, NoAnswerError
-from bitbucket_auth_async.api.persistence import Call
+from bitbucket_auth_async.api.responses import parsed
+from bitbucket_auth_async.api.retry_policy import Call
+from bitbucket_auth_async.api.urls import is_under
 from bitbucket_auth_async.errors import ConfigurationError
-from bitbucket_auth_async.oauth2.plain import is_list, is_mapping
+from bitbucket_auth_async.oauth2.checked_json import is_list, is_mapping
 
 
 class Page(TypedDict):

@@ -3,13 +3,12 @@
 import asyncio
 import logging
 
-from bitbucket_auth_async.api.quiet import Quiet
-from bitbucket_auth_async.clocks import SYSTEM_CLOCK, sleep
+from bitbucket_auth_async.api.backoff import Quiet
 from bitbucket_auth_async.errors import ConfigurationError, StoreError
-from bitbucket_auth_async.held import jitter
-from bitbucket_auth_async.per_loop import PerLoop
 from bitbucket_auth_async.protocols import Clock, TokenStore
-from bitbucket_auth_async.record import Issuer, Record, Rest
+from bitbucket_auth_async.renewal.record import Issuer, Record, Rest
+from bitbucket_auth_async.runtime.clocks import SYSTEM_CLOCK, jitter, sleep
+from bitbucket_auth_async.runtime.per_loop import PerLoop
 
 _log = logging.getLogger(__name__)
 

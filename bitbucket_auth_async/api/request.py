@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import aiohttp
 
-from bitbucket_auth_async.api.envelope import Answered, error_of
 from bitbucket_auth_async.api.errors import ApiError, NoAnswerError
-from bitbucket_auth_async.api.persistence import Call
+from bitbucket_auth_async.api.responses import Answered, error_of
+from bitbucket_auth_async.api.retry_policy import Call
 
 _LONGEST_ANSWER = 64 * 2**20
 _LONGEST_ERROR = 2**20

@@ -9,25 +9,24 @@ from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
 
-from bitbucket_auth_async.api.addresses import PathValue, address, base_url_of
-from bitbucket_auth_async.api.envelope import parsed
 from bitbucket_auth_async.api.errors import RateLimitedError
-from bitbucket_auth_async.api.pace import Pace
 from bitbucket_auth_async.api.paging import Page, Pages
-from bitbucket_auth_async.api.persistence import Call, rest_after
 from bitbucket_auth_async.api.rate_limit import RateLimit
-from bitbucket_auth_async.api.sending import body_of, send
-from bitbucket_auth_async.arguments import check
+from bitbucket_auth_async.api.request import body_of, send
+from bitbucket_auth_async.api.responses import parsed
+from bitbucket_auth_async.api.retry_policy import Call, rest_after
+from bitbucket_auth_async.api.throttle import Pace
+from bitbucket_auth_async.api.urls import PathValue, address, base_url_of
+from bitbucket_auth_async.bearer._policy import token_source
 from bitbucket_auth_async.bearer.aiohttp import authenticated_session
-from bitbucket_auth_async.bearer.policy import token_source
+from bitbucket_auth_async.bearer.static_credentials import StaticToken
 from bitbucket_auth_async.bitbucket.cloud import BITBUCKET_CLOUD
-from bitbucket_auth_async.clocks import SYSTEM_CLOCK, sleep
-from bitbucket_auth_async.credentials import StaticToken
 from bitbucket_auth_async.errors import BitbucketAuthError, ConfigurationError
-from bitbucket_auth_async.held import jitter
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.protocols import Clock, TokenSource
+from bitbucket_auth_async.runtime.argument_checks import check
+from bitbucket_auth_async.runtime.clocks import SYSTEM_CLOCK, jitter, sleep
 
 _T = TypeVar("_T")
 

@@ -1,7 +1,7 @@
 """When the next request of an API session may leave: not while the API asked for quiet, and within the rate limit."""
 
+from bitbucket_auth_async.api.backoff import Quiet
 from bitbucket_auth_async.api.errors import RateLimitedError
-from bitbucket_auth_async.api.quiet import Quiet
 from bitbucket_auth_async.api.rate_limit import RateLimit
 from bitbucket_auth_async.protocols import Clock
 

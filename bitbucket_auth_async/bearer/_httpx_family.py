@@ -4,7 +4,7 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Mapping
 from typing import Any, ClassVar
 
-from bitbucket_auth_async.bearer.policy import (
+from bitbucket_auth_async.bearer._policy import (
     BODY_LIMIT,
     REFUSED,
     REPEATED,

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
-from bitbucket_auth_async.arguments import check
+from bitbucket_auth_async.bearer.static_credentials import BasicToken
 from bitbucket_auth_async.bitbucket.cloud import BITBUCKET_CLOUD
-from bitbucket_auth_async.credentials import BasicToken
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer, origin_of
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.protocols import TokenSource
+from bitbucket_auth_async.runtime.argument_checks import check
 from bitbucket_auth_async.telemetry.events import Event, EventKind, tell
 
 UNAUTHORIZED = 401

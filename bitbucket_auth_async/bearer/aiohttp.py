@@ -10,7 +10,7 @@ import aiohttp
 from aiohttp import hdrs
 from aiohttp.base_protocol import BaseProtocol
 
-from bitbucket_auth_async.bearer.policy import (
+from bitbucket_auth_async.bearer._policy import (
     BODY_LIMIT,
     REFUSED,
     REPEATED,

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from bitbucket_auth_async.bearer.httpx_family import BearerFlow, Kept, with_hop_hook
-from bitbucket_auth_async.extras import extra
+from bitbucket_auth_async.bearer._httpx_family import BearerFlow, Kept, with_hop_hook
 from bitbucket_auth_async.protocols import TokenSource
+from bitbucket_auth_async.runtime.extras import extra
 
 with extra("httpx"):
     import httpx

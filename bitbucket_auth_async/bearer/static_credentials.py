@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import ClassVar
 
-from bitbucket_auth_async.clocks import SYSTEM_CLOCK
 from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError
-from bitbucket_auth_async.oauth2.plain import kind, number
+from bitbucket_auth_async.oauth2.checked_json import kind, number
 from bitbucket_auth_async.oauth2.tokens import Token, is_sendable
 from bitbucket_auth_async.protocols import Clock
+from bitbucket_auth_async.runtime.clocks import SYSTEM_CLOCK
 
 _YEAR_10000 = 253_402_300_800
 

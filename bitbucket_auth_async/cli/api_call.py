@@ -12,10 +12,10 @@ from typing import NamedTuple, Protocol
 import aiohttp
 
 from bitbucket_auth_async.api import BitbucketAPI, Page
-from bitbucket_auth_async.cli import places, profiles
-from bitbucket_auth_async.cli.identity import ready, server_of
-from bitbucket_auth_async.cli.outcome import ExitCode, FailedError, out, printable
-from bitbucket_auth_async.cli.proxies import proxy_for
+from bitbucket_auth_async.cli.environment_proxy import proxy_for
+from bitbucket_auth_async.cli.profiles import paths, profiles
+from bitbucket_auth_async.cli.profiles.open_profile import ready, server_of
+from bitbucket_auth_async.cli.terminal.outcome import ExitCode, FailedError, out, printable
 
 _PATIENCE = 60.0
 _LITTLE_PATIENCE = 3.0
@@ -43,7 +43,7 @@ async def api_call(name: str | None, call: ApiCall) -> ExitCode:
     profile = profiles.load().get(name)
     (origin,) = server_of(profile).api_origins
     path = _path(call.path, origin)
-    patience = _PATIENCE if profile.server == places.CLOUD else _LITTLE_PATIENCE
+    patience = _PATIENCE if profile.server == paths.CLOUD else _LITTLE_PATIENCE
     async with (
         ready(profile) as now,  # a renewal that is due is done before, not behind our back
         BitbucketAPI(now.source, base_url=f"{origin}/2.0", proxy=proxy_for(origin), patience=patience) as api,
@@ -142,6 +142,6 @@ def _progress() -> AbstractContextManager[_Progress]:
     """Return a bar on standard error; where that is no terminal, or the items themselves are seen, nothing."""
     if not sys.stderr.isatty() or sys.stdout.isatty():
         return nullcontext(_Silent())
-    from bitbucket_auth_async.cli.progress import Bar  # noqa: PLC0415 - only a terminal waits for rich
+    from bitbucket_auth_async.cli.terminal.progress import Bar  # noqa: PLC0415 - only a terminal waits for rich
 
     return Bar()

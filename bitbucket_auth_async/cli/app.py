@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from bitbucket_auth_async.cli.outcome import ExitCode, finish, finish_async
+from bitbucket_auth_async.cli.terminal.outcome import ExitCode, finish, finish_async
 
 _EPILOG = (
     "Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 sign-in needed, 4 try again later. "
@@ -113,9 +113,9 @@ def login(
     BITBUCKET_CLIENT_ID_FILE and BITBUCKET_CLIENT_SECRET_FILE name), or are asked for. An access token or API token is
     asked for too, or read from standard input: there is no option for a secret.
     """
-    from bitbucket_auth_async.cli import login as work
-    from bitbucket_auth_async.cli import login_options as options
-    from bitbucket_auth_async.cli import profiles
+    from bitbucket_auth_async.cli.profiles import profiles
+    from bitbucket_auth_async.cli.sign_in import login as work
+    from bitbucket_auth_async.cli.sign_in import login_options as options
 
     def begun() -> ExitCode:
         return work.login(
@@ -205,7 +205,7 @@ def git_credential(
     verbose: Verbose = False,
 ) -> NoReturn:
     """Git's credential helper, for bitbucket.org alone; git-setup tells Git to use it."""
-    from bitbucket_auth_async.cli.git_credential import git_credential as work
+    from bitbucket_auth_async.cli.git.credential_helper import git_credential as work
 
     raise typer.Exit(finish_async(lambda: work(profile, action), profile))
 
@@ -218,8 +218,8 @@ def git_setup(
     verbose: Verbose = False,
 ) -> NoReturn:
     """Tell Git to ask this program whenever it talks to bitbucket.org over https."""
-    from bitbucket_auth_async.cli import git_setup as work
-    from bitbucket_auth_async.cli import profiles
+    from bitbucket_auth_async.cli.git import setup as work
+    from bitbucket_auth_async.cli.profiles import profiles
 
     def done() -> ExitCode:
         chosen = profiles.load().get(profile)
@@ -264,7 +264,7 @@ def api(
 @app.command(epilog="Example: bitbucket-auth doctor --profile work")
 def doctor(profile: Profile = None, verbose: Verbose = False) -> NoReturn:
     """Look at everything that a sign-in depends on, and say what to do where it is not fine."""
-    from bitbucket_auth_async.cli.doctor import doctor as work
+    from bitbucket_auth_async.cli.doctor.doctor import doctor as work
 
     raise typer.Exit(finish_async(lambda: work(profile), profile))
 
@@ -291,7 +291,7 @@ def demo(
     verbose: Verbose = False,
 ) -> NoReturn:
     """Watch 400 coroutines in two processes live on one sign-in, while everything goes wrong."""
-    from bitbucket_auth_async.cli.demo import play
+    from bitbucket_auth_async.cli.demo.demo import play
 
     raise typer.Exit(play(seconds, callers))
 

@@ -6,8 +6,8 @@ import shlex
 import signal
 from contextlib import suppress
 
-from bitbucket_auth_async.cli.loopback import HOST, redirect_uri
-from bitbucket_auth_async.cli.outcome import ExitCode, FailedError, out
+from bitbucket_auth_async.cli.sign_in.loopback import HOST, redirect_uri
+from bitbucket_auth_async.cli.terminal.outcome import ExitCode, FailedError, out
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 from bitbucket_auth_async.testing.server import serve
 

@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bitbucket_auth_async.cli import places
-from bitbucket_auth_async.cli.git_protocol import GitRequest, user_for
+from bitbucket_auth_async.cli.git.credential_protocol import GitRequest, user_for
+from bitbucket_auth_async.cli.profiles import paths
 from bitbucket_auth_async.errors import ConfigurationError
 
 Plain = dict[str, Any]
@@ -78,8 +78,8 @@ def _profile_option(words: list[str]) -> tuple[str | None, list[str]]:
 
 
 def _profile(name: str | None) -> tuple[str, Plain] | None:
-    document = _json(places.profiles_file())
-    if document is None or document["format"] != places.PROFILES_FORMAT or document["schema"] != places.SCHEMA:
+    document = _json(paths.profiles_file())
+    if document is None or document["format"] != paths.PROFILES_FORMAT or document["schema"] != paths.SCHEMA:
         return None
     wanted: str = document["default"] if name is None else name
     profile = document["profiles"].get(wanted)
@@ -87,22 +87,22 @@ def _profile(name: str | None) -> tuple[str, Plain] | None:
 
 
 def _fresh_token(name: str, profile: Plain) -> Plain | None:
-    path = places.token_file(profile["store"])
+    path = paths.token_file(profile["store"])
     document = None if path is None else _json(path)
     if document is None or document["format"] != "bitbucket-auth-async" or document["schema"] != 1:
         return None
-    key = places.record_key(name, profile["grant_type"], profile["client_id"], profile["server"])
+    key = paths.record_key(name, profile["grant_type"], profile["client_id"], profile["server"])
     return fresh_in(document["records"][key]["record"], profile)
 
 
 def fresh_in(record: Plain, profile: Plain) -> Plain | None:
     """Return the token of a profile's record, all in plain form, if that is surely fresh."""
     issuer, token = record["issuer"], record["token"]
-    ours = (places.token_endpoint(profile["server"]), profile["client_id"])
+    ours = (paths.token_endpoint(profile["server"]), profile["client_id"])
     theirs = (issuer["token_endpoint"], issuer["client_id"])
     if record["schema"] != 1 or record["claim"] is not None or record["signed_out"] or theirs != ours:
         return None
-    if profile["grant_type"] in places.STATIC:
+    if profile["grant_type"] in paths.STATIC:
         good = issuer["grant_type"] == profile["grant_type"] and _is_good(token, time.time())
         return token if good else None
     if (profile["grant_type"] == "client_credentials") != (issuer["grant_type"] == "client_credentials"):

@@ -3,14 +3,14 @@
 import time
 from http import HTTPStatus
 
-from bitbucket_auth_async.cli import places, static_tokens
-from bitbucket_auth_async.cli.identity import server_of, store_of
-from bitbucket_auth_async.cli.moments import away, iso, local, span
-from bitbucket_auth_async.cli.outcome import ExitCode, say
-from bitbucket_auth_async.cli.profiles import Profile
-from bitbucket_auth_async.cli.standing import Standing, show, where
-from bitbucket_auth_async.cli.whoami import introduced
-from bitbucket_auth_async.credentials import StaticToken
+from bitbucket_auth_async.bearer.static_credentials import StaticToken
+from bitbucket_auth_async.cli.profiles import paths, static_tokens
+from bitbucket_auth_async.cli.profiles.open_profile import server_of, store_of
+from bitbucket_auth_async.cli.profiles.profiles import Profile
+from bitbucket_auth_async.cli.profiles.summary import Standing, show, where
+from bitbucket_auth_async.cli.profiles.whoami import introduced
+from bitbucket_auth_async.cli.terminal.outcome import ExitCode, say
+from bitbucket_auth_async.cli.terminal.time_format import away, iso, local, span
 
 
 async def static_status(profile: Profile, *, as_json: bool) -> ExitCode:
@@ -79,4 +79,4 @@ def _rows(profile: Profile, standing: Standing, source: StaticToken | None, now:
     if standing.last_failure is not None:
         rows["trouble"] = standing.last_failure
     rows["kept in"] = standing.store
-    return rows | ({} if standing.server == places.CLOUD else {"server": standing.server})
+    return rows | ({} if standing.server == paths.CLOUD else {"server": standing.server})

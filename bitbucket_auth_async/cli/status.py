@@ -2,19 +2,19 @@
 
 import time
 
-from bitbucket_auth_async.cli import places, profiles
-from bitbucket_auth_async.cli.identity import opened
-from bitbucket_auth_async.cli.moments import away, iso, local
-from bitbucket_auth_async.cli.outcome import ExitCode, printable, say
-from bitbucket_auth_async.cli.profiles import Profile
-from bitbucket_auth_async.cli.standing import Standing, show, where
+from bitbucket_auth_async.cli.profiles import paths, profiles
+from bitbucket_auth_async.cli.profiles.open_profile import opened
+from bitbucket_auth_async.cli.profiles.profiles import Profile
+from bitbucket_auth_async.cli.profiles.summary import Standing, show, where
+from bitbucket_auth_async.cli.profiles.whoami import who
 from bitbucket_auth_async.cli.static_status import static_status
-from bitbucket_auth_async.cli.whoami import who
+from bitbucket_auth_async.cli.terminal.outcome import ExitCode, printable, say
+from bitbucket_auth_async.cli.terminal.time_format import away, iso, local
 from bitbucket_auth_async.oauth2.clients import Client
 from bitbucket_auth_async.oauth2.tokens import Token
-from bitbucket_auth_async.record import Record
-from bitbucket_auth_async.renewal import resting
-from bitbucket_auth_async.timing import Timing, deadlines, good_for
+from bitbucket_auth_async.renewal.decide import resting
+from bitbucket_auth_async.renewal.record import Record
+from bitbucket_auth_async.renewal.timing import Timing, deadlines, good_for
 
 _UNUSED = 90 * 86400.0
 """Seconds after which Bitbucket Cloud lets a refresh token die that nobody used."""
@@ -107,7 +107,7 @@ def _rows(standing: Standing, token: Token | None, now: float) -> dict[str, str]
     if standing.last_failure is not None:
         rows["last renewal"] = f"failed: {standing.last_failure}"
     rows |= {"client": standing.client_id or "", "grant": standing.grant_type, "kept in": standing.store}
-    return rows | ({} if standing.server == places.CLOUD else {"server": standing.server})
+    return rows | ({} if standing.server == paths.CLOUD else {"server": standing.server})
 
 
 def _about_refresh(standing: Standing, token: Token, now: float) -> str:

@@ -2,12 +2,12 @@
 
 import time
 
-from bitbucket_auth_async.cli import client_secrets, profiles, static_tokens
-from bitbucket_auth_async.cli.identity import opened, ready, store_of
-from bitbucket_auth_async.cli.moments import local, span
-from bitbucket_auth_async.cli.outcome import ExitCode, FailedError, out, say
-from bitbucket_auth_async.cli.profiles import Profile
-from bitbucket_auth_async.cli.show import columns
+from bitbucket_auth_async.cli.profiles import client_secrets, profiles, static_tokens
+from bitbucket_auth_async.cli.profiles.open_profile import opened, ready, store_of
+from bitbucket_auth_async.cli.profiles.profiles import Profile
+from bitbucket_auth_async.cli.terminal.outcome import ExitCode, FailedError, out, say
+from bitbucket_auth_async.cli.terminal.table import columns
+from bitbucket_auth_async.cli.terminal.time_format import local, span
 from bitbucket_auth_async.errors import LoginRequiredError
 from bitbucket_auth_async.oauth2.clients import Client
 from bitbucket_auth_async.oauth2.tokens import Token

@@ -9,12 +9,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Self
 
-from bitbucket_auth_async.arguments import check
-from bitbucket_auth_async.codecs import SEALED, JsonCodec
+from bitbucket_auth_async.codecs.json import SEALED, JsonCodec
 from bitbucket_auth_async.errors import ConfigurationError, RecordError
-from bitbucket_auth_async.extras import extra
 from bitbucket_auth_async.protocols import Codec
-from bitbucket_auth_async.record import SCHEMA, Record
+from bitbucket_auth_async.renewal.record import SCHEMA, Record
+from bitbucket_auth_async.runtime.argument_checks import check
+from bitbucket_auth_async.runtime.extras import extra
 
 with extra("crypto"):
     from cryptography.exceptions import InvalidTag

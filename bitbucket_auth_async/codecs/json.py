@@ -4,10 +4,10 @@ import json
 import math
 from typing import Any, cast
 
-from bitbucket_auth_async.arguments import check
 from bitbucket_auth_async.errors import RecordError
 from bitbucket_auth_async.protocols import Codec
-from bitbucket_auth_async.record import Record
+from bitbucket_auth_async.renewal.record import Record
+from bitbucket_auth_async.runtime.argument_checks import check
 
 SEALED = b"\xb0bba\x01"
 """What sealed records begin with: the first byte begins no text in UTF-8, the last is the format's number."""

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from anyio import to_thread
 
-from bitbucket_auth_async.environment import setting
 from bitbucket_auth_async.errors import ConfigurationError, StoreError
+from bitbucket_auth_async.runtime.settings import setting
 
 if TYPE_CHECKING:
-    from bitbucket_auth_async.encryption import EncryptionKey
+    from bitbucket_auth_async.codecs.encrypted import EncryptionKey
 
 VARIABLE = "BITBUCKET_AUTH_ENCRYPTION_KEYS"
 """The variable that holds the keys; with `_FILE` behind it, the one that names their file."""
@@ -74,7 +74,7 @@ async def keys_from_keyring(service: str, username: str = "encryption keys") -> 
 
 
 def _keys(text: str, where: str) -> "list[EncryptionKey]":
-    from bitbucket_auth_async.encryption import EncryptionKey  # noqa: PLC0415  - so that only who encrypts loads it
+    from bitbucket_auth_async.codecs.encrypted import EncryptionKey  # noqa: PLC0415  - so that only who encrypts loads it
 
     words = text.replace(",", " ").split()
     if not words:

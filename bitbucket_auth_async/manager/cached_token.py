@@ -1,11 +1,11 @@
 """The token in hand: its moments on this process's boot clock, which no stepped wall clock can move."""
 
-import random
 from typing import NamedTuple
 
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.protocols import Clock
-from bitbucket_auth_async.timing import Deadlines, Timing, deadlines
+from bitbucket_auth_async.renewal.timing import Deadlines, Timing, deadlines
+from bitbucket_auth_async.runtime.clocks import jitter
 
 
 class Held(NamedTuple):
@@ -27,8 +27,3 @@ def held_now(token: Token, clock: Clock, timing: Timing) -> Held:
     """Hold a token of which only wall times are known, as one from a store."""
     moments = deadlines(token, wall=clock.wall(), boot=clock.boot(), timing=timing, jitter=jitter())
     return Held(token, moments, moments.stale_at)
-
-
-def jitter() -> float:
-    """Return a number between 0 and 1 that spreads what many processes do."""
-    return random.random()  # noqa: S311 - spreads load, guards nothing

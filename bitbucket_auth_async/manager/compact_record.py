@@ -4,7 +4,7 @@ import struct
 
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.protocols import Versioned
-from bitbucket_auth_async.record import Issuer, Record
+from bitbucket_auth_async.renewal.record import Issuer, Record
 
 _HEAD = struct.Struct(">QQBB")
 """Version, generation, forced, how many fingerprints follow; then those, 16 bytes each; then the grant type."""

@@ -5,7 +5,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 
-from bitbucket_auth_async.oauth2.messages import Request, Response
+from bitbucket_auth_async.oauth2.http_messages import Request, Response
 from bitbucket_auth_async.protocols import TokenStore, Transport
 
 _AIOHTTP = "bitbucket_auth_async.transports.aiohttp"

@@ -11,9 +11,9 @@ from bitbucket_auth_async.errors import (
     OutageError,
     TransportError,
 )
-from bitbucket_auth_async.held import jitter
 from bitbucket_auth_async.protocols import Clock
-from bitbucket_auth_async.settlement import Outage, outcome_of, pause
+from bitbucket_auth_async.renewal.settle import Outage, outcome_of, pause
+from bitbucket_auth_async.runtime.clocks import jitter
 
 _SILENCES = 3
 """So many requests in a row without any answer are the endpoint's fault; fewer may be a connection's."""

@@ -4,19 +4,18 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
-from bitbucket_auth_async.clocks import sleep
 from bitbucket_auth_async.errors import BitbucketAuthError, RecordError, StoreError, UnavailableError
-from bitbucket_auth_async.hand import Hand
-from bitbucket_auth_async.held import Held, held_since, jitter
-from bitbucket_auth_async.ledger import Ledger
+from bitbucket_auth_async.manager.cached_token import Held, held_since
+from bitbucket_auth_async.manager.shared import Resources
+from bitbucket_auth_async.manager.sign_ins import SignIns, saved_now
+from bitbucket_auth_async.manager.stored_record import Ledger
+from bitbucket_auth_async.manager.token_cache import Hand
 from bitbucket_auth_async.oauth2.grants import RefreshToken
 from bitbucket_auth_async.oauth2.tokens import Token
-from bitbucket_auth_async.owner import is_gone, this_owner
 from bitbucket_auth_async.protocols import Versioned
-from bitbucket_auth_async.record import Record
-from bitbucket_auth_async.renewal import Decision, Fail, Spend, Use, View, Wait, decide, forced_from, resting
-from bitbucket_auth_async.resources import Resources
-from bitbucket_auth_async.settlement import (
+from bitbucket_auth_async.renewal.decide import Decision, Fail, Spend, Use, View, Wait, decide, forced_from, resting
+from bitbucket_auth_async.renewal.record import Record
+from bitbucket_auth_async.renewal.settle import (
     Attempt,
     Interrupted,
     Outage,
@@ -26,9 +25,10 @@ from bitbucket_auth_async.settlement import (
     outcome_of,
     settle,
 )
-from bitbucket_auth_async.sign_ins import SignIns, saved_now
+from bitbucket_auth_async.renewal.timing import Age
+from bitbucket_auth_async.runtime.clocks import jitter, sleep
+from bitbucket_auth_async.runtime.process_identity import is_gone, this_owner
 from bitbucket_auth_async.telemetry.events import EventKind
-from bitbucket_auth_async.timing import Age
 
 AT_ONCE = float("-inf")
 """The `again_at` of a token that is due for renewal, and was not in hand before."""
@@ -154,7 +154,9 @@ class Renewer:
         if record is not None and record.token is not None:
             age = self._hand.deadlines(record.token).age(clock.boot())
         if record is not None and record.claim is not None:
-            lapsed = self.ledger.seen_for() >= self._shared.timing.lease or is_gone(record.claim)
+            lapsed = self.ledger.seen_for() >= self._shared.timing.lease or is_gone(
+                record.claim.host, record.claim.process
+            )
         view = View(
             owner=owner.id,
             host=owner.host,

@@ -8,24 +8,24 @@ from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
-from bitbucket_auth_async.arguments import check
-from bitbucket_auth_async.clocks import within
-from bitbucket_auth_async.defaults import DefaultTransport, default_store
 from bitbucket_auth_async.errors import BitbucketAuthError, ConfigurationError, TransportError
-from bitbucket_auth_async.home import Home, Moved
+from bitbucket_auth_async.manager.defaults import DefaultTransport, default_store
+from bitbucket_auth_async.manager.endpoint_gate import Turns
+from bitbucket_auth_async.manager.scheduler import Scheduler
 from bitbucket_auth_async.oauth2.clients import ClientAuthentication
 from bitbucket_auth_async.oauth2.grants import Grant
-from bitbucket_auth_async.oauth2.messages import Request
+from bitbucket_auth_async.oauth2.http_messages import Request
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer
 from bitbucket_auth_async.oauth2.token_endpoint import token_from, token_request
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.protocols import Clock, TokenStore, Transport
-from bitbucket_auth_async.record import Issuer
-from bitbucket_auth_async.scheduler import Scheduler
-from bitbucket_auth_async.settlement import Misconfigured, Outage, Outcome
+from bitbucket_auth_async.renewal.record import Issuer
+from bitbucket_auth_async.renewal.settle import Misconfigured, Outage, Outcome
+from bitbucket_auth_async.renewal.timing import Timing
+from bitbucket_auth_async.runtime.argument_checks import check
+from bitbucket_auth_async.runtime.clocks import within
+from bitbucket_auth_async.runtime.loop_binding import Home, Moved
 from bitbucket_auth_async.telemetry.events import Event, EventKind, Listener, logger, tell
-from bitbucket_auth_async.timing import Timing
-from bitbucket_auth_async.turns import Turns
 
 _SOONER = 0.99
 """A transport gets a little less time than there is: it alone can tell whether anything had left by then."""

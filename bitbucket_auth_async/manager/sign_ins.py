@@ -3,14 +3,15 @@
 from functools import partial
 
 from bitbucket_auth_async.errors import BitbucketAuthError, ConfigurationError
-from bitbucket_auth_async.hand import Hand
-from bitbucket_auth_async.held import Held, held_now, held_since, jitter
-from bitbucket_auth_async.ledger import Ledger
+from bitbucket_auth_async.manager.cached_token import Held, held_now, held_since
+from bitbucket_auth_async.manager.shared import Resources
+from bitbucket_auth_async.manager.stored_record import Ledger
+from bitbucket_auth_async.manager.token_cache import Hand
 from bitbucket_auth_async.oauth2.grants import Grant
 from bitbucket_auth_async.oauth2.tokens import Token, is_sendable
-from bitbucket_auth_async.record import Issuer
-from bitbucket_auth_async.resources import Resources
-from bitbucket_auth_async.settlement import next_generation, signed_in, signed_out
+from bitbucket_auth_async.renewal.record import Issuer
+from bitbucket_auth_async.renewal.settle import next_generation, signed_in, signed_out
+from bitbucket_auth_async.runtime.clocks import jitter
 from bitbucket_auth_async.telemetry.events import EventKind
 
 

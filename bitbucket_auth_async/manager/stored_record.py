@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from bitbucket_auth_async.clocks import within
 from bitbucket_auth_async.errors import BitbucketAuthError, StoreError
 from bitbucket_auth_async.protocols import Clock, TokenStore, Versioned
-from bitbucket_auth_async.record import Record
+from bitbucket_auth_async.renewal.record import Record
+from bitbucket_auth_async.runtime.clocks import within
 
 Change = Callable[[Record | None], Record | None]
 """Makes the new record of the one there is; None: nothing is to change."""

@@ -5,13 +5,13 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from bitbucket_auth_async.clocks import join, sleep, within
 from bitbucket_auth_async.errors import BitbucketAuthError, LoginRequiredError, OutageError, StoreError
-from bitbucket_auth_async.held import Held, jitter
+from bitbucket_auth_async.manager.cached_token import Held
+from bitbucket_auth_async.manager.renewer import AT_ONCE, Need, Renewer
+from bitbucket_auth_async.manager.shared import Resources
 from bitbucket_auth_async.oauth2.tokens import Token
-from bitbucket_auth_async.renewer import AT_ONCE, Need, Renewer
-from bitbucket_auth_async.resources import Resources
-from bitbucket_auth_async.settlement import pause
+from bitbucket_auth_async.renewal.settle import pause
+from bitbucket_auth_async.runtime.clocks import jitter, join, sleep, within
 from bitbucket_auth_async.telemetry.events import EventKind
 
 _SHARED_FOR = 1.0

@@ -1,10 +1,10 @@
 """What one identity has in hand: the token, its moments, and when to look at the store again."""
 
-from bitbucket_auth_async.held import Held, held_now
+from bitbucket_auth_async.manager.cached_token import Held, held_now
+from bitbucket_auth_async.manager.shared import Resources
 from bitbucket_auth_async.oauth2.tokens import Token
-from bitbucket_auth_async.resources import Resources
+from bitbucket_auth_async.renewal.timing import Deadlines
 from bitbucket_auth_async.telemetry.events import EventKind
-from bitbucket_auth_async.timing import Deadlines
 
 
 class Hand:

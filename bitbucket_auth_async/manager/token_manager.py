@@ -5,24 +5,24 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
-from bitbucket_auth_async.arguments import check
 from bitbucket_auth_async.bitbucket.cloud import BITBUCKET_CLOUD
-from bitbucket_auth_async.clocks import SYSTEM_CLOCK, join
 from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError
-from bitbucket_auth_async.held import Held
-from bitbucket_auth_async.memo import Memo, folded, unfolded
+from bitbucket_auth_async.manager.cached_token import Held
+from bitbucket_auth_async.manager.compact_record import Memo, folded, unfolded
+from bitbucket_auth_async.manager.renewer import Need, Renewer
+from bitbucket_auth_async.manager.scheduler import Scheduler
+from bitbucket_auth_async.manager.shared import Resources, default_key, gathered
+from bitbucket_auth_async.manager.snapshot import Snapshot, snapshot
+from bitbucket_auth_async.manager.tasks import Desk, Failure, Work
 from bitbucket_auth_async.oauth2.clients import ClientAuthentication
 from bitbucket_auth_async.oauth2.grants import Grant, RefreshToken
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.protocols import Clock, TokenStore, Transport
-from bitbucket_auth_async.renewer import Need, Renewer
-from bitbucket_auth_async.resources import Resources, default_key, gathered
-from bitbucket_auth_async.scheduler import Scheduler
-from bitbucket_auth_async.snapshots import Snapshot, snapshot
+from bitbucket_auth_async.renewal.timing import Deadlines, Timing
+from bitbucket_auth_async.runtime.argument_checks import check
+from bitbucket_auth_async.runtime.clocks import SYSTEM_CLOCK, join
 from bitbucket_auth_async.telemetry.events import EventKind, Listener
-from bitbucket_auth_async.timing import Deadlines, Timing
-from bitbucket_auth_async.work import Desk, Failure, Work
 
 _LONG_AGO = float("-inf")
 _LOGIN_LOOK = 60.0

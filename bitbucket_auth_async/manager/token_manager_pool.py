@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Self
 from weakref import WeakValueDictionary
 
 from bitbucket_auth_async.bitbucket.cloud import BITBUCKET_CLOUD
-from bitbucket_auth_async.clocks import SYSTEM_CLOCK
 from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError
-from bitbucket_auth_async.manager import TokenManager
+from bitbucket_auth_async.manager.endpoint_gate import Turns
+from bitbucket_auth_async.manager.scheduler import Scheduler
+from bitbucket_auth_async.manager.shared import Resources, gathered
+from bitbucket_auth_async.manager.tasks import Failure
+from bitbucket_auth_async.manager.token_manager import TokenManager
 from bitbucket_auth_async.oauth2.clients import ClientAuthentication
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer
 from bitbucket_auth_async.protocols import Clock, TokenStore, Transport
-from bitbucket_auth_async.resources import Resources, gathered
-from bitbucket_auth_async.scheduler import Scheduler
+from bitbucket_auth_async.renewal.timing import Timing
+from bitbucket_auth_async.runtime.clocks import SYSTEM_CLOCK
 from bitbucket_auth_async.telemetry.events import Listener
-from bitbucket_auth_async.timing import Timing
-from bitbucket_auth_async.turns import Turns
-from bitbucket_auth_async.work import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

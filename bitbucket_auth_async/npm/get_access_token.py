@@ -8,20 +8,20 @@ from urllib.parse import parse_qsl
 
 from anyio import to_thread
 
-from bitbucket_auth_async import private_file
+from bitbucket_auth_async.bitbucket.client_from_env import client_from_env
 from bitbucket_auth_async.bitbucket.cloud import bitbucket_cloud
-from bitbucket_auth_async.environment import client_from_env
 from bitbucket_auth_async.errors import BitbucketAuthError, ConfigurationError, LoginRequiredError, RecordError
-from bitbucket_auth_async.hooks import Answer, Hooks
-from bitbucket_auth_async.manager import TokenManager
+from bitbucket_auth_async.manager.defaults import DefaultTransport
+from bitbucket_auth_async.manager.token_manager import TokenManager
+from bitbucket_auth_async.npm.hooks import Answer, Hooks
 from bitbucket_auth_async.oauth2.clients import Client
 from bitbucket_auth_async.oauth2.grants import AuthorizationCode, ClientCredentials, Grant, Password, RefreshToken
-from bitbucket_auth_async.oauth2.messages import Request, Response
+from bitbucket_auth_async.oauth2.http_messages import Request, Response
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.protocols import TokenStore, Versioned
+from bitbucket_auth_async.runtime import private_file
 from bitbucket_auth_async.stores.callbacks import CallbackStore, ConfigKeeper, LoadConfig, SaveConfig
 from bitbucket_auth_async.stores.file import FileStore
-from bitbucket_auth_async.transports.aiohttp import AiohttpTransport
 
 Credentials = Client | tuple[str, str]
 """A client, or a person's name and password."""
@@ -211,7 +211,7 @@ class _Line:
 
     def __init__(self, hooks: Hooks) -> None:
         self._send = hooks.send_request
-        self._transport = AiohttpTransport()
+        self._transport = DefaultTransport()
         self.last: Response | None = None
         self.presented = ""
 

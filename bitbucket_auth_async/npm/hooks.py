@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bitbucket_auth_async.errors import BitbucketAuthError
-from bitbucket_auth_async.oauth2.messages import Request, Response
+from bitbucket_auth_async.oauth2.http_messages import Request, Response
 from bitbucket_auth_async.oauth2.tokens import Token
 
 _UNAUTHORIZED = 401

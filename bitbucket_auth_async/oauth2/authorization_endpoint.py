@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 
-from bitbucket_auth_async.arguments import check
 from bitbucket_auth_async.errors import (
     AccessDeniedError,
     AuthorizationError,
@@ -16,11 +15,12 @@ from bitbucket_auth_async.errors import (
     ConfigurationError,
 )
 from bitbucket_auth_async.oauth2.clients import ClientAuthentication
+from bitbucket_auth_async.oauth2.error_responses import SCOPE_ADVICE, harmless, harmless_code
 from bitbucket_auth_async.oauth2.grants import AuthorizationCode, scope_parameter, scope_set
 from bitbucket_auth_async.oauth2.pkce import code_challenge, new_code_verifier
-from bitbucket_auth_async.oauth2.refusals import SCOPE_ADVICE, harmless, harmless_code
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer
 from bitbucket_auth_async.oauth2.tokens import Token
+from bitbucket_auth_async.runtime.argument_checks import check
 
 LONGEST_CALLBACK: Final = 65_536
 """Characters; ten times the longest token that was seen."""

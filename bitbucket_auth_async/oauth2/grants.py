@@ -5,8 +5,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
-from bitbucket_auth_async.arguments import check
 from bitbucket_auth_async.errors import ConfigurationError
+from bitbucket_auth_async.runtime.argument_checks import check
 
 
 class Grant(Protocol):

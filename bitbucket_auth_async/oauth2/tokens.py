@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from bitbucket_auth_async.arguments import check
 from bitbucket_auth_async.errors import ConfigurationError
-from bitbucket_auth_async.oauth2.plain import is_list, items, kind, number, text
+from bitbucket_auth_async.oauth2.checked_json import is_list, items, kind, number, text
+from bitbucket_auth_async.runtime.argument_checks import check
 
 _YEAR = 366 * 24 * 3600.0
 

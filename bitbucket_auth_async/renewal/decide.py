@@ -9,8 +9,8 @@ from bitbucket_auth_async.errors import (
     OutageError,
 )
 from bitbucket_auth_async.oauth2.tokens import Token, fingerprint
-from bitbucket_auth_async.record import Claim, Issuer, Record
-from bitbucket_auth_async.timing import SKEW, Age
+from bitbucket_auth_async.renewal.record import Claim, Issuer, Record
+from bitbucket_auth_async.renewal.timing import SKEW, Age
 
 LONGEST_REST = 3600.0
 """Seconds; a rest that seems longer was written by a clock that is wrong, and is not kept."""

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, Self
 
 from bitbucket_auth_async.errors import RecordError
-from bitbucket_auth_async.oauth2.plain import flag, is_mapping, items, mapping, number, text, whole
+from bitbucket_auth_async.oauth2.checked_json import flag, is_mapping, items, mapping, number, text, whole
 from bitbucket_auth_async.oauth2.tokens import Token
 
 SCHEMA = 1

@@ -10,9 +10,9 @@ from bitbucket_auth_async.errors import (
     UnavailableError,
 )
 from bitbucket_auth_async.oauth2.tokens import Token, fingerprint
-from bitbucket_auth_async.record import Claim, Issuer, Record, Rest
-from bitbucket_auth_async.renewal import LONGEST_REST, Spend
-from bitbucket_auth_async.timing import good_for
+from bitbucket_auth_async.renewal.decide import LONGEST_REST, Spend
+from bitbucket_auth_async.renewal.record import Claim, Issuer, Record, Rest
+from bitbucket_auth_async.renewal.timing import good_for
 
 _TOO_MANY = 429
 _SHORTEST_REST = 0.25

@@ -1,14 +1,14 @@
 """The real clock, and the ways of waiting that hold for any Clock."""
 
 import asyncio
+import random
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
 from bitbucket_auth_async.errors import BitbucketAuthError, DeadlineError
-from bitbucket_auth_async.protocols import Clock, Timer
 
 _T = TypeVar("_T")
 
@@ -21,6 +21,30 @@ _MOMENT = 1.0
 _boot: Callable[[], float] = (
     partial(time.clock_gettime, time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic
 )
+
+
+class Timer(Protocol):
+    """What `call_later` gives back."""
+
+    def cancel(self) -> object:
+        """Make sure that the callback is not called any more."""
+        ...
+
+
+class Clock(Protocol):
+    """The two clocks that the protocol reads, and the one way in which it waits."""
+
+    def wall(self) -> float:
+        """Return seconds since the epoch; it may be stepped at any moment."""
+        ...
+
+    def boot(self) -> float:
+        """Return seconds on a clock that never goes back and, where the system has one, counts suspends."""
+        ...
+
+    def call_later(self, delay: float, callback: Callable[[], object], /) -> Timer:
+        """Call back once in the running loop, after *delay* seconds."""
+        ...
 
 
 class SystemClock:
@@ -40,6 +64,11 @@ SYSTEM_CLOCK = SystemClock()
 
 :meta hide-value:
 """
+
+
+def jitter() -> float:
+    """Return a random number between 0 and 1, to spread what many processes do at the same time."""
+    return random.random()  # noqa: S311 - spreads load, guards nothing
 
 
 async def sleep(clock: Clock, seconds: float) -> None:

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from bitbucket_auth_async.record import Claim
-
 _MOST_DIGITS = 9
 """Of a process id; Linux gives none above 2**22."""
 
@@ -27,15 +25,18 @@ def this_owner() -> Owner:
     return Owner(id=secrets.token_hex(16), host=host, process=process)
 
 
-def is_gone(claim: Claim) -> bool:
-    """Tell whether the claim's owner surely runs no more: same boot, same PID namespace, and no such process."""
-    if claim.process is None or claim.host is None or claim.host != _host():
+def is_gone(host: str | None, process: str | None) -> bool:
+    """Return True if the process that a claim names has surely ended.
+
+    That can be told only in the same boot and PID namespace (*host*), where no process has that id and start time.
+    """
+    if process is None or host is None or host != _host():
         return False
-    pid = claim.process.partition("@")[0]
+    pid = process.partition("@")[0]
     if not pid.isdecimal() or len(pid) > _MOST_DIGITS:
         return False
     found = _process(int(pid))
-    return found != claim.process and not (found is None and _is_hidden(int(pid)))
+    return found != process and not (found is None and _is_hidden(int(pid)))
 
 
 @lru_cache(maxsize=1)

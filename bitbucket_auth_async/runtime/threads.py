@@ -7,7 +7,7 @@ from typing import TypeVar, TypeVarTuple
 
 from anyio import CapacityLimiter, to_thread
 
-from bitbucket_auth_async.per_loop import PerLoop
+from bitbucket_auth_async.runtime.per_loop import PerLoop
 
 _A = TypeVarTuple("_A")
 _T = TypeVar("_T")

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, cast
 
-from bitbucket_auth_async.codecs import json_bytes, json_object
+from bitbucket_auth_async.codecs.json import json_bytes, json_object
 from bitbucket_auth_async.errors import ConfigurationError, RecordError
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.protocols import Codec, Versioned
-from bitbucket_auth_async.record import Issuer, Record
+from bitbucket_auth_async.renewal.record import Issuer, Record
 
 _LARGEST_VERSION = 2**63 - 1
 

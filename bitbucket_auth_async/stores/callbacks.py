@@ -8,12 +8,12 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, cast, overload
 
-from bitbucket_auth_async import documents
-from bitbucket_auth_async.codecs import JsonCodec
+from bitbucket_auth_async.codecs.json import JsonCodec
 from bitbucket_auth_async.errors import BitbucketAuthError, ConfigurationError, RecordError, StoreError
-from bitbucket_auth_async.per_loop import PerLoop
 from bitbucket_auth_async.protocols import Versioned
-from bitbucket_auth_async.record import Record, new_version
+from bitbucket_auth_async.renewal.record import Record, new_version
+from bitbucket_auth_async.runtime.per_loop import PerLoop
+from bitbucket_auth_async.stores import _json_document
 
 _SECTION = "bitbucket_auth_async"
 _ANCESTOR = "refreshToken"
@@ -77,11 +77,11 @@ class CallbackStore:
             StoreError: `load_config` raised something.
             RecordError: What it returned is no configuration, or our part of it is damaged.
         """
-        documents.check_key(key)
+        _json_document.check_key(key)
         async with self._alone():
             config = await self._config()
         records, inherited = _parse(config)
-        return documents.find(records, key, _JSON) or inherited
+        return _json_document.find(records, key, _JSON) or inherited
 
     async def swap(self, key: str, record: Record, /, *, expected: int) -> int:
         """Put *record* in the place of version *expected*; return its new version, or 0 if someone was first.
@@ -92,7 +92,7 @@ class CallbackStore:
             StoreError: One of the functions raised something.
             RecordError: What `load_config` returned is no configuration, or our part of it is damaged.
         """
-        documents.check_key(key)
+        _json_document.check_key(key)
         data = _JSON.encode(key, record)
         # Shielded: a save_config that goes on in a thread must not be overtaken by the next one.
         outcome = await asyncio.shield(asyncio.ensure_future(self._swap(key, record, data, expected)))
@@ -106,10 +106,10 @@ class CallbackStore:
             async with self._alone():
                 config = await self._config()
                 records, inherited = _parse(config)
-                if (documents.version_of(records, key) or (inherited.version if inherited else 0)) != expected:
+                if (_json_document.version_of(records, key) or (inherited.version if inherited else 0)) != expected:
                     return 0
                 version = new_version()
-                kept = copy.deepcopy(documents.put(records, key, data, version))
+                kept = copy.deepcopy(_json_document.put(records, key, data, version))
                 refresh_token = None if record.token is None else record.token.refresh_token
                 await _called("save_config", self._save_config, {**config, _ANCESTOR: refresh_token, _SECTION: kept})
                 return version
@@ -161,7 +161,7 @@ def _parse(config: Mapping[str, Any]) -> tuple[Mapping[str, Any], Versioned | No
     if records is None and not refresh_token:
         return {}, None
     if records is None and isinstance(refresh_token, str):
-        return {}, documents.ancestor(refresh_token)
+        return {}, _json_document.ancestor(refresh_token)
     if isinstance(records, Mapping):
         return cast("Mapping[str, Any]", records), None
     damaged = _ANCESTOR if records is None else _SECTION

@@ -11,13 +11,14 @@ from typing import Any, Self
 
 import platformdirs
 
-from bitbucket_auth_async import documents, private_file
-from bitbucket_auth_async.codecs import JsonCodec, codec_of, json_bytes, json_object
+from bitbucket_auth_async.codecs.json import JsonCodec, codec_of, json_bytes, json_object
 from bitbucket_auth_async.errors import ConfigurationError, RecordError, StoreError
-from bitbucket_auth_async.per_loop import PerLoop
 from bitbucket_auth_async.protocols import Codec, Versioned
-from bitbucket_auth_async.record import Record, new_version
-from bitbucket_auth_async.threads import Threads
+from bitbucket_auth_async.renewal.record import Record, new_version
+from bitbucket_auth_async.runtime import private_file
+from bitbucket_auth_async.runtime.per_loop import PerLoop
+from bitbucket_auth_async.runtime.threads import Threads
+from bitbucket_auth_async.stores import _json_document
 
 _WAY_OUT = "Restore a good copy, or move it away: then people sign in again, and a bot just gets a new token."
 _FORMAT = "bitbucket-auth-async"
@@ -74,11 +75,11 @@ class FileStore:
             StoreError: The file could not be read.
             RecordError: It is no file of ours, or is damaged; it is left as it is.
         """
-        documents.check_key(key)
+        _json_document.check_key(key)
         content = await self._content()
         with self._naming():
             document, inherited = _parse(content)
-            return documents.find(document["records"], key, self._codec) or inherited
+            return _json_document.find(document["records"], key, self._codec) or inherited
 
     async def swap(self, key: str, record: Record, /, *, expected: int) -> int:
         """Put *record* in the place of version *expected*; return its new version, or 0 if someone was first.
@@ -89,7 +90,7 @@ class FileStore:
             StoreError: It could not be written; after the time ran out, it may still be.
             RecordError: The file is none of ours, or is damaged; it is left as it is.
         """
-        documents.check_key(key)
+        _json_document.check_key(key)
         data = self._codec.encode(key, record)
         turn = self._turns.get()
         try:
@@ -143,10 +144,10 @@ class FileStore:
             nonlocal version
             document, inherited = _parse(content)
             records = document["records"]
-            if (documents.version_of(records, key) or (inherited.version if inherited else 0)) != expected:
+            if (_json_document.version_of(records, key) or (inherited.version if inherited else 0)) != expected:
                 return None
             version = new_version()
-            return json_bytes({**document, "records": documents.put(records, key, data, version)})
+            return json_bytes({**document, "records": _json_document.put(records, key, data, version)})
 
         try:
             with self._naming():
@@ -197,7 +198,7 @@ def _parse(content: bytes | None) -> tuple[dict[str, Any], Versioned | None]:
         if not refresh_token:  # that package writes {} when it got none
             return empty, None
         if isinstance(refresh_token, str):
-            return empty, documents.ancestor(refresh_token)
+            return empty, _json_document.ancestor(refresh_token)
     msg = "This is not a file of bitbucket-auth-async; it is left as it is. Choose another path, or move it away."
     raise RecordError(msg)
 

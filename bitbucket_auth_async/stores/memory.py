@@ -3,7 +3,7 @@
 import threading
 
 from bitbucket_auth_async.protocols import Versioned
-from bitbucket_auth_async.record import Record, new_version
+from bitbucket_auth_async.renewal.record import Record, new_version
 
 
 class MemoryStore:

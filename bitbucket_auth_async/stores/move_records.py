@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from bitbucket_auth_async.clocks import SYSTEM_CLOCK, sleep
 from bitbucket_auth_async.errors import ConfigurationError
 from bitbucket_auth_async.oauth2.tokens import Token
-from bitbucket_auth_async.owner import is_gone
 from bitbucket_auth_async.protocols import Clock, TokenStore, Versioned
-from bitbucket_auth_async.record import Record
-from bitbucket_auth_async.settlement import signed_out
+from bitbucket_auth_async.renewal.record import Record
+from bitbucket_auth_async.renewal.settle import signed_out
+from bitbucket_auth_async.runtime.clocks import SYSTEM_CLOCK, sleep
+from bitbucket_auth_async.runtime.process_identity import is_gone
 
 _POLL = 0.1
 _MOVES = 2
@@ -107,7 +107,7 @@ async def _at_rest(store: TokenStore, key: str, lease: float, clock: Clock) -> V
     seen, since = await store.load(key), clock.boot()
     while seen is not None and seen.record.claim is not None:
         claim = seen.record.claim
-        if claim.lost or is_gone(claim) or clock.boot() - since >= lease:
+        if claim.lost or is_gone(claim.host, claim.process) or clock.boot() - since >= lease:
             break
         await sleep(clock, _POLL)
         found = await store.load(key)

@@ -8,11 +8,11 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from bitbucket_auth_async.arguments import check
-from bitbucket_auth_async.codecs import JsonCodec
-from bitbucket_auth_async.environment import setting
+from bitbucket_auth_async.codecs.json import JsonCodec
 from bitbucket_auth_async.errors import ConfigurationError
 from bitbucket_auth_async.protocols import Codec, TokenStore
+from bitbucket_auth_async.runtime.argument_checks import check
+from bitbucket_auth_async.runtime.settings import setting
 
 VARIABLE = "BITBUCKET_AUTH_STORE"
 """The variable that holds a store's address; with `_FILE` behind it, the one that names its file."""

@@ -8,14 +8,14 @@ from collections.abc import Coroutine, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
-from bitbucket_auth_async.codecs import JsonCodec, codec_of
-from bitbucket_auth_async.documents import check_key
+from bitbucket_auth_async.codecs.json import JsonCodec, codec_of
 from bitbucket_auth_async.errors import BitbucketAuthError, ConfigurationError, RecordError, StoreError
-from bitbucket_auth_async.extras import extra
-from bitbucket_auth_async.per_loop import PerLoop
 from bitbucket_auth_async.protocols import Codec, Versioned
-from bitbucket_auth_async.record import Record, new_version
-from bitbucket_auth_async.store_server import named, unreached
+from bitbucket_auth_async.renewal.record import Record, new_version
+from bitbucket_auth_async.runtime.extras import extra
+from bitbucket_auth_async.runtime.per_loop import PerLoop
+from bitbucket_auth_async.stores._json_document import check_key
+from bitbucket_auth_async.stores._server_address import named, unreached
 from bitbucket_auth_async.telemetry.events import Event, EventKind, Listener, tell
 
 with extra("redis"):

@@ -10,14 +10,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from bitbucket_auth_async import private_file
-from bitbucket_auth_async.codecs import JsonCodec, codec_of
-from bitbucket_auth_async.documents import check_key
+from bitbucket_auth_async.codecs.json import JsonCodec, codec_of
 from bitbucket_auth_async.errors import ConfigurationError, RecordError, StoreError
-from bitbucket_auth_async.extras import extra
 from bitbucket_auth_async.protocols import Codec, Versioned
-from bitbucket_auth_async.record import Record, new_version
-from bitbucket_auth_async.threads import Threads
+from bitbucket_auth_async.renewal.record import Record, new_version
+from bitbucket_auth_async.runtime import private_file
+from bitbucket_auth_async.runtime.extras import extra
+from bitbucket_auth_async.runtime.threads import Threads
+from bitbucket_auth_async.stores._json_document import check_key
 
 with extra("sqlite"):
     import aiosqlite

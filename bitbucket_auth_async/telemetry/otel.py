@@ -6,7 +6,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakSet
 
-from bitbucket_auth_async.extras import extra
+from bitbucket_auth_async.runtime.extras import extra
 from bitbucket_auth_async.telemetry.events import Event, EventKind
 
 with extra("otel"):

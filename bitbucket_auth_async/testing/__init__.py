@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bitbucket_auth_async.testing.aioresponses import mock_token_endpoint
-    from bitbucket_auth_async.testing.clock import FakeClock
+    from bitbucket_auth_async.testing.client_settings import basic_auth, opts, set_env_vars
     from bitbucket_auth_async.testing.fake import faults
     from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket, SilentPageError
-    from bitbucket_auth_async.testing.mock import UnmockedHostError, mock_bitbucket
-    from bitbucket_auth_async.testing.options import basic_auth, opts, set_env_vars
+    from bitbucket_auth_async.testing.fake_clock import FakeClock
+    from bitbucket_auth_async.testing.mocking import UnmockedHostError, mock_bitbucket
     from bitbucket_auth_async.testing.server import fake_bitbucket_app, serve, server_at
 
 __all__ = [
@@ -33,17 +33,17 @@ __all__ = [
 
 _HOMES = {
     "FakeBitbucket": "fake_bitbucket",
-    "FakeClock": "clock",
+    "FakeClock": "fake_clock",
     "SilentPageError": "fake_bitbucket",
-    "UnmockedHostError": "mock",
-    "basic_auth": "options",
+    "UnmockedHostError": "mocking",
+    "basic_auth": "client_settings",
     "fake_bitbucket_app": "server",
-    "mock_bitbucket": "mock",
+    "mock_bitbucket": "mocking",
     "mock_token_endpoint": "aioresponses",
-    "opts": "options",
+    "opts": "client_settings",
     "serve": "server",
     "server_at": "server",
-    "set_env_vars": "options",
+    "set_env_vars": "client_settings",
 }
 
 

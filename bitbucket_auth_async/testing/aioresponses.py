@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import ClientResponse
 
 from bitbucket_auth_async.bitbucket.cloud import BITBUCKET_CLOUD
-from bitbucket_auth_async.extras import extra
+from bitbucket_auth_async.runtime.extras import extra
 
 with extra("testing"):
     from aioresponses import aioresponses

@@ -7,10 +7,10 @@ from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError, OutageError
-from bitbucket_auth_async.extras import extra
 from bitbucket_auth_async.protocols import TokenSource
+from bitbucket_auth_async.runtime.extras import extra
 from bitbucket_auth_async.testing.counting_source import CountingSource
-from bitbucket_auth_async.testing.wire import Received, always, answer, redirects, refuses, wire
+from bitbucket_auth_async.testing.scripted_server import Received, always, answer, redirects, refuses, wire
 
 with extra("testing"):
     import pytest

@@ -7,23 +7,23 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from urllib.parse import parse_qsl, urlsplit
 
-from bitbucket_auth_async.arguments import check
 from bitbucket_auth_async.errors import TransportError
 from bitbucket_auth_async.oauth2.clients import Client
 from bitbucket_auth_async.oauth2.grants import scope_set
-from bitbucket_auth_async.oauth2.messages import Request, Response
+from bitbucket_auth_async.oauth2.http_messages import Request, Response
 from bitbucket_auth_async.oauth2.tokens import Token, fingerprint
 from bitbucket_auth_async.protocols import Clock, Timer
+from bitbucket_auth_async.runtime.argument_checks import check
 from bitbucket_auth_async.testing.fake.authorization_endpoint import AuthorizationEndpoint, DeniedError, SilentPageError
-from bitbucket_auth_async.testing.fake.books import Books, Call, Entry
+from bitbucket_auth_async.testing.fake.fault_injection import CallLater, DroppedError, strike
 from bitbucket_auth_async.testing.fake.faults import Fault, Injection
-from bitbucket_auth_async.testing.fake.ledger import Family, Ledger
-from bitbucket_auth_async.testing.fake.parties import Person
-from bitbucket_auth_async.testing.fake.rest import RestApi
-from bitbucket_auth_async.testing.fake.rules import Rules
-from bitbucket_auth_async.testing.fake.settings import Settings
-from bitbucket_auth_async.testing.fake.strike import CallLater, DroppedError, strike
+from bitbucket_auth_async.testing.fake.issued_tokens import Family, Ledger
+from bitbucket_auth_async.testing.fake.registered import Person
+from bitbucket_auth_async.testing.fake.request_log import Books, Call, Entry
+from bitbucket_auth_async.testing.fake.rest_api import RestApi
+from bitbucket_auth_async.testing.fake.server_settings import Rules
 from bitbucket_auth_async.testing.fake.token_endpoint import TokenEndpoint, read
+from bitbucket_auth_async.testing.fake.user_tokens import Settings
 
 __all__ = ["DroppedError", "FakeBitbucket", "SilentPageError"]
 

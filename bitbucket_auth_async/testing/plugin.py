@@ -8,8 +8,8 @@ import pytest
 if TYPE_CHECKING:
     from pytest import fixture as async_fixture  # noqa: PT013  - one name, whoever provides it
 
-    from bitbucket_auth_async.testing.clock import FakeClock
     from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
+    from bitbucket_auth_async.testing.fake_clock import FakeClock
     from bitbucket_auth_async.testing.server import Site
 else:
     try:
@@ -22,7 +22,7 @@ else:
 @pytest.fixture
 def fake_clock() -> "FakeClock":
     """A clock that moves when `await fake_clock.advance(seconds)` says so."""
-    from bitbucket_auth_async.testing.clock import FakeClock  # noqa: PLC0415  - see the module's docstring
+    from bitbucket_auth_async.testing.fake_clock import FakeClock  # noqa: PLC0415  - see the module's docstring
 
     return FakeClock()
 
@@ -49,7 +49,7 @@ async def fake_bitbucket_server(fake_bitbucket: "FakeBitbucket") -> AsyncGenerat
 @async_fixture
 async def mocked_bitbucket(fake_bitbucket: "FakeBitbucket") -> AsyncGenerator["FakeBitbucket"]:
     """The `fake_bitbucket`, which aiohttp reaches as bitbucket.org and api.bitbucket.org; nothing else is there."""
-    from bitbucket_auth_async.testing.mock import mock_bitbucket  # noqa: PLC0415  - see the module's docstring
+    from bitbucket_auth_async.testing.mocking import mock_bitbucket  # noqa: PLC0415  - see the module's docstring
 
     async with mock_bitbucket(fake_bitbucket) as fake:
         yield fake
@@ -58,7 +58,7 @@ async def mocked_bitbucket(fake_bitbucket: "FakeBitbucket") -> AsyncGenerator["F
 @pytest.fixture
 def bitbucket_env(fake_bitbucket: "FakeBitbucket") -> Generator[Mapping[str, str]]:
     """The environment variables that `client_from_env` reads, set to the client that `fake_bitbucket` knows."""
-    from bitbucket_auth_async.testing.options import set_env_vars  # noqa: PLC0415  - see the module's docstring
+    from bitbucket_auth_async.testing.client_settings import set_env_vars  # noqa: PLC0415  - see the module's docstring
 
     client = fake_bitbucket.registration()
     with set_env_vars(client.client_id, client.client_secret) as variables:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from bitbucket_auth_async.oauth2.messages import Request, Response
+from bitbucket_auth_async.oauth2.http_messages import Request, Response
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer
-from bitbucket_auth_async.testing.consent_page import consent_page
 from bitbucket_auth_async.testing.fake.authorization_endpoint import DeniedError, SilentPageError
-from bitbucket_auth_async.testing.fake.strike import DroppedError
+from bitbucket_auth_async.testing.fake.consent_page import consent_page
+from bitbucket_auth_async.testing.fake.fault_injection import DroppedError
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 
 _CLOSING = 0.1

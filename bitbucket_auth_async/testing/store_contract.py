@@ -6,10 +6,10 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from bitbucket_auth_async.extras import extra
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.protocols import TokenStore, Versioned
-from bitbucket_auth_async.record import Claim, Issuer, Record, Rest
+from bitbucket_auth_async.renewal.record import Claim, Issuer, Record, Rest
+from bitbucket_auth_async.runtime.extras import extra
 
 with extra("testing"):
     import pytest

@@ -8,10 +8,10 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from bitbucket_auth_async.errors import TransportError
-from bitbucket_auth_async.extras import extra
-from bitbucket_auth_async.oauth2.messages import Request
+from bitbucket_auth_async.oauth2.http_messages import Request
 from bitbucket_auth_async.protocols import Transport
-from bitbucket_auth_async.testing.wire import Received, Script, Wire, always, answer, cut_off, nobody, wire
+from bitbucket_auth_async.runtime.extras import extra
+from bitbucket_auth_async.testing.scripted_server import Received, Script, Wire, always, answer, cut_off, nobody, wire
 
 with extra("testing"):
     import pytest
@@ -117,7 +117,7 @@ class TransportContract:
     @pytest.mark.parametrize(
         "coding, body",
         [
-            ("gzip", gzip.compress(b"packed")),
+            ("gzip", gzip.compress(b"packed", mtime=0)),
             ("deflate", zlib.compress(b"packed")),
             ("identity", b"packed"),
         ],

@@ -10,11 +10,11 @@ from types import MappingProxyType, ModuleType
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
-from bitbucket_auth_async.clocks import SYSTEM_CLOCK, within
 from bitbucket_auth_async.errors import BitbucketAuthError, ConfigurationError, TransportError
-from bitbucket_auth_async.oauth2.messages import Request, Response
-from bitbucket_auth_async.transports.decoding import UndecodableError, decoded
-from bitbucket_auth_async.transports.proxies import environment_proxy
+from bitbucket_auth_async.oauth2.http_messages import Request, Response
+from bitbucket_auth_async.runtime.clocks import SYSTEM_CLOCK, within
+from bitbucket_auth_async.transports._content_decoding import UndecodableError, decoded
+from bitbucket_auth_async.transports._environment_proxy import environment_proxy
 
 
 class Body:

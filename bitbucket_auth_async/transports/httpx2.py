@@ -2,8 +2,8 @@
 
 from typing import ClassVar
 
-from bitbucket_auth_async.extras import extra
-from bitbucket_auth_async.transports.httpx_family import Body, HttpxFamilyTransport
+from bitbucket_auth_async.runtime.extras import extra
+from bitbucket_auth_async.transports._httpx_family import Body, HttpxFamilyTransport
 
 with extra("httpx2"):
     import httpx2

@@ -4,12 +4,12 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from bitbucket_auth_async.bearer.policy import authorization
+from bitbucket_auth_async.bearer._policy import authorization
 from bitbucket_auth_async.errors import BitbucketAuthError, ConfigurationError, UnavailableError
-from bitbucket_auth_async.oauth2.messages import Request, Response
-from bitbucket_auth_async.oauth2.plain import is_mapping
+from bitbucket_auth_async.manager.shared import Resources
+from bitbucket_auth_async.oauth2.checked_json import is_mapping
+from bitbucket_auth_async.oauth2.http_messages import Request, Response
 from bitbucket_auth_async.oauth2.tokens import Token
-from bitbucket_auth_async.resources import Resources
 
 Identify = Callable[[Token], Awaitable[str]]
 """Names the person that a new token belongs to: the key under which it is stored."""

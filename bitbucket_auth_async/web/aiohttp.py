@@ -6,10 +6,10 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError
-from bitbucket_auth_async.manager import TokenManager
+from bitbucket_auth_async.manager.token_manager import TokenManager
 from bitbucket_auth_async.web.access_log import clean_access_log
+from bitbucket_auth_async.web.http_messages import Answer, Incoming
 from bitbucket_auth_async.web.login import Login
-from bitbucket_auth_async.web.messages import Answer, Incoming
 from bitbucket_auth_async.web.routes import Routes
 
 _LOGIN = web.AppKey("bitbucket_auth_async_login", Login)

@@ -10,9 +10,9 @@ import aiohttp
 from bitbucket_auth_async.bearer.aiohttp import authenticated_session
 from bitbucket_auth_async.errors import BitbucketAuthError, ConfigurationError, LoginRequiredError, OutageError
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer, origin_of
-from bitbucket_auth_async.per_loop import PerLoop
 from bitbucket_auth_async.protocols import TokenSource
-from bitbucket_auth_async.web.messages import JSON, Answer, Incoming, json_answer
+from bitbucket_auth_async.runtime.per_loop import PerLoop
+from bitbucket_auth_async.web.http_messages import JSON, Answer, Incoming, json_answer
 
 READING: Final = frozenset({"GET", "HEAD"})
 """The methods that every page may use."""

@@ -12,7 +12,7 @@ from typing import Any
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from bitbucket_auth_async.encryption import EncryptionKey, checked_keys
+from bitbucket_auth_async.codecs.encrypted import EncryptionKey, checked_keys
 from bitbucket_auth_async.errors import ConfigurationError
 
 _ID_BYTES = 8

@@ -13,7 +13,7 @@ from bitbucket_auth_async.errors import (
     CallbackError,
     InvalidGrantError,
 )
-from bitbucket_auth_async.web.messages import Answer, Cookie
+from bitbucket_auth_async.web.http_messages import Answer, Cookie
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c2b41; --soft: #50607a; --paper: #fff; --ground: #f3f5f9; --line: #d5dbe6;

@@ -15,22 +15,22 @@ from types import TracebackType
 from typing import NamedTuple, Self
 from urllib.parse import parse_qs, urlsplit
 
-from bitbucket_auth_async.arguments import check
-from bitbucket_auth_async.encryption import EncryptionKey
+from bitbucket_auth_async.codecs.encrypted import EncryptionKey
 from bitbucket_auth_async.errors import CallbackError, ConfigurationError, DeadlineError, LoginRequiredError
-from bitbucket_auth_async.manager import TokenManager
+from bitbucket_auth_async.manager.token_manager import TokenManager
+from bitbucket_auth_async.manager.token_manager_pool import TokenManagerPool
 from bitbucket_auth_async.oauth2.authorization_endpoint import AuthorizationRequest
 from bitbucket_auth_async.oauth2.grants import AuthorizationCode
 from bitbucket_auth_async.oauth2.servers import origin_of
 from bitbucket_auth_async.oauth2.tokens import Token
-from bitbucket_auth_async.pool import TokenManagerPool
-from bitbucket_auth_async.web.flows import FlowStore, Spent
-from bitbucket_auth_async.web.identity import Identify, account_id
-from bitbucket_auth_async.web.messages import Cookie, Incoming
+from bitbucket_auth_async.runtime.argument_checks import check
+from bitbucket_auth_async.web.account import Identify, account_id
+from bitbucket_auth_async.web.api_proxy import Resource
+from bitbucket_auth_async.web.encrypted_cookie import Seal
+from bitbucket_auth_async.web.flow_store import FlowStore, Spent
+from bitbucket_auth_async.web.http_messages import Cookie, Incoming
 from bitbucket_auth_async.web.origin import Proxies
-from bitbucket_auth_async.web.resource import Resource
 from bitbucket_auth_async.web.return_address import local_path
-from bitbucket_auth_async.web.seal import Seal
 
 _log = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ import ipaddress
 from collections.abc import Iterable, Mapping
 
 from bitbucket_auth_async.errors import ConfigurationError
-from bitbucket_auth_async.web.messages import Incoming
+from bitbucket_auth_async.web.http_messages import Incoming
 
 _PORTS = {"https": "443", "http": "80"}
 UNIX = "unix"

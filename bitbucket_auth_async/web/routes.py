@@ -3,13 +3,13 @@
 import logging
 from urllib.parse import parse_qs, quote
 
-from bitbucket_auth_async.arguments import check
 from bitbucket_auth_async.errors import BitbucketAuthError, LoginRequiredError, StoreError
+from bitbucket_auth_async.runtime.argument_checks import check
+from bitbucket_auth_async.web.api_proxy import READING
+from bitbucket_auth_async.web.error_pages import error_page, is_for_operator, page
+from bitbucket_auth_async.web.http_messages import Answer, Incoming, json_answer, see_other
 from bitbucket_auth_async.web.login import Login
-from bitbucket_auth_async.web.messages import Answer, Incoming, json_answer, see_other
 from bitbucket_auth_async.web.origin import is_foreign_page, is_our_page
-from bitbucket_auth_async.web.pages import error_page, is_for_operator, page
-from bitbucket_auth_async.web.resource import READING
 from bitbucket_auth_async.web.return_address import local_path
 
 _log = logging.getLogger(__name__)

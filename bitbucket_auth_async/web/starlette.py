@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from bitbucket_auth_async.extras import extra
+from bitbucket_auth_async.runtime.extras import extra
 
 with extra("starlette"):  # before our own modules: one of them would name the extra that brings cryptography alone
     from starlette.applications import Starlette
@@ -11,11 +11,11 @@ with extra("starlette"):  # before our own modules: one of them would name the e
     from starlette.routing import Route
 
 from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError
-from bitbucket_auth_async.manager import TokenManager
+from bitbucket_auth_async.manager.token_manager import TokenManager
 from bitbucket_auth_async.web.access_log import clean_access_log
+from bitbucket_auth_async.web.api_proxy import METHODS
+from bitbucket_auth_async.web.http_messages import Answer, Incoming
 from bitbucket_auth_async.web.login import Login
-from bitbucket_auth_async.web.messages import Answer, Incoming
-from bitbucket_auth_async.web.resource import METHODS
 from bitbucket_auth_async.web.routes import Routes
 
 _LOGIN = "bitbucket_auth_async_login"

@@ -16,7 +16,7 @@ from atlassian.bitbucket.cloud import Cloud
 from requests.auth import AuthBase
 
 from bitbucket_auth_async import ClientCredentials, Token, TokenManager, client_from_env
-from bitbucket_auth_async.bearer.policy import UNAUTHORIZED, allowed_origins, authorization
+from bitbucket_auth_async.bearer._policy import UNAUTHORIZED, allowed_origins, authorization
 from bitbucket_auth_async.protocols import TokenSource
 from bitbucket_auth_async.stores.file import FileStore
 

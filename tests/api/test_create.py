@@ -11,14 +11,14 @@ import pytest
 
 from bitbucket_auth_async import LoginRequiredError, Token, TokenManager
 from bitbucket_auth_async.api import ApiError, create_authenticated_api
-from bitbucket_auth_async.api.asking import AskedSource
+from bitbucket_auth_async.api.callback_source import AskedSource
 from bitbucket_auth_async.errors import ConfigurationError
-from bitbucket_auth_async.get_access_token import get_access_token
+from bitbucket_auth_async.npm.get_access_token import get_access_token
 from bitbucket_auth_async.stores.file import FileStore
-from bitbucket_auth_async.testing.clock import FakeClock
+from bitbucket_auth_async.testing.client_settings import set_env_vars
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
-from bitbucket_auth_async.testing.mock import mock_bitbucket
-from bitbucket_auth_async.testing.options import set_env_vars
+from bitbucket_auth_async.testing.fake_clock import FakeClock
+from bitbucket_auth_async.testing.mocking import mock_bitbucket
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ import pytest
 from bitbucket_auth_async import TokenManager
 from bitbucket_auth_async.api import ApiError, BitbucketAPI, NotFoundError
 from bitbucket_auth_async.errors import ConfigurationError
-from bitbucket_auth_async.testing.mock import mock_bitbucket
-from bitbucket_auth_async.testing.wire import Received, always, answer, wire
-from tests.apis import opened, reply
+from bitbucket_auth_async.testing.mocking import mock_bitbucket
+from bitbucket_auth_async.testing.scripted_server import Received, always, answer, wire
+from tests.support.api_session import opened, reply
 
 
 class Shelf:

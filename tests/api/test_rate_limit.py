@@ -14,12 +14,12 @@ from bitbucket_auth_async.api.rate_limit import RateLimit, Spread
 from bitbucket_auth_async.errors import ConfigurationError, StoreError
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.protocols import Versioned
-from bitbucket_auth_async.record import Issuer, Record, Rest
+from bitbucket_auth_async.renewal.record import Issuer, Record, Rest
 from bitbucket_auth_async.stores.file import FileStore
 from bitbucket_auth_async.stores.memory import MemoryStore
-from bitbucket_auth_async.testing.clock import FakeClock
-from bitbucket_auth_async.testing.wire import always
-from tests.apis import opened, reply
+from bitbucket_auth_async.testing.fake_clock import FakeClock
+from bitbucket_auth_async.testing.scripted_server import always
+from tests.support.api_session import opened, reply
 
 
 def most_in_any_span(moments: list[float], per: float) -> int:

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from bitbucket_auth_async.api.envelope import Answered, error_of
 from bitbucket_auth_async.api.errors import (
     ApiError,
     GoneError,
@@ -15,6 +14,7 @@ from bitbucket_auth_async.api.errors import (
     NotFoundError,
     RateLimitedError,
 )
+from bitbucket_auth_async.api.responses import Answered, error_of
 
 NOW = 1_800_000_000.0
 

@@ -8,10 +8,10 @@ import pytest
 
 from bitbucket_auth_async.api import ApiError, BitbucketAPI, NoAnswerError, RateLimit, RateLimitedError
 from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError, OutageError
-from bitbucket_auth_async.testing.clock import FakeClock
 from bitbucket_auth_async.testing.counting_source import CountingSource
-from bitbucket_auth_async.testing.wire import Received, always, answer
-from tests.apis import in_turn, opened, reply
+from bitbucket_auth_async.testing.fake_clock import FakeClock
+from bitbucket_auth_async.testing.scripted_server import Received, always, answer
+from tests.support.api_session import in_turn, opened, reply
 
 OK = reply("done")
 LIMITED = reply({"error": {"message": "Rate limit for this resource has been exceeded."}}, 429)

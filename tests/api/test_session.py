@@ -12,14 +12,14 @@ import pytest
 
 from bitbucket_auth_async import Token, TokenManager
 from bitbucket_auth_async.api import ApiError, BitbucketAPI, GoneError, MissingScopeError, NoAnswerError, NotFoundError
-from bitbucket_auth_async.credentials import ApiToken
+from bitbucket_auth_async.bearer.static_credentials import ApiToken
 from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError
-from bitbucket_auth_async.testing.clock import FakeClock
 from bitbucket_auth_async.testing.counting_source import CountingSource
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
-from bitbucket_auth_async.testing.mock import mock_bitbucket
-from bitbucket_auth_async.testing.wire import Received, always, answer, nobody, redirects, wire
-from tests.apis import in_turn, opened, reply
+from bitbucket_auth_async.testing.fake_clock import FakeClock
+from bitbucket_auth_async.testing.mocking import mock_bitbucket
+from bitbucket_auth_async.testing.scripted_server import Received, always, answer, nobody, redirects, wire
+from tests.support.api_session import in_turn, opened, reply
 
 
 async def echo(request: Received, writer: asyncio.StreamWriter) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bitbucket_auth_async.api.addresses import address, base_url_of, is_under
+from bitbucket_auth_async.api.urls import address, base_url_of, is_under
 from bitbucket_auth_async.bitbucket.cloud import BITBUCKET_CLOUD
 from bitbucket_auth_async.errors import ConfigurationError
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer

@@ -19,7 +19,7 @@ from bitbucket_auth_async.protocols import TokenSource
 from bitbucket_auth_async.testing.bearer_contract import Answer, BearerContract, Caller, Opened
 from bitbucket_auth_async.testing.certificates import throwaway_tls
 from bitbucket_auth_async.testing.counting_source import CountingSource
-from bitbucket_auth_async.testing.wire import Received, always, answer, cut_off, redirects, refuses, wire
+from bitbucket_auth_async.testing.scripted_server import Received, always, answer, cut_off, redirects, refuses, wire
 
 
 class AiohttpCaller:

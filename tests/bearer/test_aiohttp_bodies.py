@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestServer
 
 from bitbucket_auth_async.bearer.aiohttp import authenticated_session
 from bitbucket_auth_async.testing.counting_source import CountingSource
-from bitbucket_auth_async.testing.wire import Received, Wire, answer, refuses, wire
+from bitbucket_auth_async.testing.scripted_server import Received, Wire, answer, refuses, wire
 
 ENOUGH = 20.0
 

@@ -8,12 +8,12 @@ from typing import Any
 import aiohttp
 import pytest
 
+from bitbucket_auth_async.bearer._policy import BODY_LIMIT
 from bitbucket_auth_async.bearer.aiohttp import authenticated_session
-from bitbucket_auth_async.bearer.policy import BODY_LIMIT
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.telemetry.events import EventKind
 from bitbucket_auth_async.testing.counting_source import CountingSource
-from bitbucket_auth_async.testing.wire import Received, answer, refuses, wire
+from bitbucket_auth_async.testing.scripted_server import Received, answer, refuses, wire
 
 ENOUGH = 20.0
 

@@ -14,8 +14,8 @@ from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.protocols import TokenSource
 from bitbucket_auth_async.testing.bearer_contract import Answer, BearerContract, Caller, Opened
 from bitbucket_auth_async.testing.counting_source import CountingSource
-from bitbucket_auth_async.testing.wire import Received, always, answer, redirects, refuses, wire
-from tests.httpx_family import ADAPTERS, ENOUGH, Adapter
+from bitbucket_auth_async.testing.scripted_server import Received, always, answer, redirects, refuses, wire
+from tests.support.httpx_family import ADAPTERS, ENOUGH, Adapter
 
 CLOUD = "api.bitbucket.org"
 

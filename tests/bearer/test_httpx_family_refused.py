@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from bitbucket_auth_async.bearer.policy import BODY_LIMIT
+from bitbucket_auth_async.bearer._policy import BODY_LIMIT
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.telemetry.events import EventKind
 from bitbucket_auth_async.testing.counting_source import CountingSource
-from bitbucket_auth_async.testing.wire import Received, Script, answer, refuses, wire
-from tests.httpx_family import ADAPTERS, ENOUGH, Adapter
+from bitbucket_auth_async.testing.scripted_server import Received, Script, answer, refuses, wire
+from tests.support.httpx_family import ADAPTERS, ENOUGH, Adapter
 
 
 @pytest.fixture(params=ADAPTERS, ids=str)

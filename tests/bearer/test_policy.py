@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitbucket_auth_async.bearer.policy import Sent, allowed_origins, authorization
+from bitbucket_auth_async.bearer._policy import Sent, allowed_origins, authorization
 from bitbucket_auth_async.bitbucket.cloud import BITBUCKET_CLOUD
 from bitbucket_auth_async.errors import ConfigurationError
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
+from bitbucket_auth_async.bearer._policy import authorization
 from bitbucket_auth_async.bearer.aiohttp import authenticated_session
 from bitbucket_auth_async.bearer.httpx import authenticated_client
-from bitbucket_auth_async.bearer.policy import authorization
-from bitbucket_auth_async.credentials import AccessToken, ApiToken, StaticToken
+from bitbucket_auth_async.bearer.static_credentials import AccessToken, ApiToken, StaticToken
 from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.protocols import TokenSource
-from bitbucket_auth_async.testing.clock import FakeClock
-from bitbucket_auth_async.testing.wire import always, answer, redirects, wire
+from bitbucket_auth_async.testing.fake_clock import FakeClock
+from bitbucket_auth_async.testing.scripted_server import always, answer, redirects, wire
 
 EMAIL = "ada@example.com"
 Make = Callable[[], StaticToken]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bitbucket_auth_async.environment import client_from_env
+from bitbucket_auth_async.bitbucket.client_from_env import client_from_env
 from bitbucket_auth_async.errors import ConfigurationError
 from bitbucket_auth_async.oauth2.clients import Client
 
@@ -127,7 +127,7 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path: Path) -> None:
     # root may read everything, so a child without its rights looks
     code = (
         "import os, sys\n"
-        "from bitbucket_auth_async.environment import client_from_env\n"
+        "from bitbucket_auth_async.bitbucket.client_from_env import client_from_env\n"
         "from bitbucket_auth_async.errors import ConfigurationError\n"
         "if os.getuid() == 0: os.setuid(65534)\n"
         f"try: client_from_env({{'{ID}': 'id', '{SECRET}_FILE': sys.argv[1]}})\n"

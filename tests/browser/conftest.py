@@ -13,7 +13,7 @@ import pytest
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Request, async_playwright
 
 from bitbucket_auth_async import Client
-from bitbucket_auth_async.encryption import EncryptionKey
+from bitbucket_auth_async.codecs.encrypted import EncryptionKey
 from bitbucket_auth_async.stores.memory import MemoryStore
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 from bitbucket_auth_async.testing.server import listening, serve

@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Browser
 
 from tests.browser.conftest import SCREENSHOTS
-from tests.program import Program, program
+from tests.support.command_line import Program, program
 
 
 @pytest.fixture

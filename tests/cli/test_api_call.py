@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from bitbucket_auth_async.testing.fake import faults
-from bitbucket_auth_async.testing.wire import always, answer, wire
-from tests.program import Program
-from tests.terminals import at_a_terminal, read_until
+from bitbucket_auth_async.testing.scripted_server import always, answer, wire
+from tests.support.command_line import Program
+from tests.support.terminal import at_a_terminal, read_until
 
 
 async def test_one_request_however_the_path_is_spelled(cli: Program) -> None:

@@ -10,9 +10,9 @@ from collections.abc import AsyncGenerator
 import pytest
 import pytest_asyncio
 
-from bitbucket_auth_async.cli.identity import stand_in
+from bitbucket_auth_async.cli.profiles.open_profile import stand_in
 from bitbucket_auth_async.testing.fake import faults
-from tests.program import Program, free_port
+from tests.support.command_line import Program, free_port
 
 
 class Served:

@@ -13,18 +13,19 @@ from typing import Any
 
 import pytest
 
-from bitbucket_auth_async.cli import places, profiles, quick, static_tokens
-from bitbucket_auth_async.cli.outcome import SignInAgainError
-from bitbucket_auth_async.cli.profiles import Profile
+from bitbucket_auth_async.cli import quick
+from bitbucket_auth_async.cli.profiles import paths, profiles, static_tokens
+from bitbucket_auth_async.cli.profiles.profiles import Profile
+from bitbucket_auth_async.cli.terminal.outcome import SignInAgainError
 from bitbucket_auth_async.errors import ConfigurationError
 from bitbucket_auth_async.oauth2.tokens import Token
-from bitbucket_auth_async.record import Claim, Issuer, Record
-from bitbucket_auth_async.renewal import Use, View, decide
+from bitbucket_auth_async.renewal.decide import Use, View, decide
+from bitbucket_auth_async.renewal.record import Claim, Issuer, Record
+from bitbucket_auth_async.renewal.timing import Timing, deadlines
 from bitbucket_auth_async.stores.file import FileStore
-from bitbucket_auth_async.timing import Timing, deadlines
 
 PERSON = Profile(
-    name="default", client_id="id", secret="file", grant_type="authorization_code", store=places.DEFAULT_STORE
+    name="default", client_id="id", secret="file", grant_type="authorization_code", store=paths.DEFAULT_STORE
 )
 ISSUER = Issuer(
     token_endpoint="https://bitbucket.org/site/oauth2/access_token", client_id="id", grant_type="authorization_code"
@@ -48,7 +49,7 @@ def token(age: float, lifetime: float = 3600.0) -> Token:
 async def given(record: Record, profile: Profile = PERSON) -> str | None:
     """Keep a record, and return what the quick way gives."""
     profiles.save(profile)
-    store = FileStore(app_name=places.NAME)
+    store = FileStore(app_name=paths.NAME)
     found = await store.load(profile.key)
     await store.swap(profile.key, record, expected=0 if found is None else found.version)
     fresh = quick.fresh(None)
@@ -121,7 +122,7 @@ ROBOT, ADA = static("access_token"), static("api_token", "ada@example.com")
 async def test_of_a_token_that_nobody_renews_it_gives_exactly_what_the_whole_program_gives(
     profile: Profile, change: dict[str, Any]
 ) -> None:
-    store = FileStore(app_name=places.NAME)
+    store = FileStore(app_name=paths.NAME)
     kept = static_tokens.made(profile, "the-token", time.time() + change["end"] if "end" in change else None)
     await static_tokens.keep(profile, store, kept)
     found = await store.load(profile.key)
@@ -138,7 +139,7 @@ async def test_of_a_token_that_nobody_renews_it_gives_exactly_what_the_whole_pro
 
 @pytest.mark.parametrize("profile", [ROBOT, ADA], ids=lambda profile: profile.grant_type)
 async def test_a_profile_of_another_kind_gets_nothing_of_it_nor_gives_it_anything(profile: Profile) -> None:
-    store = FileStore(app_name=places.NAME)
+    store = FileStore(app_name=paths.NAME)
     await static_tokens.keep(profile, store, static_tokens.made(profile, "the-token", None))
     assert profile.key == PERSON.key
     profiles.save(PERSON)
@@ -150,7 +151,7 @@ async def test_a_profile_of_another_kind_gets_nothing_of_it_nor_gives_it_anythin
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format": "bitbucket-auth profiles"}', "[" * 100_000])
 def test_whatever_is_wrong_is_left_to_the_whole_program(content: str) -> None:
-    path = places.profiles_file()
+    path = paths.profiles_file()
     path.parent.mkdir(parents=True)
     path.write_text(content)
     assert quick.answer(["token"]) is None
@@ -159,7 +160,7 @@ def test_whatever_is_wrong_is_left_to_the_whole_program(content: str) -> None:
 async def test_a_file_that_others_may_write_is_left_to_the_whole_program() -> None:
     await given(Record(issuer=ISSUER, generation=1, token=token(10)))
     assert quick.answer(["token"]) == 0
-    places.profiles_file().chmod(stat.S_IRUSR | stat.S_IWUSR | stat.S_IWOTH)
+    paths.profiles_file().chmod(stat.S_IRUSR | stat.S_IWUSR | stat.S_IWOTH)
     assert quick.answer(["token"]) is None
 
 
@@ -200,17 +201,17 @@ def test_a_start_with_a_fresh_token_takes_less_than_twice_a_bare_event_loop(home
 
 
 async def test_a_file_of_profiles_from_before_there_were_other_kinds_is_read() -> None:
-    entry = {"client_id": "id", "secret": "file", "grant_type": "authorization_code", "store": places.DEFAULT_STORE}
+    entry = {"client_id": "id", "secret": "file", "grant_type": "authorization_code", "store": paths.DEFAULT_STORE}
     document = {"format": "bitbucket-auth profiles", "schema": 1, "default": "default"}
     profile = {**entry, "server": "https://bitbucket.org", "port": 8372}
-    places.profiles_file().parent.mkdir(parents=True)
-    places.profiles_file().write_text(json.dumps({**document, "profiles": {"default": profile}}))
+    paths.profiles_file().parent.mkdir(parents=True)
+    paths.profiles_file().write_text(json.dumps({**document, "profiles": {"default": profile}}))
     assert profiles.load().get(None) == PERSON
     assert PERSON.to_plain() == profile
 
 
 async def test_the_file_of_profiles_is_what_both_ways_read() -> None:
     profiles.save(PERSON)
-    document = json.loads(places.profiles_file().read_bytes())
+    document = json.loads(paths.profiles_file().read_bytes())
     assert document["profiles"]["default"] == PERSON.to_plain()
     assert profiles.load().get(None) == PERSON

@@ -13,7 +13,7 @@ import typer.main
 from bitbucket_auth_async.cli.app import app
 from bitbucket_auth_async.cli.main import main
 from bitbucket_auth_async.testing.fake import faults
-from tests.program import Program, at_rest
+from tests.support.command_line import Program, at_rest
 
 
 async def test_the_token_alone_is_printed(cli: Program) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.program import Done, Program, at_rest
-from tests.terminals import at_a_terminal, echoes, read_until
+from tests.support.command_line import Done, Program, at_rest
+from tests.support.terminal import at_a_terminal, echoes, read_until
 
 NOBODY = 65534
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
@@ -34,8 +34,8 @@ import importlib, os, pkgutil, sys
 import asyncio, aiohttp, importlib.metadata, json.tool, readline, rich.console, rich.table, typer.rich_utils, zoneinfo
 import encodings.ascii, encodings.idna, encodings.latin_1, encodings.utf_8_sig
 import bitbucket_auth_async.cli as cli, bitbucket_auth_async.stores.file, bitbucket_auth_async.transports.aiohttp
-for module in pkgutil.iter_modules(cli.__path__):
-    importlib.import_module(f"bitbucket_auth_async.cli.{module.name}")
+for module in pkgutil.walk_packages(cli.__path__, "bitbucket_auth_async.cli."):
+    importlib.import_module(module.name)
 importlib.metadata.metadata("bitbucket-auth-async")  # some Pythons load the half of this at first use
 uid = int(sys.argv.pop(1))
 if os.geteuid() == 0:
@@ -149,7 +149,7 @@ async def test_the_home_of_somebody_else_is_neither_read_nor_written(cli: Progra
     assert (await cli.run("token", command=someone)).code == 0
 
 
-@pytest.mark.parametrize("backend", ["keyring.backends.fail.Keyring", "tests.rings.LockedRing"])
+@pytest.mark.parametrize("backend", ["keyring.backends.fail.Keyring", "tests.support.keyrings.LockedRing"])
 async def test_a_keyring_that_is_absent_or_locked_is_told(cli: Program, backend: str) -> None:
     environ = {"PYTHON_KEYRING_BACKEND": backend}
     done = await cli.run(*machine(cli, "--store", "keyring://app"), environ=environ)
@@ -164,7 +164,7 @@ async def test_in_a_keyring_there_is_room_for_token_and_secret(cli: Program, tmp
     client = (cli.environ.pop("BITBUCKET_CLIENT_ID"), cli.environ.pop("BITBUCKET_CLIENT_SECRET"))
     ring = tmp_path / "ring"
     ring.mkdir()
-    cli.environ |= {"PYTHON_KEYRING_BACKEND": "tests.rings.FolderRing", "RING_FOLDER": str(ring)}
+    cli.environ |= {"PYTHON_KEYRING_BACKEND": "tests.support.keyrings.FolderRing", "RING_FOLDER": str(ring)}
     process, mine, its = await at_a_terminal(cli, *machine(cli, "--store", "keyring://app"))
     await read_until(mine, "Key: ")
     os.write(mine, f"{client[0]}\n".encode())

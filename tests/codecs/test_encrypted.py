@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitbucket_auth_async.codecs import JsonCodec
-from bitbucket_auth_async.encryption import EncryptedCodec, EncryptionKey
+from bitbucket_auth_async.codecs.encrypted import EncryptedCodec, EncryptionKey
+from bitbucket_auth_async.codecs.json import JsonCodec
 from bitbucket_auth_async.errors import ConfigurationError, RecordError, StoreError
-from bitbucket_auth_async.moving import reencrypt
 from bitbucket_auth_async.protocols import Versioned
 from bitbucket_auth_async.stores.file import FileStore
-from bitbucket_auth_async.testing.contracts import TokenStoreContract, a_record
-from tests.leaks import everything
+from bitbucket_auth_async.stores.move_records import reencrypt
+from bitbucket_auth_async.testing.store_contract import TokenStoreContract, a_record
+from tests.support.error_texts import everything
 
 OLD, NEW, OTHER = (EncryptionKey(bytes([number]) * 32) for number in range(3))
 CODEC = EncryptedCodec([NEW, OLD])

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from bitbucket_auth_async.codecs import JsonCodec
-from bitbucket_auth_async.encryption import EncryptedCodec, EncryptionKey
+from bitbucket_auth_async.codecs.encrypted import EncryptedCodec, EncryptionKey
+from bitbucket_auth_async.codecs.json import JsonCodec
 from bitbucket_auth_async.errors import RecordError
 from bitbucket_auth_async.oauth2.tokens import Token
-from bitbucket_auth_async.testing.contracts import a_record, a_token
+from bitbucket_auth_async.testing.store_contract import a_record, a_token
 
 CODEC = JsonCodec()
 PLAIN = a_record().to_plain()

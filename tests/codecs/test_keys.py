@@ -6,11 +6,11 @@ import pytest
 from keyring.backends import fail
 from keyring.errors import KeyringLocked
 
-from bitbucket_auth_async.encryption import EncryptionKey
-from bitbucket_auth_async.encryption_keys import VARIABLE, keys_from_env, keys_from_file, keys_from_keyring
+from bitbucket_auth_async.codecs.encrypted import EncryptionKey
+from bitbucket_auth_async.codecs.keys import VARIABLE, keys_from_env, keys_from_file, keys_from_keyring
 from bitbucket_auth_async.errors import ConfigurationError, StoreError
-from tests.leaks import everything
-from tests.rings import MemoryRing
+from tests.support.error_texts import everything
+from tests.support.keyrings import MemoryRing
 
 NEW, OLD = EncryptionKey.new(), EncryptionKey.new()
 

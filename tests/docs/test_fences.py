@@ -12,9 +12,9 @@ import pytest
 from sybil import Sybil
 from sybil.parsers.markdown import CodeBlockParser
 
+from bitbucket_auth_async.testing.client_settings import set_env_vars
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
-from bitbucket_auth_async.testing.mock import mock_bitbucket
-from bitbucket_auth_async.testing.options import set_env_vars
+from bitbucket_auth_async.testing.mocking import mock_bitbucket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from sybil import Document, Example
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted(path for path in ROOT.glob("docs/**/*.md") if "generated" not in path.parts)]
 
 

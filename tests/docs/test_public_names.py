@@ -21,7 +21,7 @@ CODE = "\n".join(
     # What is a whole program; the page on example programs leads there.
     + [path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "examples").glob("*.py")]
 )
-INSIDE = re.compile(rf"{PACKAGE}\.(cli|testing\.(fake|simulation))\b")
+INSIDE = re.compile(rf"{PACKAGE}\.(cli|testing\.fake)\b")
 """What no program imports, and whose constants need no more than their names."""
 
 

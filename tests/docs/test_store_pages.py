@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from bitbucket_auth_async import TokenManager
-from bitbucket_auth_async.opening import store_from_env
+from bitbucket_auth_async.stores.open_store import store_from_env
 from bitbucket_auth_async.stores.postgres import PostgresStore
 from bitbucket_auth_async.stores.redis import RedisStore
 from bitbucket_auth_async.testing import mock_bitbucket
-from bitbucket_auth_async.testing.options import set_env_vars
-from tests.servers import postgres_server, redis_server
+from bitbucket_auth_async.testing.client_settings import set_env_vars
+from tests.support.store_servers import postgres_server, redis_server
 
 PAGES = Path(__file__).parents[2] / "docs" / "how-to"
 

@@ -9,14 +9,14 @@ import pytest
 
 from bitbucket_auth_async import ClientCredentials, TokenManager
 from bitbucket_auth_async.api import BitbucketAPI
+from bitbucket_auth_async.testing.client_settings import set_env_vars
 from bitbucket_auth_async.testing.fake import faults
-from bitbucket_auth_async.testing.fake.books import Call
+from bitbucket_auth_async.testing.fake.request_log import Call
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
-from bitbucket_auth_async.testing.mock import mock_bitbucket
-from bitbucket_auth_async.testing.options import set_env_vars
+from bitbucket_auth_async.testing.mocking import mock_bitbucket
 from docs.examples.crawler import crawl, main
-from tests.ahead import AheadClock
-from tests.hasty import HastyClock
+from tests.support.instant_clock import HastyClock
+from tests.support.shifted_clock import AheadClock
 
 WORKSPACES = [f"workspace-{number}" for number in range(100)]
 EACH = 500

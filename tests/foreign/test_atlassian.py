@@ -10,10 +10,10 @@ import requests
 from bitbucket_auth_async import ClientCredentials, TokenManager
 from bitbucket_auth_async.testing.counting_source import CountingSource
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
+from bitbucket_auth_async.testing.scripted_server import always, answer, redirects, refuses, wire
 from bitbucket_auth_async.testing.server import Site, serve
-from bitbucket_auth_async.testing.wire import always, answer, redirects, refuses, wire
 from docs.examples.full_sdk import RequestsBearer, cloud
-from tests.ahead import AheadClock
+from tests.support.shifted_clock import AheadClock
 
 
 class Shop(NamedTuple):

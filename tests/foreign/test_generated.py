@@ -7,10 +7,10 @@ from bitbucket_auth_async import TokenManager
 from bitbucket_auth_async.bearer.httpx import BearerAuth
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 from bitbucket_auth_async.testing.server import serve
-from tests.ahead import AheadClock
 from tests.foreign.generated.api.users import get_user
 from tests.foreign.generated.client import Client as GeneratedClient
 from tests.foreign.generated.models.account import Account
+from tests.support.shifted_clock import AheadClock
 
 
 async def name(client: GeneratedClient) -> object:

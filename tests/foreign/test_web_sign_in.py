@@ -6,7 +6,7 @@ import aiohttp
 import pytest
 
 from bitbucket_auth_async import AuthorizationServer, Client, Token
-from bitbucket_auth_async.testing.clock import FakeClock
+from bitbucket_auth_async.testing.fake_clock import FakeClock
 from bitbucket_auth_async.web.login import Login
 from tests.foreign.authlib_server import USERNAME, Database
 from tests.web.apps import serve_aiohttp, serve_starlette

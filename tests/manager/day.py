@@ -18,7 +18,7 @@ from bitbucket_auth_async.stores.file import FileStore
 from bitbucket_auth_async.testing.fake import faults
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 from bitbucket_auth_async.testing.server import Site, serve
-from tests.ahead import AheadClock
+from tests.support.shifted_clock import AheadClock
 
 CALLERS = 100
 

@@ -2,10 +2,11 @@
 
 import pytest
 
-from bitbucket_auth_async.held import held_now, held_since, jitter
-from bitbucket_auth_async.testing.clock import FakeClock
-from bitbucket_auth_async.timing import Deadlines, Timing
-from tests.records import NOW, pair
+from bitbucket_auth_async.manager.cached_token import held_now, held_since
+from bitbucket_auth_async.renewal.timing import Deadlines, Timing
+from bitbucket_auth_async.runtime.clocks import jitter
+from bitbucket_auth_async.testing.fake_clock import FakeClock
+from tests.support.record_values import NOW, pair
 
 LATE = Timing(refresh_ahead=30)  # no earlier than the leeway, so that jitter has no say
 

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from bitbucket_auth_async.memo import folded, unfolded
+from bitbucket_auth_async.manager.compact_record import folded, unfolded
 from bitbucket_auth_async.oauth2.tokens import Token, fingerprint
 from bitbucket_auth_async.protocols import Versioned
-from bitbucket_auth_async.record import Claim, Issuer, Record, new_version
-from tests.records import RECORDS
+from bitbucket_auth_async.renewal.record import Claim, Issuer, Record, new_version
+from tests.support.record_values import RECORDS
 
 OURS = Issuer(token_endpoint="https://bitbucket.org/token", client_id="id", grant_type="")
 THEIRS = Issuer(token_endpoint="https://bitbucket.org/token", client_id="id", grant_type="authorization_code")

@@ -14,8 +14,8 @@ from bitbucket_auth_async.errors import (
     TransportError,
     UnavailableError,
 )
-from bitbucket_auth_async.testing.clock import FakeClock
-from bitbucket_auth_async.turns import Turns
+from bitbucket_auth_async.manager.endpoint_gate import Turns
+from bitbucket_auth_async.testing.fake_clock import FakeClock
 
 DOWN = UnavailableError("The token endpoint answered 503.", status=503)
 WRONG_SECRET = InvalidClientError("invalid_client", status=401)

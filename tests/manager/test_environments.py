@@ -19,17 +19,17 @@ from bitbucket_auth_async import Client, ClientCredentials, Token, TokenManager
 from bitbucket_auth_async.bearer.aiohttp import authenticated_session
 from bitbucket_auth_async.oauth2.grants import AuthorizationCode
 from bitbucket_auth_async.protocols import Versioned
-from bitbucket_auth_async.record import Record
+from bitbucket_auth_async.renewal.record import Record
+from bitbucket_auth_async.renewal.timing import Timing
 from bitbucket_auth_async.stores.memory import MemoryStore
 from bitbucket_auth_async.telemetry.events import Event, EventKind
 from bitbucket_auth_async.testing.fake import faults
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 from bitbucket_auth_async.testing.server import serve, server_at
-from bitbucket_auth_async.timing import Timing
 from bitbucket_auth_async.transports.aiohttp import AiohttpTransport
-from tests.ahead import AheadClock
 from tests.manager.day import day
-from tests.world import World
+from tests.support.manager_world import World
+from tests.support.shifted_clock import AheadClock
 
 ROOT = Path(__file__).parents[2]
 

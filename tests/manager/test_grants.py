@@ -8,7 +8,7 @@ from bitbucket_auth_async.oauth2.authorization_endpoint import AuthorizationRequ
 from bitbucket_auth_async.oauth2.grants import AuthorizationCode, ClientCredentials, Password
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
-from tests.world import STRICT, World
+from tests.support.manager_world import STRICT, World
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 
 from bitbucket_auth_async.errors import BitbucketAuthError
-from bitbucket_auth_async.oauth2.messages import Request, Response
-from bitbucket_auth_async.record import Record
+from bitbucket_auth_async.oauth2.http_messages import Request, Response
+from bitbucket_auth_async.renewal.record import Record
+from bitbucket_auth_async.renewal.timing import Timing
 from bitbucket_auth_async.stores.memory import MemoryStore
 from bitbucket_auth_async.testing.fake import faults
-from bitbucket_auth_async.timing import Timing
-from tests.world import FaultyStore, Line, World
+from tests.support.manager_world import FaultyStore, Line, World
 
 
 class SlowToConfirm(FaultyStore):

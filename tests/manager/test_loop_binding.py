@@ -31,7 +31,7 @@ from bitbucket_auth_async.testing.fake import faults
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 from bitbucket_auth_async.testing.server import serve, server_at
 from bitbucket_auth_async.transports.aiohttp import AiohttpTransport
-from tests.world import FaultyStore, World
+from tests.support.manager_world import FaultyStore, World
 
 ROOT = Path(__file__).parents[2]
 

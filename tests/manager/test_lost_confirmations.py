@@ -5,7 +5,7 @@ import pytest
 from bitbucket_auth_async.errors import InvalidGrantError, StoreError
 from bitbucket_auth_async.oauth2.grants import Password
 from bitbucket_auth_async.telemetry.events import EventKind
-from tests.world import World
+from tests.support.manager_world import World
 
 
 @pytest.mark.parametrize("rotates", [True, False])

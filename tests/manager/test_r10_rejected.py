@@ -7,7 +7,7 @@ import pytest
 from bitbucket_auth_async.errors import LoginRequiredError
 from bitbucket_auth_async.telemetry.events import EventKind
 from bitbucket_auth_async.testing.fake import faults
-from tests.world import World
+from tests.support.manager_world import World
 
 
 async def test_r10_fifty_requests_refused_with_one_token_cause_one_renewal(world: World) -> None:

@@ -10,10 +10,10 @@ import pytest
 from bitbucket_auth_async.oauth2.grants import ClientCredentials, RefreshToken
 from bitbucket_auth_async.telemetry.events import EventKind
 from bitbucket_auth_async.testing.fake import faults
-from tests.world import World
+from tests.support.manager_world import World
 
 if TYPE_CHECKING:
-    from bitbucket_auth_async.oauth2.messages import Request, Response
+    from bitbucket_auth_async.oauth2.http_messages import Request, Response
 
 
 class SameAccessToken:

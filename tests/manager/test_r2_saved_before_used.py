@@ -6,9 +6,9 @@ import pytest
 
 from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError, StoreError
 from bitbucket_auth_async.oauth2.grants import AuthorizationCode, ClientCredentials
-from bitbucket_auth_async.record import Record
+from bitbucket_auth_async.renewal.record import Record
 from bitbucket_auth_async.telemetry.events import EventKind
-from tests.world import FaultyStore, World
+from tests.support.manager_world import FaultyStore, World
 
 
 async def test_r2_a_renewed_token_is_stored_before_any_caller_has_it(world: World) -> None:

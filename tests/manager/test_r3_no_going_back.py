@@ -5,12 +5,12 @@ import asyncio
 import pytest
 
 from bitbucket_auth_async.errors import LoginRequiredError
-from bitbucket_auth_async.manager import TokenManager
+from bitbucket_auth_async.manager.token_manager import TokenManager
 from bitbucket_auth_async.oauth2.tokens import Token
+from bitbucket_auth_async.renewal.timing import Timing
 from bitbucket_auth_async.telemetry.events import EventKind
 from bitbucket_auth_async.testing.fake import faults
-from bitbucket_auth_async.timing import Timing
-from tests.world import World
+from tests.support.manager_world import World
 
 
 async def _late_holder(world: World) -> tuple[Token, Token, TokenManager]:

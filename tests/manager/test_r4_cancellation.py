@@ -7,10 +7,10 @@ import pytest
 
 from bitbucket_auth_async.errors import ConfigurationError, DeadlineError
 from bitbucket_auth_async.oauth2.grants import AuthorizationCode
+from bitbucket_auth_async.renewal.timing import Timing
 from bitbucket_auth_async.telemetry.events import EventKind
 from bitbucket_auth_async.testing.fake import faults
-from bitbucket_auth_async.timing import Timing
-from tests.world import World
+from tests.support.manager_world import World
 
 
 async def test_r4_a_cancelled_caller_does_not_lose_the_rotated_refresh_token(world: World) -> None:

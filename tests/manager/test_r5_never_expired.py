@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from bitbucket_auth_async.testing.fake import faults
-from tests.world import World
+from tests.support.manager_world import World
 
 
 async def test_r5_a_token_is_not_handed_out_within_the_leeway_of_its_expiry(world: World) -> None:

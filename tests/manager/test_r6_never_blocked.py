@@ -4,7 +4,7 @@ import asyncio
 
 from bitbucket_auth_async.telemetry.events import EventKind
 from bitbucket_auth_async.testing.fake import faults
-from tests.world import World
+from tests.support.manager_world import World
 
 
 async def test_r6_a_stale_token_is_handed_out_at_once_while_one_renewal_runs(world: World) -> None:

@@ -5,11 +5,11 @@ import asyncio
 import pytest
 
 from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError
-from bitbucket_auth_async.manager import TokenManager
+from bitbucket_auth_async.manager.token_manager import TokenManager
 from bitbucket_auth_async.oauth2.grants import ClientCredentials, RefreshToken
 from bitbucket_auth_async.oauth2.tokens import Token, fingerprint
 from bitbucket_auth_async.telemetry.events import EventKind
-from tests.world import World
+from tests.support.manager_world import World
 
 
 async def _dead(world: World, manager: TokenManager) -> str:

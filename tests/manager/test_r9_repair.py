@@ -6,13 +6,13 @@ from dataclasses import replace
 import pytest
 
 from bitbucket_auth_async.errors import DeadlineError, LoginRequiredError, StoreError
-from bitbucket_auth_async.manager import TokenManager
+from bitbucket_auth_async.manager.token_manager import TokenManager
 from bitbucket_auth_async.oauth2.tokens import Token
-from bitbucket_auth_async.record import Record
+from bitbucket_auth_async.renewal.record import Record
 from bitbucket_auth_async.stores.memory import MemoryStore
 from bitbucket_auth_async.telemetry.events import EventKind
 from bitbucket_auth_async.testing.fake import faults
-from tests.world import World
+from tests.support.manager_world import World
 
 
 async def _killed(world: World) -> TokenManager:

@@ -7,8 +7,8 @@ from contextvars import ContextVar
 
 import pytest
 
-from bitbucket_auth_async.scheduler import Scheduler
-from bitbucket_auth_async.testing.clock import FakeClock
+from bitbucket_auth_async.manager.scheduler import Scheduler
+from bitbucket_auth_async.testing.fake_clock import FakeClock
 
 _request: ContextVar[str] = ContextVar("_request", default="nobody's")
 

@@ -6,14 +6,14 @@ import pytest
 
 from bitbucket_auth_async.bitbucket.cloud import BITBUCKET_CLOUD
 from bitbucket_auth_async.errors import TransportError
+from bitbucket_auth_async.manager.shared import Resources
 from bitbucket_auth_async.oauth2.grants import ClientCredentials
-from bitbucket_auth_async.oauth2.messages import Request, Response
+from bitbucket_auth_async.oauth2.http_messages import Request, Response
 from bitbucket_auth_async.protocols import Transport
-from bitbucket_auth_async.resources import Resources
+from bitbucket_auth_async.renewal.timing import Timing
 from bitbucket_auth_async.stores.memory import MemoryStore
-from bitbucket_auth_async.testing.clock import FakeClock
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
-from bitbucket_auth_async.timing import Timing
+from bitbucket_auth_async.testing.fake_clock import FakeClock
 
 
 class Slow:

@@ -3,11 +3,11 @@ import json
 import pytest
 
 from bitbucket_auth_async import BitbucketAuthError, LoginRequiredError
+from bitbucket_auth_async.manager.snapshot import snapshot
 from bitbucket_auth_async.oauth2.tokens import Token
-from bitbucket_auth_async.snapshots import snapshot
-from bitbucket_auth_async.testing.clock import FakeClock
 from bitbucket_auth_async.testing.fake import faults
-from tests.world import World
+from bitbucket_auth_async.testing.fake_clock import FakeClock
+from tests.support.manager_world import World
 
 
 @pytest.fixture

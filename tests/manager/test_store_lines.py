@@ -12,8 +12,8 @@ import pytest
 from bitbucket_auth_async.errors import DeadlineError, StoreError
 from bitbucket_auth_async.telemetry.events import EventKind
 from bitbucket_auth_async.testing.fake import faults
-from tests.far import CALLERS, Far, Stores, Watched, far_from, server_of
-from tests.proxies import Line
+from tests.support.remote_store import CALLERS, Far, Stores, Watched, far_from, server_of
+from tests.support.tcp_proxies import Line
 
 dead_lines = pytest.mark.parametrize("die", [Line.swallow, Line.refuse, Line.halve])
 

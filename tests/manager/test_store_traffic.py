@@ -9,17 +9,17 @@ import pytest
 import redis as blocking
 from redis.asyncio import BlockingConnectionPool, Redis
 
-from bitbucket_auth_async.manager import TokenManager
+from bitbucket_auth_async.manager.token_manager import TokenManager
 from bitbucket_auth_async.protocols import TokenStore
 from bitbucket_auth_async.stores.memory import MemoryStore
 from bitbucket_auth_async.stores.postgres import PostgresStore
 from bitbucket_auth_async.stores.redis import RedisStore
 from bitbucket_auth_async.testing.fake import faults
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
-from tests.ahead import AheadClock
-from tests.proxies import pooler_before
-from tests.servers import PostgresServer, RedisServer, postgres_server, redis_server
-from tests.world import FaultyStore
+from tests.support.manager_world import FaultyStore
+from tests.support.shifted_clock import AheadClock
+from tests.support.store_servers import PostgresServer, RedisServer, postgres_server, redis_server
+from tests.support.tcp_proxies import pooler_before
 
 RENEWALS = 5
 Untyped = Any

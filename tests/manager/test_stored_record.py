@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 
 from bitbucket_auth_async.errors import RecordError, StoreError
-from bitbucket_auth_async.ledger import Ledger
-from bitbucket_auth_async.record import Record
+from bitbucket_auth_async.manager.stored_record import Ledger
+from bitbucket_auth_async.renewal.record import Record
 from bitbucket_auth_async.stores.memory import MemoryStore
-from bitbucket_auth_async.testing.clock import FakeClock
-from tests.records import A, B, record
-from tests.world import FaultyStore
+from bitbucket_auth_async.testing.fake_clock import FakeClock
+from tests.support.manager_world import FaultyStore
+from tests.support.record_values import A, B, record
 
 
 @pytest.fixture

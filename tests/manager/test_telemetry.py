@@ -12,10 +12,10 @@ from urllib.parse import parse_qs
 import pytest
 
 from bitbucket_auth_async import BitbucketAuthError, Client, ClientCredentials, Password, Token, TokenManager
-from bitbucket_auth_async.oauth2.messages import Request, Response
+from bitbucket_auth_async.oauth2.http_messages import Request, Response
 from bitbucket_auth_async.telemetry.events import Event, EventKind
 from bitbucket_auth_async.testing.fake import faults
-from tests.world import World
+from tests.support.manager_world import World
 
 LOGGER = "bitbucket_auth_async"
 

@@ -22,13 +22,13 @@ from bitbucket_auth_async import (
 )
 from bitbucket_auth_async.stores.memory import MemoryStore
 from bitbucket_auth_async.telemetry.events import Event, EventKind
-from bitbucket_auth_async.testing.clock import FakeClock
 from bitbucket_auth_async.testing.fake import faults
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
-from tests.world import FaultyStore
+from bitbucket_auth_async.testing.fake_clock import FakeClock
+from tests.support.manager_world import FaultyStore
 
 if TYPE_CHECKING:
-    from bitbucket_auth_async.oauth2.messages import Request, Response
+    from bitbucket_auth_async.oauth2.http_messages import Request, Response
 
 
 class Line:

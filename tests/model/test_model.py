@@ -3,7 +3,7 @@
 import re
 
 from tests.model.run import MODEL, PAGE, cases, figures
-from tests.testing.simulation.bugs import bugs
+from tests.simulation.bugs import bugs
 
 TEXT = "".join(file.read_text(encoding="utf-8") for file in sorted(MODEL.glob("*.pml")))
 

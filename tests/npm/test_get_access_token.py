@@ -20,15 +20,15 @@ from bitbucket_auth_async.errors import (
     StoreError,
     UnavailableError,
 )
-from bitbucket_auth_async.get_access_token import get_access_token
-from bitbucket_auth_async.hooks import Answer, Hooks, handle_error
+from bitbucket_auth_async.npm.get_access_token import get_access_token
+from bitbucket_auth_async.npm.hooks import Answer, Hooks, handle_error
 from bitbucket_auth_async.oauth2.clients import Client
-from bitbucket_auth_async.oauth2.messages import Request, Response
+from bitbucket_auth_async.oauth2.http_messages import Request, Response
 from bitbucket_auth_async.stores.memory import MemoryStore
+from bitbucket_auth_async.testing.client_settings import opts, set_env_vars
 from bitbucket_auth_async.testing.fake import faults
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
-from bitbucket_auth_async.testing.mock import mock_bitbucket
-from bitbucket_auth_async.testing.options import opts, set_env_vars
+from bitbucket_auth_async.testing.mocking import mock_bitbucket
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 import pytest
 
-from bitbucket_auth_async.oauth2.plain import flag, items, kind, mapping, number, text, whole
+from bitbucket_auth_async.oauth2.checked_json import flag, items, kind, mapping, number, text, whole
 
 EMPTY: Mapping[str, object] = MappingProxyType({})
 

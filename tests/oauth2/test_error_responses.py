@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bitbucket_auth_async.oauth2.refusals import harmless, harmless_code
+from bitbucket_auth_async.oauth2.error_responses import harmless, harmless_code
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """The two values that cross the wire keep what they carry out of their repr."""
 
-from bitbucket_auth_async.oauth2.messages import Request, Response
+from bitbucket_auth_async.oauth2.http_messages import Request, Response
 
 
 def test_r11_a_request_shows_neither_headers_nor_body() -> None:

@@ -18,7 +18,7 @@ from bitbucket_auth_async.errors import (
 )
 from bitbucket_auth_async.oauth2.clients import Client
 from bitbucket_auth_async.oauth2.grants import AuthorizationCode, ClientCredentials, Password, RefreshToken
-from bitbucket_auth_async.oauth2.messages import Response
+from bitbucket_auth_async.oauth2.http_messages import Response
 from bitbucket_auth_async.oauth2.token_endpoint import token_from, token_request
 from bitbucket_auth_async.oauth2.tokens import Token
 

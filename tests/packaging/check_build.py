@@ -72,7 +72,14 @@ def check_sdist(sdist: Path) -> None:
         names = {name.partition("/")[2] for name in archive.getnames()}
     missing = wanted_in_both() - names
     need(not missing, f"the sdist lacks {sorted(missing)}")
-    for name in ("LICENSE", "README.md", "CHANGELOG.md", "Makefile", "tests/test_architecture.py", "docs/conf.py"):
+    for name in (
+        "LICENSE",
+        "README.md",
+        "CHANGELOG.md",
+        "Makefile",
+        "tests/project/test_architecture.py",
+        "docs/conf.py",
+    ):
         need(name in names, f"the sdist lacks {name}")
     made = (".venv", ".build", "docs/reference/generated")
     strange = [name for name in names if "__pycache__" in name or name.startswith(made)]

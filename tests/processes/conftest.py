@@ -11,9 +11,9 @@ from redis.asyncio import Redis
 
 from bitbucket_auth_async.stores.postgres import PostgresStore
 from bitbucket_auth_async.testing.server import serve
-from tests.crew import Crew
-from tests.rings import FolderRing
-from tests.servers import DURABLE, PostgresServer, RedisServer, postgres_server, redis_server
+from tests.support.keyrings import FolderRing
+from tests.support.store_servers import DURABLE, PostgresServer, RedisServer, postgres_server, redis_server
+from tests.support.worker_processes import Crew
 
 
 @pytest.fixture(params=[False])
@@ -42,7 +42,7 @@ def ring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Have a keyring that processes share, in this process too, whatever keyring it had before."""
     (tmp_path / "ring").mkdir()
     monkeypatch.setenv("RING_FOLDER", str(tmp_path / "ring"))
-    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "tests.rings.FolderRing")
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "tests.support.keyrings.FolderRing")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     before = keyring.get_keyring()
     keyring.set_keyring(FolderRing())

@@ -14,8 +14,8 @@ import pytest
 
 from bitbucket_auth_async.oauth2.tokens import fingerprint
 from bitbucket_auth_async.testing.fake import faults
-from tests.crew import Crew, Worker
-from tests.proxies import Line, line_to
+from tests.support.tcp_proxies import Line, line_to
+from tests.support.worker_processes import Crew, Worker
 
 SOAK = bool(os.environ.get("SOAK"))
 PROCESSES, CALLERS, TIMES = (16, 100, 2) if SOAK else (4, 25, 1)

@@ -6,11 +6,11 @@ import time
 
 import pytest
 
-from bitbucket_auth_async.clocks import SystemClock
-from bitbucket_auth_async.manager import TokenManager
+from bitbucket_auth_async.manager.token_manager import TokenManager
 from bitbucket_auth_async.oauth2.tokens import fingerprint
+from bitbucket_auth_async.runtime.clocks import SystemClock
 from bitbucket_auth_async.testing.fake import faults
-from tests.crew import Crew
+from tests.support.worker_processes import Crew
 
 STRICT = pytest.mark.parametrize("crew", [True], indirect=True, ids=["strict"])
 PAST_THE_SHARED_FAILURE = 2.0

@@ -10,7 +10,7 @@ LIMIT, PER, TURNS = 30, 1.0, 12
 CHILD = """
 import asyncio, sys, time
 from bitbucket_auth_async.api import RateLimit
-from bitbucket_auth_async.opening import open_store
+from bitbucket_auth_async.stores.open_store import open_store
 
 async def main():
     limit = RateLimit(int(sys.argv[2]), per=float(sys.argv[3]), store=open_store(sys.argv[1]), key="budget")

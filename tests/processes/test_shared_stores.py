@@ -9,7 +9,7 @@ import signal
 
 import pytest
 
-from tests.crew import Crew
+from tests.support.worker_processes import Crew
 
 PROCESSES, CALLERS, EXPIRIES = (16, 100, 20) if os.environ.get("SOAK") else (4, 25, 5)
 

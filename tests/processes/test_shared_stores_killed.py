@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, nullcontext
 import pytest
 
 from bitbucket_auth_async.testing.fake import faults
-from tests.crew import Crew, Worker
+from tests.support.worker_processes import Crew, Worker
 
 SOAK = bool(os.environ.get("SOAK"))
 PROCESSES, CALLERS, EXPIRIES = (16, 100, 20) if SOAK else (4, 25, 5)

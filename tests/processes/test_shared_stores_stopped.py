@@ -9,7 +9,7 @@ import pytest
 
 from bitbucket_auth_async.oauth2.tokens import Token, fingerprint
 from bitbucket_auth_async.testing.fake import faults
-from tests.crew import Crew, Worker
+from tests.support.worker_processes import Crew, Worker
 
 LEASE = 60.0
 TOO_LONG = LEASE + 1

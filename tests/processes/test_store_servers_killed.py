@@ -9,8 +9,8 @@ from bitbucket_auth_async.oauth2.tokens import fingerprint
 from bitbucket_auth_async.stores.postgres import PostgresStore
 from bitbucket_auth_async.testing.fake import faults
 from bitbucket_auth_async.testing.server import serve
-from tests.crew import Crew, Worker
-from tests.servers import DURABLE, PostgresServer, RedisServer, postgres_server, redis_server
+from tests.support.store_servers import DURABLE, PostgresServer, RedisServer, postgres_server, redis_server
+from tests.support.worker_processes import Crew, Worker
 
 Server = RedisServer | PostgresServer
 CALLERS = 25

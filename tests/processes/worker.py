@@ -11,17 +11,17 @@ from typing import Any
 
 from bitbucket_auth_async.bearer.aiohttp import authenticated_session
 from bitbucket_auth_async.errors import BitbucketAuthError
-from bitbucket_auth_async.manager import TokenManager
+from bitbucket_auth_async.manager.token_manager import TokenManager
 from bitbucket_auth_async.oauth2.clients import Client
 from bitbucket_auth_async.oauth2.grants import ClientCredentials
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer
 from bitbucket_auth_async.oauth2.tokens import Token, fingerprint
-from bitbucket_auth_async.opening import open_store
 from bitbucket_auth_async.protocols import TokenStore, Versioned
-from bitbucket_auth_async.record import Record
+from bitbucket_auth_async.renewal.record import Record
+from bitbucket_auth_async.renewal.timing import Timing
+from bitbucket_auth_async.stores.open_store import open_store
 from bitbucket_auth_async.telemetry.events import Event
-from bitbucket_auth_async.timing import Timing
-from tests.ahead import HurriedClock
+from tests.support.shifted_clock import HurriedClock
 
 settings: dict[str, Any] = json.loads(sys.argv[1])
 clock = HurriedClock()

@@ -6,10 +6,10 @@ import pytest
 
 from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError, OutageError
 from bitbucket_auth_async.oauth2.tokens import Token
-from bitbucket_auth_async.record import Issuer, Record
-from bitbucket_auth_async.renewal import LONGEST_REST, Fail, Spend, Use, View, Wait, decide, resting
-from bitbucket_auth_async.timing import SKEW, Age
-from tests.records import (
+from bitbucket_auth_async.renewal.decide import LONGEST_REST, Fail, Spend, Use, View, Wait, decide, resting
+from bitbucket_auth_async.renewal.record import Issuer, Record
+from bitbucket_auth_async.renewal.timing import SKEW, Age
+from tests.support.record_values import (
     BOT,
     NOBODY,
     NOW,

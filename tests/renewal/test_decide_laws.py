@@ -5,10 +5,10 @@ from dataclasses import replace
 from hypothesis import given, settings
 
 from bitbucket_auth_async.oauth2.tokens import fingerprint
-from bitbucket_auth_async.record import Claim, Record
-from bitbucket_auth_async.renewal import Spend, Use, View, decide
-from bitbucket_auth_async.timing import Age
-from tests.records import CLAIMS, NOW, RECORDS, VIEWS
+from bitbucket_auth_async.renewal.decide import Spend, Use, View, decide
+from bitbucket_auth_async.renewal.record import Claim, Record
+from bitbucket_auth_async.renewal.timing import Age
+from tests.support.record_values import CLAIMS, NOW, RECORDS, VIEWS
 
 EXPIRED = Age.EXPIRED
 

@@ -6,9 +6,9 @@ from random import Random
 import pytest
 
 from bitbucket_auth_async.oauth2.tokens import Token, fingerprint
-from bitbucket_auth_async.record import Record
-from bitbucket_auth_async.renewal import Decision, Spend, Use, Wait, decide
-from bitbucket_auth_async.settlement import (
+from bitbucket_auth_async.renewal.decide import Decision, Spend, Use, Wait, decide
+from bitbucket_auth_async.renewal.record import Record
+from bitbucket_auth_async.renewal.settle import (
     Attempt,
     Interrupted,
     Misconfigured,
@@ -19,8 +19,8 @@ from bitbucket_auth_async.settlement import (
     settle,
     signed_in,
 )
-from bitbucket_auth_async.timing import Age
-from tests.records import NOW, PERSON, view
+from bitbucket_auth_async.renewal.timing import Age
+from tests.support.record_values import NOW, PERSON, view
 
 LEASE, REQUEST, GRACE = 60.0, 30.0, 600.0
 LOST, NOT_SPENT = (Outage("", harmless=False), Interrupted()), (Outage("", harmless=True), Misconfigured())

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bitbucket_auth_async.errors import RecordError
 from bitbucket_auth_async.oauth2.tokens import Token
-from bitbucket_auth_async.record import SCHEMA, Claim, Issuer, Record, Rest, new_version
+from bitbucket_auth_async.renewal.record import SCHEMA, Claim, Issuer, Record, Rest, new_version
 
 FOREIGN = "This is not a record of bitbucket-auth-async; it is left as it is."
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from bitbucket_auth_async.oauth2.tokens import Token
-from bitbucket_auth_async.record import Claim, Record, Rest
-from bitbucket_auth_async.renewal import Fail, Spend, decide
-from bitbucket_auth_async.settlement import (
+from bitbucket_auth_async.renewal.decide import Fail, Spend, decide
+from bitbucket_auth_async.renewal.record import Claim, Record, Rest
+from bitbucket_auth_async.renewal.settle import (
     Attempt,
     Interrupted,
     Misconfigured,
@@ -17,8 +17,8 @@ from bitbucket_auth_async.settlement import (
     Renewed,
     settle,
 )
-from bitbucket_auth_async.timing import Age
-from tests.records import (
+from bitbucket_auth_async.renewal.timing import Age
+from tests.support.record_values import (
     BOT,
     NOW,
     PERSON,

@@ -6,8 +6,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bitbucket_auth_async.oauth2.tokens import fingerprint
-from bitbucket_auth_async.record import Record
-from bitbucket_auth_async.settlement import (
+from bitbucket_auth_async.renewal.record import Record
+from bitbucket_auth_async.renewal.settle import (
     Attempt,
     Interrupted,
     Misconfigured,
@@ -17,7 +17,7 @@ from bitbucket_auth_async.settlement import (
     Renewed,
     settle,
 )
-from tests.records import BOT, NOW, PERSON, PRINTS, RECORDS, TOKENS, A, B, C, print_of, record
+from tests.support.record_values import BOT, NOW, PERSON, PRINTS, RECORDS, TOKENS, A, B, C, print_of, record
 
 DOWN = Outage("It was down.", harmless=False)
 BUSY = Outage("It was busy.", harmless=True)

@@ -11,8 +11,8 @@ from bitbucket_auth_async.errors import (
     TransportError,
     UnavailableError,
 )
-from bitbucket_auth_async.renewal import LONGEST_REST
-from bitbucket_auth_async.settlement import Misconfigured, Outage, Outcome, Refused, outcome_of, pause
+from bitbucket_auth_async.renewal.decide import LONGEST_REST
+from bitbucket_auth_async.renewal.settle import Misconfigured, Outage, Outcome, Refused, outcome_of, pause
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from bitbucket_auth_async.record import Record
-from bitbucket_auth_async.settlement import next_generation, signed_in, signed_out
-from tests.records import BOT, PERSON, A, B, C, claimed, print_of, record, rest
+from bitbucket_auth_async.renewal.record import Record
+from bitbucket_auth_async.renewal.settle import next_generation, signed_in, signed_out
+from tests.support.record_values import BOT, PERSON, A, B, C, claimed, print_of, record, rest
 
 
 def test_a_sign_in_begins_a_generation_and_forgets_what_was_before() -> None:

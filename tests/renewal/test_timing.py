@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from bitbucket_auth_async.errors import ConfigurationError
 from bitbucket_auth_async.oauth2.tokens import Token
-from bitbucket_auth_async.timing import Age, Deadlines, Timing, deadlines, good_for
-from tests.records import NOW, pair
+from bitbucket_auth_async.renewal.timing import Age, Deadlines, Timing, deadlines, good_for
+from tests.support.record_values import NOW, pair
 
 BOOT = 1000.0
 NEVER = Deadlines(float("inf"), float("inf"))

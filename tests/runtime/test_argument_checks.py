@@ -20,10 +20,10 @@ from bitbucket_auth_async import (
     open_store,
 )
 from bitbucket_auth_async.api import BitbucketAPI
-from bitbucket_auth_async.arguments import check
 from bitbucket_auth_async.bearer import httpx, httpx2
 from bitbucket_auth_async.bearer.aiohttp import BearerMiddleware
-from bitbucket_auth_async.encryption import EncryptedCodec, EncryptionKey
+from bitbucket_auth_async.codecs.encrypted import EncryptedCodec, EncryptionKey
+from bitbucket_auth_async.runtime.argument_checks import check
 from bitbucket_auth_async.stores.file import FileStore
 from bitbucket_auth_async.stores.memory import MemoryStore
 from bitbucket_auth_async.testing import FakeBitbucket, FakeClock, mock_bitbucket

@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from bitbucket_auth_async.clocks import SYSTEM_CLOCK, join, sleep, within
 from bitbucket_auth_async.errors import DeadlineError, UnavailableError
-from bitbucket_auth_async.testing.clock import FakeClock
+from bitbucket_auth_async.runtime.clocks import SYSTEM_CLOCK, join, sleep, within
+from bitbucket_auth_async.testing.fake_clock import FakeClock
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ import time
 {}
 time.clock_gettime = lambda which: 7.0 + which
 time.monotonic = lambda: 5.0
-from bitbucket_auth_async import clocks
+from bitbucket_auth_async.runtime import clocks
 print(clocks.SYSTEM_CLOCK.boot())
 """
     for line, said in (("time.CLOCK_BOOTTIME = 70", "77.0"), ("vars(time).pop('CLOCK_BOOTTIME', None)", "5.0")):

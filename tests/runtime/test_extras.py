@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from bitbucket_auth_async.extras import extra
+from bitbucket_auth_async.runtime.extras import extra
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 ADAPTERS = {
     "bearer.httpx": "httpx",
     "bearer.httpx2": "httpx2",
-    "encryption": "crypto",
+    "codecs.encrypted": "crypto",
     "stores.keyring": "keyring",
     "stores.postgres": "postgres",
     "stores.redis": "redis",
@@ -22,7 +22,7 @@ ADAPTERS = {
     "telemetry.otel": "otel",
     "testing.aioresponses": "testing",
     "testing.bearer_contract": "testing",
-    "testing.contracts": "testing",
+    "testing.store_contract": "testing",
     "testing.transport_contract": "testing",
     "transports.httpx": "httpx",
     "transports.httpx2": "httpx2",

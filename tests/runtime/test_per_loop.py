@@ -5,7 +5,7 @@ import gc
 import threading
 import weakref
 
-from bitbucket_auth_async.per_loop import PerLoop
+from bitbucket_auth_async.runtime.per_loop import PerLoop
 
 
 def test_a_loop_that_is_closed_is_forgotten_although_somebody_waited_in_it_for_a_lock() -> None:

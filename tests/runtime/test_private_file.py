@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from bitbucket_auth_async import private_file
+from bitbucket_auth_async.runtime import private_file
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from bitbucket_auth_async import owner
-from bitbucket_auth_async.owner import Owner, is_gone, this_owner
-from bitbucket_auth_async.record import Claim
+from bitbucket_auth_async.runtime import process_identity
+from bitbucket_auth_async.runtime.process_identity import Owner, is_gone, this_owner
 
 LINUX = sys.platform == "linux"
 
 
-def claim_of(by: Owner) -> Claim:
-    return Claim(owner=by.id, host=by.host, process=by.process, since=0.0, spends=None)
+def gone(owner: Owner) -> bool:
+    return is_gone(owner.host, owner.process)
 
 
 def test_each_manager_has_a_name_of_its_own() -> None:
@@ -40,12 +39,13 @@ def test_on_linux_the_process_is_named_by_id_and_start_time_and_the_host_by_boot
 
 
 def test_who_runs_is_not_gone() -> None:
-    assert not is_gone(claim_of(this_owner()))
+    assert not gone(this_owner())
 
 
 def _child() -> tuple["subprocess.Popen[str]", Owner]:
     """Return a running process, and the name that a manager in it would have."""
-    program = "from bitbucket_auth_async.owner import this_owner; print(this_owner().process, flush=True); input()"
+    imported = "from bitbucket_auth_async.runtime.process_identity import this_owner"
+    program = f"{imported}; print(this_owner().process, flush=True); input()"
     child = subprocess.Popen([sys.executable, "-c", program], stdin=-1, stdout=-1, text=True)
     assert child.stdout is not None
     return child, replace(this_owner(), process=child.stdout.readline().strip())
@@ -55,17 +55,17 @@ def _child() -> tuple["subprocess.Popen[str]", Owner]:
 def test_r9_a_killed_process_is_gone_before_and_after_its_parent_took_note() -> None:
     child, theirs = _child()
     with child:
-        assert not is_gone(claim_of(theirs))
+        assert not gone(theirs)
         child.kill()
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # dead, and a zombie still
-        assert is_gone(claim_of(theirs))
-    assert is_gone(claim_of(theirs))
+        assert gone(theirs)
+    assert gone(theirs)
 
 
 @pytest.mark.skipif(not LINUX, reason="only Linux tells")
 def test_r9_another_process_under_the_same_id_is_not_the_owner() -> None:
     me = this_owner()
-    assert is_gone(claim_of(replace(me, process=f"{os.getpid()}@1")))
+    assert gone(replace(me, process=f"{os.getpid()}@1"))
 
 
 @pytest.mark.skipif(not LINUX, reason="only Linux tells")
@@ -95,13 +95,13 @@ def test_r1_a_process_of_another_user_that_is_hidden_from_us_is_not_gone(
             patched.setattr(Path, "read_bytes", show)
             patched.setattr(Path, "read_text", show_text)
             patched.setattr(os, "kill", ask)
-            assert not is_gone(claim_of(theirs))
+            assert not gone(theirs)
             patched.setattr(os, "kill", kill)
-            assert not is_gone(claim_of(theirs))
+            assert not gone(theirs)
         child.kill()
     with monkeypatch.context() as patched:
         patched.setattr(os, "kill", ask)
-        assert is_gone(claim_of(theirs))
+        assert gone(theirs)
     assert set(signals) == {0}
 
 
@@ -119,7 +119,7 @@ def test_r1_a_process_of_another_user_that_is_hidden_from_us_is_not_gone(
 def test_r1_nobody_is_gone_of_whom_nothing_is_known(host: str | None, process: str | None) -> None:
     here = this_owner()
     named = replace(here, host=here.host if host == "here" else host, process=process)
-    assert not is_gone(claim_of(named))
+    assert not gone(named)
 
 
 def test_r1_where_the_system_tells_nothing_nobody_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,22 +128,22 @@ def test_r1_where_the_system_tells_nothing_nobody_is_gone(monkeypatch: pytest.Mo
 
     before = this_owner()
     monkeypatch.setattr(Path, "read_text", refuse)
-    owner._here.cache_clear()
+    process_identity._here.cache_clear()
     try:
         assert (this_owner().host, this_owner().process) == (None, None)
-        assert not is_gone(claim_of(this_owner()))
-        assert not is_gone(claim_of(before))
+        assert not gone(this_owner())
+        assert not gone(before)
     finally:
-        owner._here.cache_clear()
+        process_identity._here.cache_clear()
 
 
 def test_the_system_is_asked_once_in_each_process(monkeypatch: pytest.MonkeyPatch) -> None:
     here = this_owner()
-    monkeypatch.setattr(owner, "_host", lambda: "another")
+    monkeypatch.setattr(process_identity, "_host", lambda: "another")
     assert this_owner().host == here.host
     monkeypatch.setattr(os, "getpid", lambda: 1)  # as after a fork
     assert this_owner().host == "another"
-    owner._here.cache_clear()
+    process_identity._here.cache_clear()
 
 
 def _told(monkeypatch: pytest.MonkeyPatch, name: str, state: str) -> str | None:
@@ -155,7 +155,7 @@ def _told(monkeypatch: pytest.MonkeyPatch, name: str, state: str) -> str | None:
         return f"42 ({name}) {fields}\n"
 
     monkeypatch.setattr(Path, "read_text", tell)
-    return owner._process(42)
+    return process_identity._process(42)
 
 
 @pytest.mark.parametrize("name", ["sh", "a b", "a) R 1 (", "(("])

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from bitbucket_auth_async.threads import Threads
+from bitbucket_auth_async.runtime.threads import Threads
 
 
 async def test_who_leaves_leaves_a_thread_that_still_counts() -> None:

@@ -1,4 +1,4 @@
-"""`python -m bitbucket_auth_async.testing.simulation --seeds 10000`: as many histories as wanted, on all cores."""
+"""`python -m tests.simulation --seeds 10000`: as many histories as wanted, on all cores."""
 
 import argparse
 import os
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 
-from bitbucket_auth_async.testing.simulation.history import Temper
-from bitbucket_auth_async.testing.simulation.report import never, report
-from bitbucket_auth_async.testing.simulation.trial import Verdict, told, trial
+from tests.simulation.history import Temper
+from tests.simulation.report import never, report
+from tests.simulation.trial import Verdict, told, trial
 
 _BATCH = 25
 _ENOUGH = 10_000
@@ -33,7 +33,7 @@ class Options:
 
 def options(arguments: Sequence[str] | None = None) -> Options:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m bitbucket_auth_async.testing.simulation", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--seeds", type=int, default=1000, help="how many (1000)")
     parser.add_argument("--from", dest="first", type=int, default=0, metavar="SEED", help="the first of them (0)")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="how many run at a time (all cores)")
@@ -70,16 +70,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found.add(verdict)
         if sys.stderr.isatty():
             progress = f"\r{found.seeds} of {wanted.seeds} seeds, {len(found.broken)} broken"
-            print(progress, end="", file=sys.stderr, flush=True)  # noqa: T201 - what it is for
+            print(progress, end="", file=sys.stderr, flush=True)
         if found.broken and wanted.until_broken:
             break
     if sys.stderr.isatty():
-        print(file=sys.stderr)  # noqa: T201 - what it is for
+        print(file=sys.stderr)
     for seed in sorted(found.broken)[:_SHOWN]:
-        print(told(seed, wanted.temper), end="\n\n")  # noqa: T201 - what it is for
+        print(told(seed, wanted.temper), end="\n\n")
     missing = never(found.counts) if wanted.seeds >= _ENOUGH and wanted.temper is None else []
     lasted = time.monotonic() - began
-    print(report(found, lasted=lasted, first=wanted.first, missing=missing))  # noqa: T201 - what it is for
+    print(report(found, lasted=lasted, first=wanted.first, missing=missing))
     return 1 if found.broken or missing else 0
 
 

@@ -7,9 +7,9 @@ from unittest.mock import patch
 
 from bitbucket_auth_async.errors import ConfigurationError, OutageError
 from bitbucket_auth_async.oauth2.tokens import Token, fingerprint
-from bitbucket_auth_async.record import Issuer, Record
-from bitbucket_auth_async.renewal import Decision, Fail, Spend, Use, View, Wait, decide
-from bitbucket_auth_async.settlement import (
+from bitbucket_auth_async.renewal.decide import Decision, Fail, Spend, Use, View, Wait, decide
+from bitbucket_auth_async.renewal.record import Issuer, Record
+from bitbucket_auth_async.renewal.settle import (
     Attempt,
     Interrupted,
     Misconfigured,
@@ -114,7 +114,7 @@ def counted(counts: Counter[str]) -> Generator[None]:
         counts[_signed("signed out", record, after)] += 1
         return after
 
-    renewer, sign_ins = "bitbucket_auth_async.renewer", "bitbucket_auth_async.sign_ins"
+    renewer, sign_ins = "bitbucket_auth_async.manager.renewer", "bitbucket_auth_async.manager.sign_ins"
     with (
         patch(f"{renewer}.decide", deciding),
         patch(f"{renewer}.settle", settling),

@@ -1,7 +1,7 @@
 """Seeds bugs into the protocol, one at a time, and counts the seeds that the simulation takes to catch each.
 
 `bugs.toml` says what stands there instead of what; the package is changed in a copy. `python -m
-tests.testing.simulation.bugs WORD …` tries only bugs with one of these words in their names.
+tests.simulation.bugs WORD …` tries only bugs with one of these words in their names.
 """
 
 import os
@@ -16,7 +16,7 @@ from pathlib import Path
 from shutil import copytree, ignore_patterns
 from typing import Any
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 PACKAGE = "bitbucket_auth_async"
 MOST = 3_000
 """Seeds that are tried."""
@@ -24,7 +24,7 @@ AT_ONCE = 2
 LONGEST = 1_200
 _SEARCH = """
 import sys
-from bitbucket_auth_async.testing.simulation.trial import trial
+from tests.simulation.trial import trial
 for seed in range(int(sys.argv[1])):
     broken = trial([seed]).broken
     if broken:

@@ -11,13 +11,13 @@ from bitbucket_auth_async.errors import BitbucketAuthError
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.stores.memory import MemoryStore
 from bitbucket_auth_async.telemetry.events import ROUTINE, Event, EventKind
-from bitbucket_auth_async.testing.clock import FakeClock
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
-from bitbucket_auth_async.testing.simulation.history import LENGTH, PROCESSES, Setting, Step
-from bitbucket_auth_async.testing.simulation.judge import Judge
-from bitbucket_auth_async.testing.simulation.misfortunes import Misfortunes
-from bitbucket_auth_async.testing.simulation.process import Process
-from bitbucket_auth_async.testing.simulation.weather import Weather
+from bitbucket_auth_async.testing.fake_clock import FakeClock
+from tests.simulation.history import LENGTH, PROCESSES, Setting, Step
+from tests.simulation.judge import Judge
+from tests.simulation.misfortunes import Misfortunes
+from tests.simulation.process import Process
+from tests.simulation.weather import Weather
 
 _QUIET = 700.0
 """Seconds after the last step: a lease and a third of the grace pass, and every rest ends."""

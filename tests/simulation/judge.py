@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from bitbucket_auth_async.errors import BitbucketAuthError, ConfigurationError, LoginRequiredError, OAuthError
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.telemetry.events import Event, EventKind
-from bitbucket_auth_async.testing.simulation.losses import Losses
-from bitbucket_auth_async.testing.simulation.records import Records
-from bitbucket_auth_async.testing.simulation.spends import MOMENT, Spend, Spends, name_of
-from bitbucket_auth_async.testing.simulation.truth import Truth
+from tests.simulation.losses import Losses
+from tests.simulation.records import Records
+from tests.simulation.spends import MOMENT, Spend, Spends, name_of
+from tests.simulation.truth import Truth
 
 if TYPE_CHECKING:
-    from bitbucket_auth_async.testing.simulation.fleet import Fleet
-    from bitbucket_auth_async.testing.simulation.process import Process
+    from tests.simulation.fleet import Fleet
+    from tests.simulation.process import Process
 
 DEADLINE = 90.0
 """How long a caller waits at the most, and an error is shared, as promised, whatever the code has."""

@@ -3,13 +3,13 @@
 import asyncio
 from typing import TYPE_CHECKING
 
-from bitbucket_auth_async.clocks import sleep
 from bitbucket_auth_async.errors import TransportError
-from bitbucket_auth_async.oauth2.messages import Request, Response
+from bitbucket_auth_async.oauth2.http_messages import Request, Response
+from bitbucket_auth_async.runtime.clocks import sleep
 
 if TYPE_CHECKING:
-    from bitbucket_auth_async.testing.simulation.process import Process
-    from bitbucket_auth_async.testing.simulation.spends import Spend
+    from tests.simulation.process import Process
+    from tests.simulation.spends import Spend
 
 
 class Line:

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 from bitbucket_auth_async.errors import LoginRequiredError
 from bitbucket_auth_async.oauth2.tokens import Token, fingerprint
-from bitbucket_auth_async.testing.fake.ledger import Family, RefreshToken
-from bitbucket_auth_async.testing.simulation.spends import MOMENT
+from bitbucket_auth_async.testing.fake.issued_tokens import Family, RefreshToken
+from tests.simulation.spends import MOMENT
 
 if TYPE_CHECKING:
-    from bitbucket_auth_async.testing.simulation.judge import Judge
+    from tests.simulation.judge import Judge
 
 GRACE = 600.0
 REPAIR = 430.0

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 from bitbucket_auth_async.errors import BitbucketAuthError
 from bitbucket_auth_async.stores.memory import MemoryStore
 from bitbucket_auth_async.testing.fake import faults
-from bitbucket_auth_async.testing.simulation.process import KEY, Fate, Process
-from bitbucket_auth_async.testing.simulation.signing import sign_in
-from bitbucket_auth_async.testing.simulation.stranger import Stranger
+from tests.simulation.process import KEY, Fate, Process
+from tests.simulation.signing import sign_in
+from tests.simulation.stranger import Stranger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bitbucket_auth_async.testing.fake.books import Call
     from bitbucket_auth_async.testing.fake.faults import Fault
-    from bitbucket_auth_async.testing.simulation.fleet import Fleet
-    from bitbucket_auth_async.testing.simulation.history import Step
+    from bitbucket_auth_async.testing.fake.request_log import Call
+    from tests.simulation.fleet import Fleet
+    from tests.simulation.history import Step
 
 _WRONG_SECRET = b'{"error": "invalid_client", "error_description": "Invalid OAuth client credentials"}'
 _REFUSED = b'{"error": "invalid_grant", "error_description": "No."}'

@@ -6,18 +6,18 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bitbucket_auth_async.clocks import sleep
 from bitbucket_auth_async.errors import BitbucketAuthError
-from bitbucket_auth_async.manager import TokenManager
+from bitbucket_auth_async.manager.token_manager import TokenManager
 from bitbucket_auth_async.oauth2.grants import ClientCredentials
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.protocols import Timer
-from bitbucket_auth_async.testing.simulation.line import Line
-from bitbucket_auth_async.testing.simulation.shelf import Shelf
+from bitbucket_auth_async.runtime.clocks import sleep
+from tests.simulation.line import Line
+from tests.simulation.shelf import Shelf
 
 if TYPE_CHECKING:
-    from bitbucket_auth_async.testing.simulation.fleet import Fleet
-    from bitbucket_auth_async.testing.simulation.history import Step
+    from tests.simulation.fleet import Fleet
+    from tests.simulation.history import Step
 
 KEY = "alice"
 CALLERS = 2

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.protocols import Versioned
-from bitbucket_auth_async.record import Claim, Record
-from bitbucket_auth_async.testing.simulation.spends import name_of
-from bitbucket_auth_async.testing.simulation.truth import fingerprint
+from bitbucket_auth_async.renewal.record import Claim, Record
+from tests.simulation.spends import name_of
+from tests.simulation.truth import fingerprint
 
 if TYPE_CHECKING:
-    from bitbucket_auth_async.testing.simulation.judge import Judge
-    from bitbucket_auth_async.testing.simulation.process import Process
+    from tests.simulation.judge import Judge
+    from tests.simulation.process import Process
 
 
 REMEMBERED = 4

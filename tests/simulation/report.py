@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bitbucket_auth_async.telemetry.events import EventKind
-from bitbucket_auth_async.testing.simulation.branches import DECISIONS, SETTLEMENTS
-from bitbucket_auth_async.testing.simulation.history import KINDS
+from tests.simulation.branches import DECISIONS, SETTLEMENTS
+from tests.simulation.history import KINDS
 
 if TYPE_CHECKING:
-    from bitbucket_auth_async.testing.simulation.trial import Verdict
+    from tests.simulation.trial import Verdict
 
 POINTS = (
     "load asked",

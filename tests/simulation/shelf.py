@@ -4,12 +4,12 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bitbucket_auth_async.clocks import sleep
 from bitbucket_auth_async.protocols import Versioned
-from bitbucket_auth_async.record import Record
+from bitbucket_auth_async.renewal.record import Record
+from bitbucket_auth_async.runtime.clocks import sleep
 
 if TYPE_CHECKING:
-    from bitbucket_auth_async.testing.simulation.process import Process
+    from tests.simulation.process import Process
 
 _GONE = "0@0"
 """The name of a process that there is none of."""

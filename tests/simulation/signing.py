@@ -7,8 +7,8 @@ from urllib.parse import parse_qs, urlsplit
 from bitbucket_auth_async.oauth2.grants import AuthorizationCode, RefreshToken
 
 if TYPE_CHECKING:
-    from bitbucket_auth_async.testing.simulation.fleet import Fleet
-    from bitbucket_auth_async.testing.simulation.process import Process
+    from tests.simulation.fleet import Fleet
+    from tests.simulation.process import Process
 
 
 async def sign_in(fleet: "Fleet", process: "Process", what: str) -> None:

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
-from bitbucket_auth_async.oauth2.messages import Request, Response
+from bitbucket_auth_async.oauth2.http_messages import Request, Response
 from bitbucket_auth_async.oauth2.tokens import fingerprint
-from bitbucket_auth_async.record import Claim
+from bitbucket_auth_async.renewal.record import Claim
 
 if TYPE_CHECKING:
-    from bitbucket_auth_async.testing.fake.books import Entry
-    from bitbucket_auth_async.testing.simulation.judge import Judge
-    from bitbucket_auth_async.testing.simulation.process import Process
+    from bitbucket_auth_async.testing.fake.request_log import Entry
+    from tests.simulation.judge import Judge
+    from tests.simulation.process import Process
 
 MOMENT = 0.001
 """Seconds that are none: times are sums of floats."""

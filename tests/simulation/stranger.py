@@ -2,16 +2,16 @@
 
 from typing import TYPE_CHECKING
 
-from bitbucket_auth_async.clocks import sleep
 from bitbucket_auth_async.errors import BitbucketAuthError, ConfigurationError, StoreError
-from bitbucket_auth_async.manager import TokenManager
+from bitbucket_auth_async.manager.token_manager import TokenManager
 from bitbucket_auth_async.oauth2.clients import Client
 from bitbucket_auth_async.oauth2.grants import ClientCredentials
 from bitbucket_auth_async.protocols import Versioned
-from bitbucket_auth_async.record import Record
+from bitbucket_auth_async.renewal.record import Record
+from bitbucket_auth_async.runtime.clocks import sleep
 
 if TYPE_CHECKING:
-    from bitbucket_auth_async.testing.simulation.fleet import Fleet
+    from tests.simulation.fleet import Fleet
 
 _KEY = "alice"
 _A_WHILE = 30.0

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.testing.simulation.bugs import Bug, bugs, caught, seeded
+from tests.simulation.bugs import Bug, bugs, caught, seeded
 
 FEW = 40
 """Seeds; `make bugs` tells how many each bug takes, and these take ten at the most."""

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bitbucket_auth_async import settlement
+from bitbucket_auth_async.renewal import settle
 from bitbucket_auth_async.telemetry.events import ROUTINE
-from bitbucket_auth_async.testing.simulation.__main__ import options, verdicts
-from bitbucket_auth_async.testing.simulation.history import Setting, Step, draw, setting
-from bitbucket_auth_async.testing.simulation.trial import Verdict, live, shortened, story, told
+from tests.simulation.__main__ import options, verdicts
+from tests.simulation.history import Setting, Step, draw, setting
+from tests.simulation.trial import Verdict, live, shortened, story, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bitbucket_auth_async.record import Record
+    from bitbucket_auth_async.renewal.record import Record
 
 SEEDS = 200
 CALM = Setting(
@@ -44,8 +44,8 @@ def test_r1_to_r9_hold_in_two_hundred_histories() -> None:
 
 def test_the_same_seed_tells_the_same_story_in_any_process() -> None:
     program = (
-        "from bitbucket_auth_async.testing.simulation.trial import story\n"
-        "from bitbucket_auth_async.testing.simulation.history import draw, setting\n"
+        "from tests.simulation.trial import story\n"
+        "from tests.simulation.history import draw, setting\n"
         "for seed in range(12):\n"
         "    rules = setting(seed)\n"
         "    print(story(seed, rules, draw(seed, app=rules.app)))"
@@ -65,15 +65,15 @@ def test_the_same_seed_tells_the_same_story_in_any_process() -> None:
 
 
 def test_a_failing_history_is_cut_down_to_what_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    real: Callable[..., Record | None] = settlement.settle
+    real: Callable[..., Record | None] = settle.settle
 
     def losing(record: "Record | None", **options: object) -> "Record | None":
         """Forget the claim of a renewal whose answer was lost, as if nothing had been spent."""
-        if isinstance(options["outcome"], settlement.Outage):
-            options["outcome"] = settlement.Refused()
+        if isinstance(options["outcome"], settle.Outage):
+            options["outcome"] = settle.Refused()
         return real(record, **options)
 
-    monkeypatch.setattr("bitbucket_auth_async.renewer.settle", losing)
+    monkeypatch.setattr("bitbucket_auth_async.manager.renewer.settle", losing)
     steps = (
         Step(at=100.0, what="cancel_callers", process=1),
         Step(at=300.0, what="lose_request", seconds=900.0),

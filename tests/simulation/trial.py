@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from bitbucket_auth_async.testing.simulation.branches import counted
-from bitbucket_auth_async.testing.simulation.fleet import Fleet
-from bitbucket_auth_async.testing.simulation.history import Setting, Step, Temper, draw, setting
-from bitbucket_auth_async.testing.simulation.telling import folded
+from tests.simulation.branches import counted
+from tests.simulation.fleet import Fleet
+from tests.simulation.history import Setting, Step, Temper, draw, setting
+from tests.simulation.telling import folded
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ from functools import lru_cache
 
 from bitbucket_auth_async.oauth2 import tokens
 from bitbucket_auth_async.oauth2.tokens import Token
-from bitbucket_auth_async.testing.fake.ledger import AccessToken, Family, RefreshToken
+from bitbucket_auth_async.testing.fake.issued_tokens import AccessToken, Family, RefreshToken
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 
 

@@ -12,10 +12,10 @@ import bitbucket_auth_async
 PRELUDE = """
 import asyncio, ctypes, errno, json, os, random, resource, signal, sys, tempfile, time
 from pathlib import Path
-from bitbucket_auth_async.codecs import JsonCodec
+from bitbucket_auth_async.codecs.json import JsonCodec
 from bitbucket_auth_async.errors import RecordError, StoreError
 from bitbucket_auth_async.stores.file import FileStore
-from bitbucket_auth_async.testing.contracts import a_record
+from bitbucket_auth_async.testing.store_contract import a_record
 
 def warm_up():
     '''Import whatever is imported at first use, while all files may still be read.'''
@@ -70,7 +70,7 @@ def _ended(process: Popen[str]) -> str:
     """Return what a process printed, once it has ended well."""
     printed, complaints = process.communicate(timeout=60)
     if process.returncode == 77:
-        # The table in tests/test_private_file.py proves the same sentence without a mount.
+        # The table in tests/runtime/test_private_file.py proves the same sentence without a mount.
         message = "this machine lets nobody mount"
         pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
     assert process.returncode == 0, complaints

@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from bitbucket_auth_async.codecs import JsonCodec
-from bitbucket_auth_async.encryption import EncryptedCodec, EncryptionKey
+from bitbucket_auth_async.codecs.encrypted import EncryptedCodec, EncryptionKey
+from bitbucket_auth_async.codecs.json import JsonCodec
 from bitbucket_auth_async.errors import ConfigurationError, RecordError
-from bitbucket_auth_async.manager import TokenManager
-from bitbucket_auth_async.moving import reencrypt
-from bitbucket_auth_async.testing.clock import FakeClock
-from bitbucket_auth_async.testing.contracts import a_record
+from bitbucket_auth_async.manager.token_manager import TokenManager
+from bitbucket_auth_async.stores.move_records import reencrypt
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
-from tests.places import FilePlace, KeyringPlace, Place, PostgresPlace, RedisPlace, SQLitePlace, readings
-from tests.servers import DURABLE, PostgresServer, RedisServer, postgres_server, redis_server
+from bitbucket_auth_async.testing.fake_clock import FakeClock
+from bitbucket_auth_async.testing.store_contract import a_record
+from tests.support.store_media import FilePlace, KeyringPlace, Place, PostgresPlace, RedisPlace, SQLitePlace, readings
+from tests.support.store_servers import DURABLE, PostgresServer, RedisServer, postgres_server, redis_server
 
 OLD, NEW = EncryptionKey.new(), EncryptionKey.new()
 

@@ -8,10 +8,10 @@ import pytest
 
 from bitbucket_auth_async.errors import ConfigurationError, RecordError, StoreError
 from bitbucket_auth_async.protocols import TokenStore, Versioned
-from bitbucket_auth_async.record import Record
+from bitbucket_auth_async.renewal.record import Record
 from bitbucket_auth_async.stores.callbacks import CallbackStore
-from bitbucket_auth_async.testing.contracts import TokenStoreContract, a_record
-from tests.counting import SIZE, count_in_four_threads
+from bitbucket_auth_async.testing.store_contract import TokenStoreContract, a_record
+from tests.support.swap_counting import SIZE, count_in_four_threads
 
 
 class Keeper:

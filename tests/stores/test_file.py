@@ -10,9 +10,9 @@ import pytest
 
 from bitbucket_auth_async.errors import ConfigurationError, RecordError, StoreError
 from bitbucket_auth_async.protocols import TokenStore, Versioned
-from bitbucket_auth_async.record import Record
+from bitbucket_auth_async.renewal.record import Record
 from bitbucket_auth_async.stores.file import FileStore
-from bitbucket_auth_async.testing.contracts import TokenStoreContract, a_record
+from bitbucket_auth_async.testing.store_contract import TokenStoreContract, a_record
 
 
 class TestFileStore(TokenStoreContract):

@@ -11,7 +11,7 @@ import pytest
 
 from bitbucket_auth_async.protocols import Versioned
 from bitbucket_auth_async.stores.file import FileStore
-from bitbucket_auth_async.testing.contracts import a_record
+from bitbucket_auth_async.testing.store_contract import a_record
 
 Run = Callable[..., str]
 

@@ -19,11 +19,11 @@ from filelock import FileLock, Timeout
 from bitbucket_auth_async.errors import StoreError
 from bitbucket_auth_async.protocols import Versioned
 from bitbucket_auth_async.stores.file import FileStore
-from bitbucket_auth_async.testing.contracts import a_record
-from tests.counting import SIZE, count_in_four_threads
+from bitbucket_auth_async.testing.store_contract import a_record
+from tests.support.swap_counting import SIZE, count_in_four_threads
 
 INCREMENT = """
-from tests.counting import count_up
+from tests.support.swap_counting import count_up
 asyncio.run(count_up(FileStore(sys.argv[1]), 50))
 """
 

@@ -1,11 +1,11 @@
 import pytest
 
-from bitbucket_auth_async import documents
-from bitbucket_auth_async.codecs import JsonCodec
+from bitbucket_auth_async.codecs.json import JsonCodec
 from bitbucket_auth_async.errors import RecordError
 from bitbucket_auth_async.protocols import Versioned
-from bitbucket_auth_async.record import Record
-from bitbucket_auth_async.testing.contracts import a_record
+from bitbucket_auth_async.renewal.record import Record
+from bitbucket_auth_async.stores import _json_document
+from bitbucket_auth_async.testing.store_contract import a_record
 
 CODEC = JsonCodec()
 
@@ -41,44 +41,44 @@ class Echo:
 )
 def test_a_codecs_bytes_come_back_to_the_last_one(data: bytes) -> None:
     echo = Echo()
-    documents.find(documents.put({}, "alice", data, 7), "alice", echo)
+    _json_document.find(_json_document.put({}, "alice", data, 7), "alice", echo)
     assert echo.seen == [data]
 
 
 def test_a_json_object_stands_there_as_it_is_and_all_else_as_base64() -> None:
-    assert documents.put({}, "alice", b'{"a":1}', 7) == {"alice": {"version": 7, "record": {"a": 1}}}
-    assert documents.put({}, "alice", b"\xff", 7) == {"alice": {"version": 7, "record": "/w=="}}
+    assert _json_document.put({}, "alice", b'{"a":1}', 7) == {"alice": {"version": 7, "record": {"a": 1}}}
+    assert _json_document.put({}, "alice", b"\xff", 7) == {"alice": {"version": 7, "record": "/w=="}}
 
 
 def test_to_put_changes_no_mapping_that_others_hold() -> None:
-    before = documents.put({}, "alice", b"{}", 7)
-    after = documents.put(before, "alice", b"{}", 8)
-    assert (documents.version_of(before, "alice"), documents.version_of(after, "alice")) == (7, 8)
+    before = _json_document.put({}, "alice", b"{}", 7)
+    after = _json_document.put(before, "alice", b"{}", 8)
+    assert (_json_document.version_of(before, "alice"), _json_document.version_of(after, "alice")) == (7, 8)
 
 
 def test_what_is_not_there_is_none_with_version_0() -> None:
-    assert documents.find({}, "alice", CODEC) is None
-    assert documents.version_of({}, "alice") == 0
+    assert _json_document.find({}, "alice", CODEC) is None
+    assert _json_document.version_of({}, "alice") == 0
 
 
 @pytest.mark.parametrize("version", [None, 0, -1, 2**63, True, 7.0, "7"])
 def test_a_version_that_we_cannot_have_given_is_damage(version: object) -> None:
     with pytest.raises(RecordError, match="no version between"):
-        documents.version_of({"alice": {"version": version, "record": {}}}, "alice")
+        _json_document.version_of({"alice": {"version": version, "record": {}}}, "alice")
 
 
 def test_the_largest_version_is_one() -> None:
-    assert documents.version_of({"alice": {"version": 2**63 - 1}}, "alice") == 2**63 - 1
+    assert _json_document.version_of({"alice": {"version": 2**63 - 1}}, "alice") == 2**63 - 1
 
 
 def test_an_ancestors_record_has_the_same_version_each_time_and_another_for_another_token() -> None:
-    one, again, other = (documents.ancestor(token) for token in ("one", "one", "other"))
+    one, again, other = (_json_document.ancestor(token) for token in ("one", "one", "other"))
     assert one == again
     assert one.version != other.version
     assert all(0 < version < 2**63 for version in (one.version, other.version))
 
 
 def test_an_ancestors_record_survives_a_codec() -> None:
-    record, version = documents.ancestor("one")
-    records = documents.put({}, "alice", CODEC.encode("alice", record), version)
-    assert documents.find(records, "alice", CODEC) == Versioned(record, version)
+    record, version = _json_document.ancestor("one")
+    records = _json_document.put({}, "alice", CODEC.encode("alice", record), version)
+    assert _json_document.find(records, "alice", CODEC) == Versioned(record, version)

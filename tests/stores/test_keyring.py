@@ -11,14 +11,14 @@ from filelock import FileLock
 from keyring.backends import fail, null
 from keyring.errors import KeyringLocked, PasswordSetError
 
-from bitbucket_auth_async.codecs import JsonCodec
-from bitbucket_auth_async.encryption import EncryptedCodec, EncryptionKey
+from bitbucket_auth_async.codecs.encrypted import EncryptedCodec, EncryptionKey
+from bitbucket_auth_async.codecs.json import JsonCodec
 from bitbucket_auth_async.errors import ConfigurationError, RecordError, StoreError
 from bitbucket_auth_async.protocols import Versioned
 from bitbucket_auth_async.stores.keyring import KeyringStore
-from bitbucket_auth_async.testing.contracts import TokenStoreContract, a_record
-from tests.leaks import everything
-from tests.rings import MemoryRing
+from bitbucket_auth_async.testing.store_contract import TokenStoreContract, a_record
+from tests.support.error_texts import everything
+from tests.support.keyrings import MemoryRing
 
 NARROW = 1_200
 

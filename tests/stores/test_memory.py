@@ -8,7 +8,7 @@ import pytest
 
 from bitbucket_auth_async.protocols import TokenStore
 from bitbucket_auth_async.stores.memory import MemoryStore
-from bitbucket_auth_async.testing.contracts import TokenStoreContract, a_record
+from bitbucket_auth_async.testing.store_contract import TokenStoreContract, a_record
 
 RECORD = a_record()
 

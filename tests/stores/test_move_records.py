@@ -6,19 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from bitbucket_auth_async.encryption import EncryptedCodec, EncryptionKey
+from bitbucket_auth_async.codecs.encrypted import EncryptedCodec, EncryptionKey
 from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError
-from bitbucket_auth_async.manager import TokenManager
-from bitbucket_auth_async.moving import Moved, move_records, reencrypt
+from bitbucket_auth_async.manager.token_manager import TokenManager
 from bitbucket_auth_async.protocols import TokenStore, Versioned
-from bitbucket_auth_async.record import Claim, Record
+from bitbucket_auth_async.renewal.record import Claim, Record
 from bitbucket_auth_async.stores.file import FileStore
 from bitbucket_auth_async.stores.memory import MemoryStore
+from bitbucket_auth_async.stores.move_records import Moved, move_records, reencrypt
 from bitbucket_auth_async.stores.sqlite import SQLiteStore
-from bitbucket_auth_async.testing.clock import FakeClock
-from bitbucket_auth_async.testing.contracts import a_record, a_token
 from bitbucket_auth_async.testing.fake import faults
-from tests.world import STRICT, World
+from bitbucket_auth_async.testing.fake_clock import FakeClock
+from bitbucket_auth_async.testing.store_contract import a_record, a_token
+from tests.support.manager_world import STRICT, World
 
 SETTLED = replace(a_record(), claim=None)
 

@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from bitbucket_auth_async.encryption import EncryptedCodec, EncryptionKey
+from bitbucket_auth_async.codecs.encrypted import EncryptedCodec, EncryptionKey
 from bitbucket_auth_async.errors import ConfigurationError
-from bitbucket_auth_async.opening import VARIABLE, open_store, store_from_env
-from bitbucket_auth_async.testing.contracts import a_record
-from tests.leaks import everything
+from bitbucket_auth_async.stores.open_store import VARIABLE, open_store, store_from_env
+from bitbucket_auth_async.testing.store_contract import a_record
+from tests.support.error_texts import everything
 
 
 @pytest.mark.parametrize(

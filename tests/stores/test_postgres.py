@@ -8,14 +8,14 @@ from typing import Any
 import asyncpg
 import pytest
 
-from bitbucket_auth_async.encryption import EncryptedCodec, EncryptionKey
+from bitbucket_auth_async.codecs.encrypted import EncryptedCodec, EncryptionKey
 from bitbucket_auth_async.errors import ConfigurationError, RecordError, StoreError
 from bitbucket_auth_async.protocols import Versioned
 from bitbucket_auth_async.stores.postgres import PostgresStore
-from bitbucket_auth_async.testing.contracts import TokenStoreContract, a_record
-from tests.leaks import everything
-from tests.proxies import line_to, pooler_before
-from tests.servers import PostgresServer, postgres_server
+from bitbucket_auth_async.testing.store_contract import TokenStoreContract, a_record
+from tests.support.error_texts import everything
+from tests.support.store_servers import PostgresServer, postgres_server
+from tests.support.tcp_proxies import line_to, pooler_before
 
 NUMBERS = count()
 

@@ -8,15 +8,15 @@ import redis as blocking
 from redis.asyncio import Redis
 from redis.asyncio.sentinel import Sentinel
 
-from bitbucket_auth_async.encryption import EncryptedCodec, EncryptionKey
+from bitbucket_auth_async.codecs.encrypted import EncryptedCodec, EncryptionKey
 from bitbucket_auth_async.errors import ConfigurationError, RecordError, StoreError
 from bitbucket_auth_async.protocols import Versioned
 from bitbucket_auth_async.stores.redis import RedisStore
 from bitbucket_auth_async.telemetry.events import Event, EventKind
-from bitbucket_auth_async.testing.contracts import TokenStoreContract, a_record
-from tests.leaks import chain, everything
-from tests.proxies import line_to
-from tests.servers import DURABLE, REDIS_KINDS, RedisServer, redis_server
+from bitbucket_auth_async.testing.store_contract import TokenStoreContract, a_record
+from tests.support.error_texts import chain, everything
+from tests.support.store_servers import DURABLE, REDIS_KINDS, RedisServer, redis_server
+from tests.support.tcp_proxies import line_to
 
 Admin = Any
 """A client of redis-py, which leaves half of its types unknown."""

@@ -12,8 +12,8 @@ from redis.crc import key_slot
 
 from bitbucket_auth_async.protocols import Versioned
 from bitbucket_auth_async.stores.redis import RedisStore
-from bitbucket_auth_async.testing.contracts import TokenStoreContract, a_record
-from tests.servers import redis_server
+from bitbucket_auth_async.testing.store_contract import TokenStoreContract, a_record
+from tests.support.store_servers import redis_server
 
 Node = Any
 """A client of redis-py for one node; it leaves half of its types unknown."""

@@ -5,13 +5,13 @@ from collections.abc import AsyncGenerator, Iterator
 import pytest
 
 from bitbucket_auth_async.errors import StoreError
-from bitbucket_auth_async.opening import open_store
 from bitbucket_auth_async.protocols import Versioned
+from bitbucket_auth_async.stores.open_store import open_store
 from bitbucket_auth_async.stores.redis import RedisStore
-from bitbucket_auth_async.testing.contracts import a_record
-from tests.authority import Authority
-from tests.proxies import Line, line_to
-from tests.servers import RedisServer, redis_server
+from bitbucket_auth_async.testing.store_contract import a_record
+from tests.support.certificate_authority import Authority
+from tests.support.store_servers import RedisServer, redis_server
+from tests.support.tcp_proxies import Line, line_to
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bitbucket_auth_async.store_server import named, unreached
+from bitbucket_auth_async.stores._server_address import named, unreached
 
 
 @pytest.mark.parametrize(

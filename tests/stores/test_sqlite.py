@@ -13,17 +13,17 @@ from subprocess import Popen
 
 import pytest
 
-from bitbucket_auth_async.encryption import EncryptedCodec, EncryptionKey
+from bitbucket_auth_async.codecs.encrypted import EncryptedCodec, EncryptionKey
 from bitbucket_auth_async.errors import ConfigurationError, RecordError, StoreError
 from bitbucket_auth_async.protocols import Versioned
 from bitbucket_auth_async.stores.sqlite import SQLiteStore
-from bitbucket_auth_async.testing.contracts import TokenStoreContract, a_record
-from tests.counting import SIZE
-from tests.leaks import everything
+from bitbucket_auth_async.testing.store_contract import TokenStoreContract, a_record
+from tests.support.error_texts import everything
+from tests.support.swap_counting import SIZE
 
 INCREMENT = """
 from bitbucket_auth_async.stores.sqlite import SQLiteStore
-from tests.counting import count_up
+from tests.support.swap_counting import count_up
 asyncio.run(count_up(SQLiteStore(sys.argv[1], timeout=20), 25))
 """
 

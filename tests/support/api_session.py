@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from bitbucket_auth_async.api import BitbucketAPI
 from bitbucket_auth_async.testing.counting_source import CountingSource
-from bitbucket_auth_async.testing.wire import Received, Script, Wire, answer, wire
-from tests.hasty import HastyClock
+from bitbucket_auth_async.testing.scripted_server import Received, Script, Wire, answer, wire
+from tests.support.instant_clock import HastyClock
 
 _JSON = {"Content-Type": "application/json"}
 

@@ -11,15 +11,15 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 from unittest import mock
 
-from bitbucket_auth_async.cli import places, profiles
-from bitbucket_auth_async.manager import TokenManager
+from bitbucket_auth_async.cli.profiles import paths, profiles
+from bitbucket_auth_async.manager.token_manager import TokenManager
 from bitbucket_auth_async.oauth2.authorization_endpoint import AuthorizationRequest
 from bitbucket_auth_async.stores.file import FileStore
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 from bitbucket_auth_async.testing.server import Site, fake_bitbucket_app, listening, server_at
-from tests.git_server import GitServer
+from tests.support.git_server import GitServer
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 BROWSER = ROOT / "tests" / "cli" / "browser.py"
 
 
@@ -131,7 +131,7 @@ class Program:
             client_id=client.client_id,
             secret="environment",
             grant_type="authorization_code",
-            store=places.DEFAULT_STORE,
+            store=paths.DEFAULT_STORE,
             server=self.site.base_url,
             port=self.port,
         )

@@ -4,8 +4,8 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from bitbucket_auth_async.clocks import SYSTEM_CLOCK
 from bitbucket_auth_async.protocols import Timer
+from bitbucket_auth_async.runtime.clocks import SYSTEM_CLOCK
 
 
 class HastyClock:

@@ -3,16 +3,16 @@
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from bitbucket_auth_async.manager import TokenManager
-from bitbucket_auth_async.oauth2.messages import Request, Response
+from bitbucket_auth_async.manager.token_manager import TokenManager
+from bitbucket_auth_async.oauth2.http_messages import Request, Response
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.protocols import Versioned
-from bitbucket_auth_async.record import Record
+from bitbucket_auth_async.renewal.record import Record
 from bitbucket_auth_async.stores.memory import MemoryStore
 from bitbucket_auth_async.telemetry.events import ROUTINE, Event, EventKind
-from bitbucket_auth_async.testing.clock import FakeClock
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
+from bitbucket_auth_async.testing.fake_clock import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable

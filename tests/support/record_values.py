@@ -6,9 +6,9 @@ from typing import Any
 from hypothesis import strategies as st
 
 from bitbucket_auth_async.oauth2.tokens import Token, fingerprint
-from bitbucket_auth_async.record import Claim, Issuer, Record, Rest
-from bitbucket_auth_async.renewal import View
-from bitbucket_auth_async.timing import Age
+from bitbucket_auth_async.renewal.decide import View
+from bitbucket_auth_async.renewal.record import Claim, Issuer, Record, Rest
+from bitbucket_auth_async.renewal.timing import Age
 
 NOW = 1_800_000_000.0
 PERSON = Issuer(token_endpoint="https://as.example/token", client_id="c", grant_type="authorization_code")

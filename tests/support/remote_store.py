@@ -7,19 +7,19 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, supp
 from typing import Any
 
 from bitbucket_auth_async.errors import BitbucketAuthError, StoreError
-from bitbucket_auth_async.manager import TokenManager
+from bitbucket_auth_async.manager.token_manager import TokenManager
 from bitbucket_auth_async.oauth2.tokens import Token
-from bitbucket_auth_async.opening import OpenStore
 from bitbucket_auth_async.protocols import TokenStore, Versioned
-from bitbucket_auth_async.record import Record
+from bitbucket_auth_async.renewal.record import Record
+from bitbucket_auth_async.renewal.timing import Timing
+from bitbucket_auth_async.stores.open_store import OpenStore
 from bitbucket_auth_async.stores.postgres import PostgresStore
 from bitbucket_auth_async.stores.redis import RedisStore
 from bitbucket_auth_async.telemetry.events import Event, EventKind
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
-from bitbucket_auth_async.timing import Timing
-from tests.ahead import HurriedClock
-from tests.proxies import Line, line_to
-from tests.servers import DURABLE, postgres_server, redis_server
+from tests.support.shifted_clock import HurriedClock
+from tests.support.store_servers import DURABLE, postgres_server, redis_server
+from tests.support.tcp_proxies import Line, line_to
 
 CALLERS = 25
 HASTY = 0.4

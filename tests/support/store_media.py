@@ -13,15 +13,15 @@ from typing import Any, Protocol
 import asyncpg
 import redis as blocking
 
-from bitbucket_auth_async.opening import OpenStore
 from bitbucket_auth_async.protocols import Codec
 from bitbucket_auth_async.stores.file import FileStore
 from bitbucket_auth_async.stores.keyring import KeyringStore
+from bitbucket_auth_async.stores.open_store import OpenStore
 from bitbucket_auth_async.stores.postgres import PostgresStore
 from bitbucket_auth_async.stores.redis import RedisStore
 from bitbucket_auth_async.stores.sqlite import SQLiteStore
-from tests.rings import MemoryRing
-from tests.servers import PostgresServer, RedisServer
+from tests.support.keyrings import MemoryRing
+from tests.support.store_servers import PostgresServer, RedisServer
 
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{40,}={0,2}")
 _HEX = re.compile(rb"(?:[0-9a-f]{2}){40,}")

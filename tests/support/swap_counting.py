@@ -4,7 +4,7 @@ import asyncio
 import threading
 
 from bitbucket_auth_async.protocols import TokenStore
-from bitbucket_auth_async.testing.contracts import a_record
+from bitbucket_auth_async.testing.store_contract import a_record
 
 SIZE = 3_000
 

@@ -10,7 +10,7 @@ from typing import IO
 
 import pytest
 
-from tests.program import Program
+from tests.support.command_line import Program
 
 
 async def at_a_terminal(

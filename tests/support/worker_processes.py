@@ -11,16 +11,16 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bitbucket_auth_async.manager import TokenManager
+from bitbucket_auth_async.manager.token_manager import TokenManager
 from bitbucket_auth_async.oauth2.tokens import Token
-from bitbucket_auth_async.opening import open_store
-from bitbucket_auth_async.record import Record
+from bitbucket_auth_async.renewal.record import Record
+from bitbucket_auth_async.stores.open_store import open_store
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 
 if TYPE_CHECKING:
     from bitbucket_auth_async.testing.server import Site
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 WORKER = ROOT / "tests" / "processes" / "worker.py"
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from bitbucket_auth_async import BitbucketAuthError, RefreshToken, TokenManager
-from bitbucket_auth_async.oauth2.messages import Request, Response
+from bitbucket_auth_async.oauth2.http_messages import Request, Response
 from bitbucket_auth_async.protocols import Transport
 from bitbucket_auth_async.stores.file import FileStore
 from bitbucket_auth_async.telemetry.redaction import RedactingFilter

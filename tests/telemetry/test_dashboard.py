@@ -15,7 +15,7 @@ from prometheus_client.samples import Sample
 from bitbucket_auth_async import LoginRequiredError
 from bitbucket_auth_async.telemetry.events import EventKind
 from bitbucket_auth_async.telemetry.otel import OpenTelemetry
-from tests.world import World
+from tests.support.manager_world import World
 
 HOW_TO = Path(__file__).parents[2] / "docs" / "how-to"
 DASHBOARD: dict[str, Any] = json.loads((HOW_TO / "grafana-dashboard.json").read_text(encoding="utf-8"))

@@ -21,11 +21,11 @@ from bitbucket_auth_async import (
     BitbucketAuthError,
     LoginRequiredError,
 )
-from bitbucket_auth_async.oauth2.messages import Request, Response
+from bitbucket_auth_async.oauth2.http_messages import Request, Response
 from bitbucket_auth_async.telemetry.events import Event, EventKind
 from bitbucket_auth_async.telemetry.otel import OpenTelemetry
 from bitbucket_auth_async.testing.fake import faults
-from tests.world import World
+from tests.support.manager_world import World
 
 
 class Collector:

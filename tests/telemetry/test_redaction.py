@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from uvicorn.logging import AccessFormatter
 
 from bitbucket_auth_async.telemetry.redaction import HIDDEN, RedactingFilter, redacted
-from bitbucket_auth_async.testing.wire import cut_off, wire
+from bitbucket_auth_async.testing.scripted_server import cut_off, wire
 
 SECRET = "abcdefghijKLMNOP0123456789-_"
 

@@ -10,10 +10,10 @@ import pytest
 from bitbucket_auth_async.bitbucket.cloud import BITBUCKET_CLOUD
 from bitbucket_auth_async.oauth2.clients import ClientAuthentication
 from bitbucket_auth_async.oauth2.grants import Grant, RefreshToken
-from bitbucket_auth_async.oauth2.messages import Request
+from bitbucket_auth_async.oauth2.http_messages import Request
 from bitbucket_auth_async.oauth2.token_endpoint import token_request
-from bitbucket_auth_async.testing.clock import FakeClock
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
+from bitbucket_auth_async.testing.fake_clock import FakeClock
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ import os
 
 import pytest
 
-from bitbucket_auth_async.testing.fake.client_proof import basic_pair
+from bitbucket_auth_async.testing.client_settings import basic_auth, opts, set_env_vars
+from bitbucket_auth_async.testing.fake.client_authentication import basic_pair
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
-from bitbucket_auth_async.testing.options import basic_auth, opts, set_env_vars
 
 KEY, SECRET = "bitbucketKey", "bitbucketSecret"  # as the npm package spells them
 

@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 import uvloop
 
-from bitbucket_auth_async.testing.clock import FakeClock
+from bitbucket_auth_async.testing.fake_clock import FakeClock
 
 
 async def test_time_stands_still_until_it_is_told() -> None:

@@ -12,12 +12,12 @@ import bitbucket_auth_async.testing as kit
 @pytest.mark.parametrize(
     "module, unwanted",
     [
-        ("clock", {"pytest", "aioresponses", "aiohttp"}),
+        ("fake_clock", {"pytest", "aioresponses", "aiohttp"}),
         ("fake_bitbucket", {"pytest", "aioresponses", "aiohttp"}),
         ("fake.faults", {"pytest", "aioresponses", "aiohttp"}),
-        ("options", {"pytest", "aioresponses", "aiohttp"}),
+        ("client_settings", {"pytest", "aioresponses", "aiohttp"}),
         ("server", {"pytest", "aioresponses"}),
-        ("mock", {"pytest", "aioresponses"}),
+        ("mocking", {"pytest", "aioresponses"}),
     ],
 )
 def test_a_module_imports_no_more_than_it_needs(module: str, unwanted: set[str]) -> None:

@@ -10,9 +10,9 @@ import aiohttp
 import pytest
 from yarl import URL
 
+from bitbucket_auth_async.testing.client_settings import basic_auth
 from bitbucket_auth_async.testing.fake import faults
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
-from bitbucket_auth_async.testing.options import basic_auth
 from bitbucket_auth_async.testing.server import Site, serve, server_at
 
 FORM = {"grant_type": "client_credentials"}

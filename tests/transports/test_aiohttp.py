@@ -14,10 +14,10 @@ import aiohttp
 import pytest
 
 from bitbucket_auth_async.errors import ConfigurationError, TransportError
-from bitbucket_auth_async.oauth2.messages import Request
+from bitbucket_auth_async.oauth2.http_messages import Request
 from bitbucket_auth_async.testing.certificates import throwaway_tls
+from bitbucket_auth_async.testing.scripted_server import Received, always, answer, cut_off, nobody, wire
 from bitbucket_auth_async.testing.transport_contract import TransportContract, token_request
-from bitbucket_auth_async.testing.wire import Received, always, answer, cut_off, nobody, wire
 from bitbucket_auth_async.transports.aiohttp import AiohttpTransport
 
 ENOUGH = 20.0
@@ -267,7 +267,7 @@ def test_serves_both_sides_of_a_fork() -> None:
     program = textwrap.dedent("""
         import asyncio, os
         from bitbucket_auth_async.testing.transport_contract import token_request
-        from bitbucket_auth_async.testing.wire import always, answer, wire
+        from bitbucket_auth_async.testing.scripted_server import always, answer, wire
         from bitbucket_auth_async.transports.aiohttp import AiohttpTransport
 
         async def main():

@@ -16,13 +16,13 @@ import httpx2
 import pytest
 
 from bitbucket_auth_async.errors import ConfigurationError, TransportError
-from bitbucket_auth_async.oauth2.messages import Request
+from bitbucket_auth_async.oauth2.http_messages import Request
 from bitbucket_auth_async.testing.certificates import throwaway_tls
+from bitbucket_auth_async.testing.scripted_server import Received, always, answer, cut_off, nobody, wire
 from bitbucket_auth_async.testing.transport_contract import TransportContract, token_request
-from bitbucket_auth_async.testing.wire import Received, always, answer, cut_off, nobody, wire
+from bitbucket_auth_async.transports._httpx_family import HttpxFamilyTransport
 from bitbucket_auth_async.transports.httpx import HttpxTransport
 from bitbucket_auth_async.transports.httpx2 import Httpx2Transport
-from bitbucket_auth_async.transports.httpx_family import HttpxFamilyTransport
 
 ENOUGH = 20.0
 BOTH: list[tuple[ModuleType, type[HttpxFamilyTransport]]] = [(httpx, HttpxTransport), (httpx2, Httpx2Transport)]
@@ -272,7 +272,7 @@ def test_serves_both_sides_of_a_fork(library: ModuleType, kind: type[HttpxFamily
     program = textwrap.dedent(f"""
         import asyncio, os
         from bitbucket_auth_async.testing.transport_contract import token_request
-        from bitbucket_auth_async.testing.wire import always, answer, wire
+        from bitbucket_auth_async.testing.scripted_server import always, answer, wire
         from bitbucket_auth_async.transports.{library.__name__} import {kind.__name__}
 
         async def main():

@@ -23,6 +23,7 @@ from bitbucket_auth_async import (
     ClientCredentials,
     Event,
     EventKind,
+    Hooks,
     InvalidGrantError,
     LoginRequiredError,
     OAuthError,
@@ -37,6 +38,7 @@ from bitbucket_auth_async import (
     UnavailableError,
     bitbucket_data_center,
     client_from_env,
+    get_access_token,
     open_store,
 )
 from bitbucket_auth_async.api import (
@@ -54,14 +56,14 @@ from bitbucket_auth_async.bearer.aiohttp import BearerMiddleware, authenticated_
 from bitbucket_auth_async.bearer.httpx import BearerAuth, authenticated_client
 from bitbucket_auth_async.bearer.httpx2 import BearerAuth as BearerAuth2
 from bitbucket_auth_async.bearer.httpx2 import authenticated_client as authenticated_client2
-from bitbucket_auth_async.oauth2.messages import Request, Response
-from bitbucket_auth_async.opening import OpenStore
+from bitbucket_auth_async.manager.snapshot import Snapshot
+from bitbucket_auth_async.oauth2.http_messages import Request, Response
 from bitbucket_auth_async.protocols import Clock, Codec, TokenSource, TokenStore, Transport, Versioned
-from bitbucket_auth_async.record import Record
-from bitbucket_auth_async.snapshots import Snapshot
+from bitbucket_auth_async.renewal.record import Record
 from bitbucket_auth_async.stores.callbacks import CallbackStore
 from bitbucket_auth_async.stores.file import FileStore
 from bitbucket_auth_async.stores.memory import MemoryStore
+from bitbucket_auth_async.stores.open_store import OpenStore
 from bitbucket_auth_async.telemetry.otel import OpenTelemetry
 from bitbucket_auth_async.telemetry.redaction import RedactingFilter, redacted
 from bitbucket_auth_async.testing import FakeBitbucket
@@ -70,7 +72,7 @@ from bitbucket_auth_async.transports.httpx import HttpxTransport
 from bitbucket_auth_async.transports.httpx2 import Httpx2Transport
 from bitbucket_auth_async.web import aiohttp as web_aiohttp
 from bitbucket_auth_async.web import starlette as web_starlette
-from bitbucket_auth_async.web.flows import MemoryFlowStore
+from bitbucket_auth_async.web.flow_store import MemoryFlowStore
 from bitbucket_auth_async.web.login import Login
 from bitbucket_auth_async.web.static_files import STATIC
 
@@ -81,7 +83,7 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
     from starlette.requests import Request as StarletteRequest
 
-    from bitbucket_auth_async.encryption import EncryptionKey
+    from bitbucket_auth_async.codecs.encrypted import EncryptionKey
     from bitbucket_auth_async.oauth2.clients import ClientAuthentication
     from bitbucket_auth_async.oauth2.grants import Grant
 
@@ -96,6 +98,10 @@ async def a_bot() -> None:
             assert_type(http, aiohttp.ClientSession)
             async with http.get("https://api.bitbucket.org/2.0/user") as response:
                 assert_type(response, aiohttp.ClientResponse)
+
+
+async def the_npm_packages_call() -> None:
+    assert_type(await get_access_token("my-app", hooks=Hooks(is_success=lambda response: response.status < 300)), Any)
 
 
 async def on_httpx(manager: TokenManager) -> None:

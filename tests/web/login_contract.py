@@ -12,9 +12,9 @@ import pytest
 from bitbucket_auth_async import Token
 from bitbucket_auth_async.testing.fake import faults
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
+from bitbucket_auth_async.testing.scripted_server import always, answer, wire
 from bitbucket_auth_async.testing.server import Site
 from bitbucket_auth_async.testing.server import serve as serve_fake
-from bitbucket_auth_async.testing.wire import always, answer, wire
 from tests.web.people import CALL, FORM, PAGE, Browser, Serve, Stage, staged, together
 
 HTTPS = "https://my-app.example"

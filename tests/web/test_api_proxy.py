@@ -12,9 +12,9 @@ from bitbucket_auth_async import AuthorizationServer, bitbucket_data_center
 from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError, OutageError
 from bitbucket_auth_async.protocols import TokenSource
 from bitbucket_auth_async.testing.counting_source import CountingSource
-from bitbucket_auth_async.testing.wire import Wire, always, answer, cut_off, nobody, redirects, wire
-from bitbucket_auth_async.web.messages import Answer, Incoming
-from bitbucket_auth_async.web.resource import LONGEST, Resource
+from bitbucket_auth_async.testing.scripted_server import Wire, always, answer, cut_off, nobody, redirects, wire
+from bitbucket_auth_async.web.api_proxy import LONGEST, Resource
+from bitbucket_auth_async.web.http_messages import Answer, Incoming
 
 JSON = {"Content-Type": "application/json"}
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitbucket_auth_async.encryption import EncryptedCodec, EncryptionKey
+from bitbucket_auth_async.codecs.encrypted import EncryptedCodec, EncryptionKey
 from bitbucket_auth_async.errors import ConfigurationError, RecordError
-from bitbucket_auth_async.web.seal import Seal
+from bitbucket_auth_async.web.encrypted_cookie import Seal
 
 KEY, OTHER = EncryptionKey(bytes(32)), EncryptionKey(bytes(range(32)))
 SECRET = {"verifier": "v" * 43, "key": "ada"}

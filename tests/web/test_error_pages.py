@@ -15,7 +15,7 @@ from bitbucket_auth_async.errors import (
     TransportError,
     UnavailableError,
 )
-from bitbucket_auth_async.web.pages import error_page, is_for_operator
+from bitbucket_auth_async.web.error_pages import error_page, is_for_operator
 
 MARKUP = '<img src=x onerror="alert(1)">'
 

@@ -1,6 +1,6 @@
 """Sign-ins under way on the server's side: each is given back once, and none for ever."""
 
-from bitbucket_auth_async.web.flows import MemoryFlowStore, Spent
+from bitbucket_auth_async.web.flow_store import MemoryFlowStore, Spent
 
 
 class Time:

@@ -18,18 +18,18 @@ from bitbucket_auth_async.errors import (
     StoreError,
     UnavailableError,
 )
-from bitbucket_auth_async.oauth2.messages import Response
-from bitbucket_auth_async.record import Record
+from bitbucket_auth_async.oauth2.http_messages import Response
+from bitbucket_auth_async.renewal.record import Record
 from bitbucket_auth_async.stores.memory import MemoryStore
-from bitbucket_auth_async.testing.clock import FakeClock
 from bitbucket_auth_async.testing.fake import faults
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
+from bitbucket_auth_async.testing.fake_clock import FakeClock
 from bitbucket_auth_async.testing.server import Site
 from bitbucket_auth_async.testing.server import serve as serve_fake
-from bitbucket_auth_async.web.flows import MemoryFlowStore
-from bitbucket_auth_async.web.identity import account_id
+from bitbucket_auth_async.web.account import account_id
+from bitbucket_auth_async.web.flow_store import MemoryFlowStore
+from bitbucket_auth_async.web.http_messages import Incoming
 from bitbucket_auth_async.web.login import Login
-from bitbucket_auth_async.web.messages import Incoming
 from tests.web.apps import serve_aiohttp
 from tests.web.people import CALL, KEY, People, staged
 

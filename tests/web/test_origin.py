@@ -3,7 +3,7 @@
 import pytest
 
 from bitbucket_auth_async.errors import ConfigurationError
-from bitbucket_auth_async.web.messages import Incoming
+from bitbucket_auth_async.web.http_messages import Incoming
 from bitbucket_auth_async.web.origin import Proxies, is_foreign_page, is_our_page
 
 OURS = "https://my-app.example"

@@ -10,8 +10,8 @@ from collections import Counter
 import aiohttp
 import pytest
 
-from bitbucket_auth_async.testing.clock import FakeClock
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
+from bitbucket_auth_async.testing.fake_clock import FakeClock
 from bitbucket_auth_async.testing.server import serve as serve_fake
 from tests.web.apps import serve_aiohttp, serve_starlette
 from tests.web.people import Browser, Serve, staged

@@ -8,12 +8,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from bitbucket_auth_async.cli.demo_crew import Child, Crew
-from bitbucket_auth_async.cli.demo_display import Display, Scene
-from bitbucket_auth_async.cli.demo_figures import Figures
-from bitbucket_auth_async.cli.demo_story import Story
+from bitbucket_auth_async.cli.demo.display import Display, Scene
+from bitbucket_auth_async.cli.demo.figures import Figures
+from bitbucket_auth_async.cli.demo.story import Story
+from bitbucket_auth_async.cli.demo.workers import Child, Crew
 from bitbucket_auth_async.errors import BitbucketAuthError
-from bitbucket_auth_async.manager import TokenManager
+from bitbucket_auth_async.manager.token_manager import TokenManager
 from bitbucket_auth_async.stores.file import FileStore
 from bitbucket_auth_async.testing.fake import faults
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
@@ -220,7 +220,7 @@ async def _main(seconds: float, callers: int) -> int:
 
 def main() -> int:
     """Run the demo; return 0 if all was as it should be."""
-    parser = argparse.ArgumentParser(prog="python -m bitbucket_auth_async.cli.demo", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bitbucket_auth_async.cli.demo.demo", description=__doc__)
     parser.add_argument("--seconds", type=float, default=30.0, help="how long it takes (30; at least 12)")
     parser.add_argument("--callers", type=int, default=200, help="coroutines in each of the two processes (200)")
     options = parser.parse_args()

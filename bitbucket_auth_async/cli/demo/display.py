@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.live import Live
 
-    from bitbucket_auth_async.cli.demo_figures import Figures
+    from bitbucket_auth_async.cli.demo.figures import Figures
 
 _NEWS_EVERY = 5.0
 _STYLES = {"process A": "cyan", "process B": "magenta", "Bitbucket": "yellow", "demo": "bold"}

@@ -1,6 +1,6 @@
 """What the demo's events mean, in words for whoever watches it."""
 
-from bitbucket_auth_async.cli.demo_crew import News
+from bitbucket_auth_async.cli.demo.workers import News
 from bitbucket_auth_async.telemetry.events import ROUTINE
 
 _WORDS = {

@@ -16,7 +16,7 @@ import aiohttp
 
 from bitbucket_auth_async.bearer.aiohttp import authenticated_session
 from bitbucket_auth_async.errors import BitbucketAuthError
-from bitbucket_auth_async.manager import TokenManager
+from bitbucket_auth_async.manager.token_manager import TokenManager
 from bitbucket_auth_async.oauth2.clients import Client
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer
 from bitbucket_auth_async.stores.file import FileStore

@@ -60,7 +60,7 @@ class Crew:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "bitbucket_auth_async.cli.demo_worker",
+            "bitbucket_auth_async.cli.demo.worker",
             stdin=subprocess.PIPE,
             process_group=0,  # Ctrl-C is for the demo, which then ends its workers in good order
         )

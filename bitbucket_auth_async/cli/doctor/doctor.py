@@ -2,14 +2,14 @@
 
 from collections.abc import AsyncIterator
 
-from bitbucket_auth_async.cli import profiles
-from bitbucket_auth_async.cli.doctor_machine import check_files, check_git, check_keyring, check_store
-from bitbucket_auth_async.cli.doctor_network import check_callback, check_consumer, check_network, check_static
-from bitbucket_auth_async.cli.findings import Finding
-from bitbucket_auth_async.cli.identity import server_of
-from bitbucket_auth_async.cli.outcome import ExitCode, say
-from bitbucket_auth_async.cli.profiles import Profile
-from bitbucket_auth_async.cli.show import columns
+from bitbucket_auth_async.cli.doctor.findings import Finding
+from bitbucket_auth_async.cli.doctor.machine import check_files, check_git, check_keyring, check_store
+from bitbucket_auth_async.cli.doctor.network import check_callback, check_consumer, check_network, check_static
+from bitbucket_auth_async.cli.profiles import profiles
+from bitbucket_auth_async.cli.profiles.open_profile import server_of
+from bitbucket_auth_async.cli.profiles.profiles import Profile
+from bitbucket_auth_async.cli.terminal.outcome import ExitCode, say
+from bitbucket_auth_async.cli.terminal.table import columns
 from bitbucket_auth_async.errors import BitbucketAuthError, LoginRequiredError
 
 

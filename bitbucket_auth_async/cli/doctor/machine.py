@@ -9,11 +9,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from bitbucket_auth_async.cli import git_setup, places
-from bitbucket_auth_async.cli.findings import Finding
-from bitbucket_auth_async.cli.identity import store_of
-from bitbucket_auth_async.cli.outcome import FailedError
-from bitbucket_auth_async.cli.profiles import Profile
+from bitbucket_auth_async.cli.doctor.findings import Finding
+from bitbucket_auth_async.cli.git import setup
+from bitbucket_auth_async.cli.profiles import paths
+from bitbucket_auth_async.cli.profiles.open_profile import store_of
+from bitbucket_auth_async.cli.profiles.profiles import Profile
+from bitbucket_auth_async.cli.terminal.outcome import FailedError
 from bitbucket_auth_async.errors import BitbucketAuthError, ConfigurationError
 
 _OTHERS = 0o077
@@ -25,11 +26,11 @@ _SIZES = (16_000, 1_200)
 def check_files() -> Iterator[Finding]:
     """Look at the files of this user, and who else may read them."""
     try:
-        paths = [places.profiles_file(), places.secrets_file(), places.token_file(places.DEFAULT_STORE)]
+        files = [paths.profiles_file(), paths.secrets_file(), paths.token_file(paths.DEFAULT_STORE)]
     except ConfigurationError as error:
         yield Finding("files", "wrong", str(error))
         return
-    there = [path for path in paths if path is not None and path.exists()]
+    there = [path for path in files if path is not None and path.exists()]
     open_ones = [path for path in there if path.stat().st_mode & _OTHERS]
     folders = sorted({path.parent for path in there})
     open_folders = [folder for folder in folders if folder.stat().st_mode & 0o022]
@@ -68,9 +69,9 @@ async def check_keyring() -> Finding:
     def takes(size: int) -> bool:
         text = "x" * size
         try:
-            keyring.set_password(places.NAME, name, text)
-            taken: bool = keyring.get_password(places.NAME, name) == text
-            keyring.delete_password(places.NAME, name)
+            keyring.set_password(paths.NAME, name, text)
+            taken: bool = keyring.get_password(paths.NAME, name) == text
+            keyring.delete_password(paths.NAME, name)
         except Exception:  # noqa: BLE001 - whatever a backend raises, it does not take it
             return False
         return taken
@@ -91,16 +92,16 @@ def check_git(profile: Profile) -> Finding:
     if shutil.which("git") is None:
         return Finding("git", "warning", "Git is not installed, so nothing asks for credentials.")
     try:
-        values = git_setup.values(git_setup.setting(profile), local=None)
+        values = setup.values(setup.setting(profile), local=None)
     except FailedError as error:
         return Finding("git", "wrong", str(error))
-    ours = [value for value in values if git_setup.is_ours(value)]
+    ours = [value for value in values if setup.is_ours(value)]
     if not ours:
         return Finding("git", "warning", "Git does not ask this program. If it should: bitbucket-auth git-setup")
     program = Path(shlex.split(ours[-1][1:])[0])
     if not program.exists():
         text = f"Git is told to call {program}, which is not there. Run: bitbucket-auth git-setup"
         return Finding("git", "wrong", text)
-    if not git_setup.is_ours(values[-1]):
+    if not setup.is_ours(values[-1]):
         return Finding("git", "warning", f"Git asks another helper after this one: {values[-1]}")
     return Finding("git", "fine", f"asks this program for {profile.server}")

@@ -7,24 +7,24 @@ from http import HTTPStatus
 import aiohttp
 
 from bitbucket_auth_async.bitbucket.cloud import BITBUCKET_CLOUD
-from bitbucket_auth_async.cli import static_tokens
-from bitbucket_auth_async.cli.client_secrets import client_of
-from bitbucket_auth_async.cli.findings import Finding
-from bitbucket_auth_async.cli.guide import callback_to_register
-from bitbucket_auth_async.cli.identity import server_of, store_of
-from bitbucket_auth_async.cli.login_options import DEFAULT_PORT
-from bitbucket_auth_async.cli.loopback import redirect_uri
-from bitbucket_auth_async.cli.moments import local, span
-from bitbucket_auth_async.cli.profiles import Profile
-from bitbucket_auth_async.cli.proxies import proxy_for
-from bitbucket_auth_async.cli.whoami import introduced
+from bitbucket_auth_async.cli.doctor.findings import Finding
+from bitbucket_auth_async.cli.environment_proxy import proxy_for
+from bitbucket_auth_async.cli.profiles import static_tokens
+from bitbucket_auth_async.cli.profiles.client_secrets import client_of
+from bitbucket_auth_async.cli.profiles.open_profile import server_of, store_of
+from bitbucket_auth_async.cli.profiles.profiles import Profile
+from bitbucket_auth_async.cli.profiles.whoami import introduced
+from bitbucket_auth_async.cli.sign_in.consumer_guide import callback_to_register
+from bitbucket_auth_async.cli.sign_in.login_options import DEFAULT_PORT
+from bitbucket_auth_async.cli.sign_in.loopback import redirect_uri
+from bitbucket_auth_async.cli.terminal.time_format import local, span
 from bitbucket_auth_async.errors import BitbucketAuthError, OAuthError
 from bitbucket_auth_async.oauth2.authorization_endpoint import AuthorizationRequest
 from bitbucket_auth_async.oauth2.clients import Client
 from bitbucket_auth_async.oauth2.grants import ClientCredentials
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer
 from bitbucket_auth_async.oauth2.token_endpoint import token_from, token_request
-from bitbucket_auth_async.timing import SKEW
+from bitbucket_auth_async.renewal.timing import SKEW
 from bitbucket_auth_async.transports.aiohttp import AiohttpTransport
 
 _PATIENCE = aiohttp.ClientTimeout(total=15.0)

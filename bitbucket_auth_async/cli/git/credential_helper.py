@@ -2,11 +2,11 @@
 
 import sys
 
-from bitbucket_auth_async.cli import profiles, static_tokens
-from bitbucket_auth_async.cli.git_protocol import GitRequest, user_for
-from bitbucket_auth_async.cli.identity import opened, ready, store_of
-from bitbucket_auth_async.cli.outcome import ExitCode, say
-from bitbucket_auth_async.cli.profiles import Profile
+from bitbucket_auth_async.cli.git.credential_protocol import GitRequest, user_for
+from bitbucket_auth_async.cli.profiles import profiles, static_tokens
+from bitbucket_auth_async.cli.profiles.open_profile import opened, ready, store_of
+from bitbucket_auth_async.cli.profiles.profiles import Profile
+from bitbucket_auth_async.cli.terminal.outcome import ExitCode, say
 
 
 async def git_credential(name: str | None, action: str) -> ExitCode:

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bitbucket_auth_async.cli.outcome import ExitCode, FailedError, say
-from bitbucket_auth_async.cli.profiles import Profile
+from bitbucket_auth_async.cli.profiles.profiles import Profile
+from bitbucket_auth_async.cli.terminal.outcome import ExitCode, FailedError, say
 
 _NOT_THERE = 1
 _MARK = " git-credential --profile "

@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
-from bitbucket_auth_async import private_file
-from bitbucket_auth_async.cli import places
-from bitbucket_auth_async.cli.profiles import Profile, SecretPlace, load, update_file
-from bitbucket_auth_async.codecs import json_bytes, json_object
-from bitbucket_auth_async.environment import client_from_env, setting
+from bitbucket_auth_async.bitbucket.client_from_env import client_from_env
+from bitbucket_auth_async.cli.profiles import paths
+from bitbucket_auth_async.cli.profiles.profiles import Profile, SecretPlace, load, update_file
+from bitbucket_auth_async.codecs.json import json_bytes, json_object
 from bitbucket_auth_async.errors import ConfigurationError, StoreError
 from bitbucket_auth_async.oauth2.clients import Client
+from bitbucket_auth_async.runtime import private_file
+from bitbucket_auth_async.runtime.settings import setting
 
 _VARIABLES = ("BITBUCKET_CLIENT_ID", "BITBUCKET_CLIENT_SECRET", "bitbucketKey", "bitbucketSecret")
 
@@ -42,7 +43,7 @@ def client_of(profile: Profile, environ: Mapping[str, str] = os.environ) -> Clie
     if secret is None:
         where = {
             "environment": "set BITBUCKET_CLIENT_SECRET, or BITBUCKET_CLIENT_SECRET_FILE to a file that holds it",
-            "file": f"{places.secrets_file()} no longer has it: run bitbucket-auth login again",
+            "file": f"{paths.secrets_file()} no longer has it: run bitbucket-auth login again",
             "keyring": "the keyring no longer has it: run bitbucket-auth login again",
         }[profile.secret]
         msg = f"The secret of client {profile.client_id} is missing; {where}."
@@ -96,7 +97,7 @@ def _entry(profile: Profile) -> str:
 
 
 def _kept() -> dict[str, str]:
-    path = str(places.secrets_file())
+    path = str(paths.secrets_file())
     try:
         content = private_file.read(path)
     except OSError as error:
@@ -110,7 +111,7 @@ def _change_kept(profile: Profile, secret: str | None) -> None:
         kept.pop(_entry(profile), None)
         return json_bytes(kept if secret is None else {**kept, _entry(profile): secret})
 
-    update_file(places.secrets_file(), change)
+    update_file(paths.secrets_file(), change)
 
 
 def _ask_keyring(verb: str, profile: Profile, *more: str) -> str | None:

@@ -7,20 +7,21 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from bitbucket_auth_async.bearer.static_credentials import StaticToken
 from bitbucket_auth_async.bitbucket.cloud import BITBUCKET_CLOUD, REUSE_GRACE
-from bitbucket_auth_async.cli import places, quick, static_tokens
-from bitbucket_auth_async.cli.client_secrets import client_of
-from bitbucket_auth_async.cli.outcome import FailedError, say
-from bitbucket_auth_async.cli.profiles import Profile
-from bitbucket_auth_async.credentials import StaticToken
+from bitbucket_auth_async.cli import quick
+from bitbucket_auth_async.cli.profiles import paths, static_tokens
+from bitbucket_auth_async.cli.profiles.client_secrets import client_of
+from bitbucket_auth_async.cli.profiles.profiles import Profile
+from bitbucket_auth_async.cli.terminal.outcome import FailedError, say
 from bitbucket_auth_async.errors import BitbucketAuthError, ConfigurationError
-from bitbucket_auth_async.manager import TokenManager
+from bitbucket_auth_async.manager.token_manager import TokenManager
 from bitbucket_auth_async.oauth2.clients import Client
 from bitbucket_auth_async.oauth2.grants import ClientCredentials
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer, is_loopback, origin_of
 from bitbucket_auth_async.oauth2.tokens import Token
-from bitbucket_auth_async.opening import OpenStore, open_store, store_from_env
 from bitbucket_auth_async.protocols import TokenSource
+from bitbucket_auth_async.stores.open_store import OpenStore, open_store, store_from_env
 from bitbucket_auth_async.telemetry.events import Event, EventKind
 from bitbucket_auth_async.transports.aiohttp import AiohttpTransport
 
@@ -98,7 +99,7 @@ def told_of_stand_in(profile: Profile) -> Generator[None]:
 
 def answers(server: str) -> bool:
     """Tell whether anything listens where a stand-in for Bitbucket should be; of Bitbucket itself it is assumed."""
-    if server == places.CLOUD:
+    if server == paths.CLOUD:
         return True
     parts = urlsplit(server)
     address = (parts.hostname or "", parts.port or {"http": 80, "https": 443}[parts.scheme])
@@ -140,17 +141,17 @@ def store_of(profile: Profile) -> OpenStore:
     """Return the store that a profile names; nothing is opened before it is used."""
     if profile.store == "environment":
         return store_from_env()
-    places.token_file(profile.store)  # it says what is wrong with the user's folder, where that is the place
+    paths.token_file(profile.store)  # it says what is wrong with the user's folder, where that is the place
     return open_store(profile.store)
 
 
 def server_of(profile: Profile) -> AuthorizationServer:
     """Return Bitbucket Cloud, or what stands in for it on this machine."""
-    if profile.server == places.CLOUD:
+    if profile.server == paths.CLOUD:
         return BITBUCKET_CLOUD
     return AuthorizationServer(
         authorization_endpoint=f"{profile.server}/site/oauth2/authorize",
-        token_endpoint=places.token_endpoint(profile.server),
+        token_endpoint=paths.token_endpoint(profile.server),
         api_origins=frozenset({profile.server}),
         reuse_grace=REUSE_GRACE,
     )
@@ -163,7 +164,7 @@ def stand_in(address: str) -> str:
         ConfigurationError: It is neither Bitbucket Cloud nor on this machine.
     """
     origin = origin_of(address if "://" in address else f"http://{address}", name="--server")
-    if origin != places.CLOUD and not is_loopback(urlsplit(origin).hostname or ""):
+    if origin != paths.CLOUD and not is_loopback(urlsplit(origin).hostname or ""):
         msg = "--server takes the address of a stand-in on this machine, as `bitbucket-auth fake-server` prints it."
         raise ConfigurationError(msg)
     return origin

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, cast, get_args
 
-from bitbucket_auth_async import private_file
-from bitbucket_auth_async.cli import places
-from bitbucket_auth_async.cli.outcome import FailedError
-from bitbucket_auth_async.codecs import json_bytes, json_object
+from bitbucket_auth_async.cli.profiles import paths
+from bitbucket_auth_async.cli.terminal.outcome import FailedError
+from bitbucket_auth_async.codecs.json import json_bytes, json_object
 from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError, RecordError, StoreError
-from bitbucket_auth_async.oauth2.plain import mapping, text, whole
+from bitbucket_auth_async.oauth2.checked_json import mapping, text, whole
+from bitbucket_auth_async.runtime import private_file
 
 _PATIENCE = 10.0
 _LAST_PORT = 65535
@@ -33,14 +33,14 @@ class Profile:
     """By which grant its token is had; or which kind of token it is that a person made at Bitbucket."""
     store: str
     """The store's address; `environment`: what BITBUCKET_AUTH_STORE says."""
-    server: str = places.CLOUD
+    server: str = paths.CLOUD
     port: int = 8372
     """Where the redirect is caught; 0: any port."""
 
     @property
     def is_static(self) -> bool:
         """Whether its token is one that a person made, and nobody renews."""
-        return self.grant_type in places.STATIC
+        return self.grant_type in paths.STATIC
 
     @property
     def kind(self) -> str:
@@ -66,7 +66,7 @@ class Profile:
     @property
     def key(self) -> str:
         """Its record's name in the store."""
-        return places.record_key(self.name, self.grant_type, self.client_id, self.server)
+        return paths.record_key(self.name, self.grant_type, self.client_id, self.server)
 
     def to_plain(self) -> dict[str, Any]:
         """Return JSON-able data."""
@@ -118,7 +118,7 @@ def load() -> Profiles:
     Raises:
         StoreError: It could not be read, or is damaged.
     """
-    path = places.profiles_file()
+    path = paths.profiles_file()
     try:
         content = private_file.read(str(path))
     except OSError as error:
@@ -199,12 +199,12 @@ def check_name(name: str) -> str:
 
 
 def _change(change: Callable[[Profiles], Profiles]) -> None:
-    path = places.profiles_file()
+    path = paths.profiles_file()
 
     def rewritten(content: bytes | None) -> bytes:
         new = change(_parse(path, content))
         profiles = {name: profile.to_plain() for name, profile in new.by_name.items()}
-        document = {"format": places.PROFILES_FORMAT, "schema": places.SCHEMA, "default": new.default}
+        document = {"format": paths.PROFILES_FORMAT, "schema": paths.SCHEMA, "default": new.default}
         return json_bytes({**document, "profiles": profiles})
 
     update_file(path, rewritten)
@@ -215,7 +215,7 @@ def _parse(path: Path, content: bytes | None) -> Profiles:
         return Profiles("default", {})
     try:
         document = json_object(content)
-        if document["format"] != places.PROFILES_FORMAT or document["schema"] != places.SCHEMA:
+        if document["format"] != paths.PROFILES_FORMAT or document["schema"] != paths.SCHEMA:
             raise ValueError  # noqa: TRY301 - told below, as all that is wrong with the file
         found = mapping(document["profiles"])
         profiles = {name: Profile.from_plain(name, data) for name, data in found.items()}

@@ -5,14 +5,14 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from bitbucket_auth_async.cli import places
-from bitbucket_auth_async.cli.outcome import SignInAgainError
-from bitbucket_auth_async.cli.profiles import Profile
-from bitbucket_auth_async.credentials import AccessToken, ApiToken, StaticToken
+from bitbucket_auth_async.bearer.static_credentials import AccessToken, ApiToken, StaticToken
+from bitbucket_auth_async.cli.profiles import paths
+from bitbucket_auth_async.cli.profiles.profiles import Profile
+from bitbucket_auth_async.cli.terminal.outcome import SignInAgainError
 from bitbucket_auth_async.errors import LoginRequiredError
 from bitbucket_auth_async.protocols import TokenStore
-from bitbucket_auth_async.record import Issuer, Record
-from bitbucket_auth_async.settlement import next_generation, signed_out
+from bitbucket_auth_async.renewal.record import Issuer, Record
+from bitbucket_auth_async.renewal.settle import next_generation, signed_out
 
 SOON = 14 * 86400.0
 """Seconds before its end from which a token is said to end soon."""
@@ -95,7 +95,7 @@ async def _change(profile: Profile, store: TokenStore, change: Callable[[Record 
 def _issuer(profile: Profile) -> Issuer:
     # Where it was made and whose it is: so that it is never taken for a client's, nor shown to another server.
     return Issuer(
-        token_endpoint=places.token_endpoint(profile.server),
+        token_endpoint=paths.token_endpoint(profile.server),
         client_id=profile.client_id,
         grant_type=profile.grant_type,
     )

@@ -4,10 +4,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from bitbucket_auth_async.cli import places
-from bitbucket_auth_async.cli.outcome import out
-from bitbucket_auth_async.cli.profiles import Profile
-from bitbucket_auth_async.cli.show import table
+from bitbucket_auth_async.cli.profiles import paths
+from bitbucket_auth_async.cli.profiles.profiles import Profile
+from bitbucket_auth_async.cli.terminal.outcome import out
+from bitbucket_auth_async.cli.terminal.table import table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ def where(profile: Profile) -> str:
     """Say where a profile's token is kept."""
     if profile.store == "environment":
         return "what BITBUCKET_AUTH_STORE names"
-    path = places.token_file(profile.store)
+    path = paths.token_file(profile.store)
     return profile.store if path is None else str(path)
 
 

@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import aiohttp
 
-from bitbucket_auth_async.bearer.policy import authorization
-from bitbucket_auth_async.cli.outcome import printable
-from bitbucket_auth_async.cli.proxies import proxy_for
-from bitbucket_auth_async.oauth2.plain import is_mapping
+from bitbucket_auth_async.bearer._policy import authorization
+from bitbucket_auth_async.cli.environment_proxy import proxy_for
+from bitbucket_auth_async.cli.terminal.outcome import printable
+from bitbucket_auth_async.oauth2.checked_json import is_mapping
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer
 from bitbucket_auth_async.oauth2.tokens import Token
 

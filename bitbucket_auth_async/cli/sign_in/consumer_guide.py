@@ -3,8 +3,8 @@
 import getpass
 import sys
 
-from bitbucket_auth_async.cli.loopback import HOST, PATH, redirect_uri
-from bitbucket_auth_async.cli.outcome import FailedError, say
+from bitbucket_auth_async.cli.sign_in.loopback import HOST, PATH, redirect_uri
+from bitbucket_auth_async.cli.terminal.outcome import FailedError, say
 from bitbucket_auth_async.oauth2.clients import Client
 
 _STEPS = """\

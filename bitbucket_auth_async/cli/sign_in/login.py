@@ -9,16 +9,16 @@ from contextlib import suppress
 from importlib import import_module
 from typing import NamedTuple
 
-from bitbucket_auth_async.cli import client_secrets, profiles
-from bitbucket_auth_async.cli.guide import ask_for_client, callback_to_register
-from bitbucket_auth_async.cli.identity import Identity, opened, server_of
-from bitbucket_auth_async.cli.login_options import DEFAULT_PORT, LoginOptions
-from bitbucket_auth_async.cli.loopback import Loopback, bound, redirect_uri
-from bitbucket_auth_async.cli.outcome import ExitCode, FailedError, printable, say
-from bitbucket_auth_async.cli.places import STATIC
-from bitbucket_auth_async.cli.profiles import Profile
-from bitbucket_auth_async.cli.static_login import static_login
-from bitbucket_auth_async.cli.whoami import who
+from bitbucket_auth_async.cli.profiles import client_secrets, profiles
+from bitbucket_auth_async.cli.profiles.open_profile import Identity, opened, server_of
+from bitbucket_auth_async.cli.profiles.paths import STATIC
+from bitbucket_auth_async.cli.profiles.profiles import Profile
+from bitbucket_auth_async.cli.profiles.whoami import who
+from bitbucket_auth_async.cli.sign_in.consumer_guide import ask_for_client, callback_to_register
+from bitbucket_auth_async.cli.sign_in.login_options import DEFAULT_PORT, LoginOptions
+from bitbucket_auth_async.cli.sign_in.loopback import Loopback, bound, redirect_uri
+from bitbucket_auth_async.cli.sign_in.static_login import static_login
+from bitbucket_auth_async.cli.terminal.outcome import ExitCode, FailedError, printable, say
 from bitbucket_auth_async.errors import AuthorizationError, BitbucketAuthError, CallbackError
 from bitbucket_auth_async.oauth2.authorization_endpoint import AuthorizationRequest
 from bitbucket_auth_async.oauth2.clients import Client

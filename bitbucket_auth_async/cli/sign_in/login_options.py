@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
-from bitbucket_auth_async.cli.identity import stand_in
-from bitbucket_auth_async.cli.outcome import WrongUsageError
-from bitbucket_auth_async.cli.places import CLOUD, DEFAULT_STORE, STATIC
-from bitbucket_auth_async.cli.profiles import GrantType, Profile
+from bitbucket_auth_async.cli.profiles.open_profile import stand_in
+from bitbucket_auth_async.cli.profiles.paths import CLOUD, DEFAULT_STORE, STATIC
+from bitbucket_auth_async.cli.profiles.profiles import GrantType, Profile
+from bitbucket_auth_async.cli.terminal.outcome import WrongUsageError
 from bitbucket_auth_async.errors import ConfigurationError
 
 DEFAULT_PORT = 8372

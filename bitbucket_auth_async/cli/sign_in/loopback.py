@@ -7,8 +7,8 @@ import sys
 from types import TracebackType
 from typing import Self
 
-from bitbucket_auth_async.cli.closing_page import page
-from bitbucket_auth_async.cli.outcome import FailedError
+from bitbucket_auth_async.cli.sign_in.closing_page import page
+from bitbucket_auth_async.cli.terminal.outcome import FailedError
 from bitbucket_auth_async.errors import AuthorizationError, CallbackError
 from bitbucket_auth_async.oauth2.authorization_endpoint import LONGEST_CALLBACK, AuthorizationRequest
 from bitbucket_auth_async.oauth2.grants import AuthorizationCode

@@ -7,14 +7,14 @@ import sys
 import time
 from http import HTTPStatus
 
-from bitbucket_auth_async.cli import client_secrets, profiles, static_tokens
-from bitbucket_auth_async.cli.identity import answers, server_of, store_of
-from bitbucket_auth_async.cli.login_options import DEFAULT_PORT, LoginOptions
-from bitbucket_auth_async.cli.moments import away, local
-from bitbucket_auth_async.cli.outcome import ExitCode, FailedError, say
-from bitbucket_auth_async.cli.profiles import Profile
-from bitbucket_auth_async.cli.whoami import Introduction, introduced
-from bitbucket_auth_async.credentials import StaticToken
+from bitbucket_auth_async.bearer.static_credentials import StaticToken
+from bitbucket_auth_async.cli.profiles import client_secrets, profiles, static_tokens
+from bitbucket_auth_async.cli.profiles.open_profile import answers, server_of, store_of
+from bitbucket_auth_async.cli.profiles.profiles import Profile
+from bitbucket_auth_async.cli.profiles.whoami import Introduction, introduced
+from bitbucket_auth_async.cli.sign_in.login_options import DEFAULT_PORT, LoginOptions
+from bitbucket_auth_async.cli.terminal.outcome import ExitCode, FailedError, say
+from bitbucket_auth_async.cli.terminal.time_format import away, local
 
 _STEPS = {
     "access_token": """\

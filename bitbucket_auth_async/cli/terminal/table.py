@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 
-from bitbucket_auth_async.cli.outcome import out
+from bitbucket_auth_async.cli.terminal.outcome import out
 
 _COLOURS = {"good": "green", "fine": "green", "renewal due": "yellow", "expires soon": "yellow", "warning": "yellow"}
 _BAD = {"expired": "yellow", "sign-in needed": "bold red", "refused": "bold red", "wrong": "bold red"}

@@ -6,11 +6,11 @@ from urllib.parse import urlencode, urlsplit
 
 from bitbucket_auth_async.errors import BitbucketAuthError
 from bitbucket_auth_async.oauth2.servers import is_loopback
-from bitbucket_auth_async.testing.fake.answers import Refusal, page
-from bitbucket_auth_async.testing.fake.ledger import Code, Ledger
-from bitbucket_auth_async.testing.fake.parties import Person, RegisteredClient
-from bitbucket_auth_async.testing.fake.rules import Rules
+from bitbucket_auth_async.testing.fake.issued_tokens import Code, Ledger
+from bitbucket_auth_async.testing.fake.registered import Person, RegisteredClient
+from bitbucket_auth_async.testing.fake.responses import Refusal, page
 from bitbucket_auth_async.testing.fake.scopes import granted
+from bitbucket_auth_async.testing.fake.server_settings import Rules
 
 
 class SilentPageError(BitbucketAuthError):

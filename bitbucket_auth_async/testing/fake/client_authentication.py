@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import unquote_plus
 
-from bitbucket_auth_async.testing.fake.answers import Refusal
-from bitbucket_auth_async.testing.fake.parties import Installation, RegisteredClient
+from bitbucket_auth_async.testing.fake.registered import Installation, RegisteredClient
+from bitbucket_auth_async.testing.fake.responses import Refusal
 
 _SKEW = 60.0
 """Seconds by which a JWT may come from the future."""

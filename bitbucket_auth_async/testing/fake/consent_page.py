@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping
 from html import escape
 
-from bitbucket_auth_async.oauth2.messages import Response
-from bitbucket_auth_async.testing.fake.answers import HTML
+from bitbucket_auth_async.oauth2.http_messages import Response
 from bitbucket_auth_async.testing.fake.authorization_endpoint import Question
-from bitbucket_auth_async.testing.fake.parties import Person
+from bitbucket_auth_async.testing.fake.registered import Person
+from bitbucket_auth_async.testing.fake.responses import HTML
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #172b4d; --paper: #fff; --ground: #f4f5f7; --line: #dfe1e6; --blue: #0052cc;

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import partial
 
 from bitbucket_auth_async.errors import TransportError
-from bitbucket_auth_async.oauth2.messages import Response
+from bitbucket_auth_async.oauth2.http_messages import Response
 from bitbucket_auth_async.protocols import Timer
 from bitbucket_auth_async.testing.fake.faults import Fault, Injection, wake
 

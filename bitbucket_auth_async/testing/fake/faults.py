@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-from bitbucket_auth_async.oauth2.messages import Response
-from bitbucket_auth_async.testing.fake.answers import JSON, api_error, page
-from bitbucket_auth_async.testing.fake.books import Call
+from bitbucket_auth_async.oauth2.http_messages import Response
+from bitbucket_auth_async.testing.fake.request_log import Call
+from bitbucket_auth_async.testing.fake.responses import JSON, api_error, page
 
 __all__ = [
     "Fault",

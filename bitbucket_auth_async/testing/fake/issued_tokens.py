@@ -5,8 +5,8 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from bitbucket_auth_async.testing.fake.parties import Person, RegisteredClient
-from bitbucket_auth_async.testing.fake.rules import Rules
+from bitbucket_auth_async.testing.fake.registered import Person, RegisteredClient
+from bitbucket_auth_async.testing.fake.server_settings import Rules
 
 _SHORTEST = 32
 """Characters of a token that can't be guessed, however short it is asked to be."""

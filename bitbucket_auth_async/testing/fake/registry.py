@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from bitbucket_auth_async.oauth2.clients import Client
 from bitbucket_auth_async.oauth2.grants import scope_set
-from bitbucket_auth_async.testing.fake.parties import Installation, Person, RegisteredClient
+from bitbucket_auth_async.testing.fake.registered import Installation, Person, RegisteredClient
 
 CLIENT_ID = "fake-client-id"
 CLIENT_SECRET = "fake-client-secret"  # noqa: S105  - it opens nothing but the fake

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from bitbucket_auth_async.oauth2.messages import Response
+from bitbucket_auth_async.oauth2.http_messages import Response
 
 JSON = "application/json; charset=utf-8"
 HTML = "text/html; charset=utf-8"

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from bitbucket_auth_async.oauth2.messages import Response
-from bitbucket_auth_async.testing.fake.answers import api_answer, api_error
-from bitbucket_auth_async.testing.fake.ledger import AccessToken, Ledger
-from bitbucket_auth_async.testing.fake.parties import Person, RegisteredClient
-from bitbucket_auth_async.testing.fake.rules import Rules
+from bitbucket_auth_async.oauth2.http_messages import Response
+from bitbucket_auth_async.testing.fake.issued_tokens import AccessToken, Ledger
+from bitbucket_auth_async.testing.fake.registered import Person, RegisteredClient
+from bitbucket_auth_async.testing.fake.responses import api_answer, api_error
 from bitbucket_auth_async.testing.fake.scopes import with_implied
+from bitbucket_auth_async.testing.fake.server_settings import Rules
 
 _log = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """Which scopes a client may ask for, and what each of them includes."""
 
-from bitbucket_auth_async.testing.fake.answers import Refusal
-from bitbucket_auth_async.testing.fake.parties import RegisteredClient
+from bitbucket_auth_async.testing.fake.registered import RegisteredClient
+from bitbucket_auth_async.testing.fake.responses import Refusal
 
 # All implications that Bitbucket documents, and no other; copied in full so that the fake judges independently of the
 # package that it tests. https://developer.atlassian.com/cloud/bitbucket/rest/intro/

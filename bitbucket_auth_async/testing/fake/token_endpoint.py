@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from bitbucket_auth_async.oauth2.messages import Request, Response
+from bitbucket_auth_async.oauth2.http_messages import Request, Response
 from bitbucket_auth_async.oauth2.tokens import fingerprint
-from bitbucket_auth_async.testing.fake.answers import Refusal, token_answer
-from bitbucket_auth_async.testing.fake.books import Books, Call, Entry
-from bitbucket_auth_async.testing.fake.client_proof import authenticate, basic_pair, installation_of
-from bitbucket_auth_async.testing.fake.ledger import Family, Ledger, RefreshToken
-from bitbucket_auth_async.testing.fake.parties import Person, RegisteredClient
+from bitbucket_auth_async.testing.fake.client_authentication import authenticate, basic_pair, installation_of
+from bitbucket_auth_async.testing.fake.issued_tokens import Family, Ledger, RefreshToken
+from bitbucket_auth_async.testing.fake.registered import Person, RegisteredClient
 from bitbucket_auth_async.testing.fake.registry import Registry
-from bitbucket_auth_async.testing.fake.rules import Rules
+from bitbucket_auth_async.testing.fake.request_log import Books, Call, Entry
+from bitbucket_auth_async.testing.fake.responses import Refusal, token_answer
 from bitbucket_auth_async.testing.fake.scopes import granted
+from bitbucket_auth_async.testing.fake.server_settings import Rules
 
 JWT_GRANT = "urn:bitbucket:oauth2:jwt"
 

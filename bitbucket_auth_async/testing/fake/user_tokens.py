@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterable
 
 from bitbucket_auth_async.oauth2.grants import scope_set
-from bitbucket_auth_async.testing.fake.ledger import AccessToken, Family, Ledger
-from bitbucket_auth_async.testing.fake.parties import Person, RegisteredClient
+from bitbucket_auth_async.testing.fake.issued_tokens import AccessToken, Family, Ledger
+from bitbucket_auth_async.testing.fake.registered import Person, RegisteredClient
 from bitbucket_auth_async.testing.fake.registry import Registry
 
 _READING = frozenset({"repository"})

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-DEMO = [sys.executable, "-m", "bitbucket_auth_async.cli.demo"]
+DEMO = [sys.executable, "-m", "bitbucket_auth_async.cli.demo.demo"]
 
 
 def session(leader: int) -> list[int]:
@@ -109,7 +109,7 @@ def test_the_workers_end_by_themselves_when_the_demo_is_killed(tmp_path: Path) -
 
 def test_a_worker_that_ends_by_itself_ends_the_demo_and_is_named(tmp_path: Path) -> None:
     with running(tmp_path) as demo:
-        worker = next(pid for pid in session(demo.pid) if "demo_worker" in command_line(pid))
+        worker = next(pid for pid in session(demo.pid) if "cli.demo.worker" in command_line(pid))
         os.kill(worker, signal.SIGKILL)
         said, errors = demo.communicate(timeout=20)  # at once, not when the 30 s of the demo are over
         assert demo.returncode == 1

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from bitbucket_auth_async.cli.demo_display import Display, Scene
-from bitbucket_auth_async.cli.demo_figures import Figures
+from bitbucket_auth_async.cli.demo.display import Display, Scene
+from bitbucket_auth_async.cli.demo.figures import Figures
 
 FIGURES = Figures(made=1100, failed=0, token_requests=5, met_outage=1, spent_twice=0, repairs=1, lost=0)
 SCENE = Scene(

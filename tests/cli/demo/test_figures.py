@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from bitbucket_auth_async.cli.demo_figures import Figures
+from bitbucket_auth_async.cli.demo.figures import Figures
 
 GOOD = Figures(made=1100, failed=0, token_requests=5, met_outage=1, spent_twice=0, repairs=1, lost=0)
 

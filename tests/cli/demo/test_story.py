@@ -1,7 +1,7 @@
 """What the demo says of what happened."""
 
-from bitbucket_auth_async.cli.demo_crew import News
-from bitbucket_auth_async.cli.demo_story import Story
+from bitbucket_auth_async.cli.demo.story import Story
+from bitbucket_auth_async.cli.demo.workers import News
 from bitbucket_auth_async.telemetry.events import ROUTINE, EventKind
 
 

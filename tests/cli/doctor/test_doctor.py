@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from bitbucket_auth_async.cli import doctor_machine
-from bitbucket_auth_async.cli.doctor_network import _clock
-from tests.program import Done, Program
-from tests.rings import MemoryRing
+from bitbucket_auth_async.cli.doctor import machine
+from bitbucket_auth_async.cli.doctor.network import _clock
+from tests.support.command_line import Done, Program
+from tests.support.keyrings import MemoryRing
 
 
 def found(done: Done) -> dict[str, tuple[str, str]]:
@@ -125,7 +125,7 @@ async def test_how_much_a_keyring_takes_is_tried(
     before = keyring.get_keyring()
     keyring.set_keyring(ring)
     try:
-        finding = await doctor_machine.check_keyring()
+        finding = await machine.check_keyring()
     finally:
         keyring.set_keyring(before)
     assert (finding.verdict, text in finding.text) == (verdict, True)

@@ -4,9 +4,9 @@ import base64
 
 import pytest
 
-from bitbucket_auth_async.cli.git_protocol import GitRequest, user_for
-from bitbucket_auth_async.credentials import AccessToken, ApiToken
-from tests.program import Program
+from bitbucket_auth_async.bearer.static_credentials import AccessToken, ApiToken
+from bitbucket_auth_async.cli.git.credential_protocol import GitRequest, user_for
+from tests.support.command_line import Program
 
 CLOUD = "https://bitbucket.org"
 

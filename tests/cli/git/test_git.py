@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bitbucket_auth_async.testing.fake import faults
-from tests.program import Done, Program
+from tests.support.command_line import Done, Program
 
 GIT = shutil.which("git") or "git"
 

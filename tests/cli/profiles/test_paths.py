@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import pytest
 
-from bitbucket_auth_async.cli import places
+from bitbucket_auth_async.cli.profiles import paths
 from bitbucket_auth_async.errors import ConfigurationError
 from bitbucket_auth_async.stores.file import FileStore
 
@@ -21,17 +21,17 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_folder_of_somebody_else_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = places.profiles_file().parent
+    folder = paths.profiles_file().parent
     folder.mkdir(parents=True)
-    assert places.profiles_file().parent == folder
+    assert paths.profiles_file().parent == folder
     monkeypatch.setattr(os, "geteuid", lambda: folder.stat().st_uid + 1)
     with pytest.raises(ConfigurationError, match="belongs to user"):
-        places.profiles_file()
+        paths.profiles_file()
 
 
 def test_the_default_store_is_the_file_that_the_store_itself_would_take() -> None:
-    store = FileStore(app_name=places.DEFAULT_STORE.removeprefix("file:"))
-    assert repr(store) == f"FileStore({str(places.token_file(places.DEFAULT_STORE))!r})"
+    store = FileStore(app_name=paths.DEFAULT_STORE.removeprefix("file:"))
+    assert repr(store) == f"FileStore({str(paths.token_file(paths.DEFAULT_STORE))!r})"
 
 
 @pytest.mark.parametrize(
@@ -43,14 +43,14 @@ def test_the_default_store_is_the_file_that_the_store_itself_would_take() -> Non
     ],
 )
 def test_a_store_in_a_file_is_found_by_its_address(address: str, path: str) -> None:
-    assert places.token_file(address) == Path(path)
+    assert paths.token_file(address) == Path(path)
 
 
 @pytest.mark.parametrize(
     "address", ["file:another-app", "sqlite:///t.db", "redis://host", "environment", "file://host/t", "file://[/t"]
 )
 def test_of_any_other_store_there_is_no_file_to_read(address: str) -> None:
-    assert places.token_file(address) is None
+    assert paths.token_file(address) is None
 
 
 def test_without_a_home_it_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,4 +60,4 @@ def test_without_a_home_it_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.delenv("HOME")
     monkeypatch.setattr(pwd, "getpwuid", nobody_knows)
     with pytest.raises(ConfigurationError, match="Set HOME"):
-        places.profiles_file()
+        paths.profiles_file()

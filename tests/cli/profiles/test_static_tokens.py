@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from bitbucket_auth_async.record import Record
+from bitbucket_auth_async.renewal.record import Record
 from bitbucket_auth_async.testing.fake import faults
-from tests.program import Program
+from tests.support.command_line import Program
 
 ADA = "ada@example.com"
 KINDS = ["access_token", "api_token"]

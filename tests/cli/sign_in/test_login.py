@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from bitbucket_auth_async.testing.fake import faults
-from tests.program import BROWSER, Program, at_rest
-from tests.terminals import at_a_terminal, read_until
+from tests.support.command_line import BROWSER, Program, at_rest
+from tests.support.terminal import at_a_terminal, read_until
 
 
 def words_of(home: Path) -> str:

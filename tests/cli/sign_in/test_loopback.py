@@ -9,9 +9,9 @@ import pytest
 import pytest_asyncio
 
 from bitbucket_auth_async import BITBUCKET_CLOUD, AccessDeniedError, AuthorizationRequest, Client
-from bitbucket_auth_async.cli import loopback
-from bitbucket_auth_async.cli.loopback import Loopback, bound, redirect_uri
-from bitbucket_auth_async.cli.outcome import FailedError
+from bitbucket_auth_async.cli.sign_in import loopback
+from bitbucket_auth_async.cli.sign_in.loopback import Loopback, bound, redirect_uri
+from bitbucket_auth_async.cli.terminal.outcome import FailedError
 
 
 class Waiting:

@@ -5,8 +5,8 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import pytest
 
-from bitbucket_auth_async.testing.clock import FakeClock
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket, SilentPageError
+from bitbucket_auth_async.testing.fake_clock import FakeClock
 
 Ask = Any  # Asking of conftest.py, from where no name can be imported
 

@@ -9,11 +9,11 @@ import pytest
 
 from bitbucket_auth_async.errors import TransportError
 from bitbucket_auth_async.oauth2.grants import ClientCredentials, Grant, RefreshToken
-from bitbucket_auth_async.oauth2.messages import Response
-from bitbucket_auth_async.testing.clock import FakeClock
+from bitbucket_auth_async.oauth2.http_messages import Response
 from bitbucket_auth_async.testing.fake import faults
 from bitbucket_auth_async.testing.fake.faults import Fault
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
+from bitbucket_auth_async.testing.fake_clock import FakeClock
 
 Ask = Any  # Asking of conftest.py, from where no name can be imported
 
@@ -257,7 +257,7 @@ async def test_a_fake_on_a_plain_wall_clock_waits_on_the_loop(ask: Ask) -> None:
     assert (await fake.send(ask.request(ClientCredentials()), timeout=5)).status == 200
 
 
-@pytest.mark.parametrize("fault", [503, None, faults.status], ids=repr)
+@pytest.mark.parametrize("fault", [503, None, faults.status], ids=["status", "nothing", "function"])
 def test_what_is_no_fault_is_refused_before_it_passes_for_an_outage(fake: FakeBitbucket, fault: Any) -> None:  # noqa: ANN401
     with pytest.raises(TypeError, match=r"takes a fault such as faults\.status\(503\)"):
         fake.inject(fault)

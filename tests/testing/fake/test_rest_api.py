@@ -6,12 +6,12 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from bitbucket_auth_async.clocks import SYSTEM_CLOCK
-from bitbucket_auth_async.manager import TokenManager
+from bitbucket_auth_async.manager.token_manager import TokenManager
 from bitbucket_auth_async.oauth2.grants import ClientCredentials
 from bitbucket_auth_async.protocols import Clock
-from bitbucket_auth_async.testing.clock import FakeClock
+from bitbucket_auth_async.runtime.clocks import SYSTEM_CLOCK
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
+from bitbucket_auth_async.testing.fake_clock import FakeClock
 
 Ask = Any  # Asking of conftest.py, from where no name can be imported
 

@@ -11,8 +11,8 @@ from bitbucket_auth_async.bitbucket.connect import ConnectSigner, JwtClient, Jwt
 from bitbucket_auth_async.oauth2.clients import Client
 from bitbucket_auth_async.oauth2.grants import AuthorizationCode, ClientCredentials, Grant, Password, RefreshToken
 from bitbucket_auth_async.oauth2.tokens import fingerprint
-from bitbucket_auth_async.testing.clock import FakeClock
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
+from bitbucket_auth_async.testing.fake_clock import FakeClock
 
 Ask = Any  # Asking of conftest.py, from where no name can be imported
 

@@ -9,10 +9,10 @@ import pytest
 from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from bitbucket_auth_async.testing.client_settings import basic_auth
 from bitbucket_auth_async.testing.fake import faults
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
-from bitbucket_auth_async.testing.mock import UnmockedHostError, mock_bitbucket
-from bitbucket_auth_async.testing.options import basic_auth
+from bitbucket_auth_async.testing.mocking import UnmockedHostError, mock_bitbucket
 from bitbucket_auth_async.testing.server import listening, serve
 
 TOKEN = "https://bitbucket.org/site/oauth2/access_token"

@@ -11,8 +11,8 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.typedefs import Handler
 
-from bitbucket_auth_async.arguments import check
 from bitbucket_auth_async.oauth2.servers import is_loopback
+from bitbucket_auth_async.runtime.argument_checks import check
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 from bitbucket_auth_async.testing.server import fake_bitbucket_app, listening
 

@@ -1,0 +1,1 @@
+"""The doctor: checks everything that a sign-in depends on."""

@@ -1,0 +1,1 @@
+"""Git: the credential helper and its setup."""

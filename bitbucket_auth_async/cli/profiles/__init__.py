@@ -1,0 +1,1 @@
+"""Profiles: named sign-ins, their files, secrets and tokens."""

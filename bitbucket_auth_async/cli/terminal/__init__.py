@@ -1,0 +1,1 @@
+"""Output, exit codes and progress on a terminal."""

@@ -1,0 +1,1 @@
+"""TokenManager and TokenManagerPool, and the parts that only they need."""

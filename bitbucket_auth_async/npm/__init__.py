@@ -1,0 +1,1 @@
+"""The npm package's one call and its hooks."""
