@@ -143,14 +143,31 @@ compare: ## Measure beside other libraries, in an environment of its own, and wr
 	else .venvs/compare/bin/python -m pip install --quiet --disable-pip-version-check --group compare; fi
 	.venvs/compare/bin/python -m benchmarks.peers $(ARGS)
 
+# The demo and the examples run in a small environment of their own: the package and what it needs, without the tools.
+.venvs/demo/.ready: NEEDS := --editable ".[cli,testing]"
+.venvs/fastapi/.ready: NEEDS := --editable ".[cli,testing,starlette]" fastapi uvicorn
+.venvs/demo/.ready .venvs/fastapi/.ready: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer on the PATH; give one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@echo "Making $(@D), once: Python packages of about 100 MB, half a minute"
+	@if command -v uv > /dev/null; then \
+		test -x $(@D)/bin/python || uv venv --quiet --python "$$(command -v $(PYTHON))" $(@D); \
+		uv pip install --quiet --python $(@D)/bin/python $(NEEDS); \
+	else \
+		test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D); \
+		$(@D)/bin/python -m pip install --quiet --disable-pip-version-check $(NEEDS); \
+	fi
+	@touch $@
+
 .PHONY: demo
-demo: $(READY) ## See two processes and 400 coroutines share one sign-in while everything goes wrong
-	$(PY) -m bitbucket_auth_async.cli.demo.demo
+demo: .venvs/demo/.ready ## See two processes and 400 coroutines share one sign-in while everything goes wrong
+	@.venvs/demo/bin/bitbucket-auth demo
 
 EXAMPLES := web fastapi browser bot crawler oauth
 .PHONY: $(addprefix example-,$(EXAMPLES))
-$(addprefix example-,$(EXAMPLES)): example-%: $(READY) # Run an example program on a fake Bitbucket: web, fastapi, browser, bot, crawler, oauth
-	$(PY) -m docs.examples.offline $*
+$(addprefix example-,$(filter-out fastapi,$(EXAMPLES))): example-%: .venvs/demo/.ready # Run an example on a fake Bitbucket
+	@.venvs/demo/bin/python -m docs.examples.offline $*
+example-fastapi: .venvs/fastapi/.ready
+	@.venvs/fastapi/bin/python -m docs.examples.offline fastapi
 
 .PHONY: examples
 examples: ## List the example programs that `make example-NAME` runs on a fake Bitbucket

@@ -1,6 +1,5 @@
-"""Sphinx's settings. The reference has no hand-made list: it gets a page for each module that is there."""
+"""Sphinx's settings; the reference is generated from docstrings, one page for each topic."""
 
-import importlib
 import re
 import tomllib
 
@@ -8,8 +7,8 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from bitbucket_auth_async.bitbucket.scopes import SCOPES
-from docs.contents import DOCS, PACKAGE, PACKAGES, modules, pages_that_show, public_names
+from docs.contents import DOCS
+from docs.reference_pages import entries, pages
 
 GENERATED = DOCS / "reference" / "generated"
 METADATA = tomllib.loads((DOCS.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -24,13 +23,13 @@ exclude_patterns = ["conf.py", "comparison/tables.md", "reference/generated/scop
 html_theme = "furo"
 html_static_path = ["static"]
 html_css_files = ["diagrams.css"]
-html_domain_indices = False  # the reference lists the modules
+html_domain_indices = False  # the reference lists the names by topic
 html_title = f"{project} {release}"
 default_role = "code"  # docstrings say `code` with single backticks
 nitpicky = True
-# No inventory of other projects is fetched, so that the documentation builds offline: only our own names are checked,
-# and of those the ones that the reference shows.
-nitpick_ignore_regex = [(r"py:.*", rf"(?!{PACKAGE}\b).*|.*\._\w+")]
+# No inventory of other projects is fetched, so that the documentation builds offline: only public names are checked.
+_PUBLIC = "|".join(re.escape(entry.full_name) for entry in entries())
+nitpick_ignore_regex = [(r"py:.*", rf"(?!({_PUBLIC})(\.|$)).*")]
 
 linkcheck_anchors_ignore_for_url = [r"https://developer\.atlassian\.com/"]  # scripts make its pages, and their anchors
 linkcheck_ignore = [r"https://www\.npmjs\.com/"]  # answers 403 to whatever is no browser
@@ -52,29 +51,6 @@ napoleon_numpy_docstring = False
 napoleon_use_ivar = True  # attributes told of in the class's docstring are documented once
 
 
-def _public_names(module_name: str, names: list[str]) -> list[str]:
-    """Link every name to its description, and to the pages that show how to use it."""
-    module = importlib.import_module(module_name)
-    lines: list[str] = []
-    for name in names:
-        what = getattr(module, name)
-        # A plain value does not know its home.
-        home = what.__module__ if callable(what) else module_name
-        link = f"`{name}`" if module_name in PACKAGES and not callable(what) else f"{{py:obj}}`{name} <{home}.{name}>`"
-        pages = [f"[](../../{page.relative_to(DOCS)})" for page in pages_that_show(name)]
-        lines.append(f"- {link}: {', '.join(pages)}")
-    return lines
-
-
-def _scopes() -> list[str]:
-    """Make a table of all scopes; what no endpoint asks for any more stands at its end."""
-    lines = ["| scope | what a token with it may do | comes with |", "| --- | --- | --- |"]
-    for name, scope in sorted(SCOPES.items(), key=lambda item: (not item[1].served, item[0])):
-        allows = scope.allows if scope.served else f"{scope.allows} *Serves nothing any more.*"
-        lines.append(f"| `{name}` | {allows} | {', '.join(f'`{other}`' for other in sorted(scope.implies))} |")
-    return lines
-
-
 def _write(page: str, lines: list[str]) -> None:
     text = "\n".join([*lines, ""])
     path = GENERATED / page
@@ -84,20 +60,13 @@ def _write(page: str, lines: list[str]) -> None:
 
 
 def _write_reference(_app: Sphinx) -> None:
-    """Write a page for each module, and the list of public names; remove the pages of modules that are gone."""
+    """Write a page for each topic of the reference; remove the pages of topics that are gone."""
     GENERATED.mkdir(parents=True, exist_ok=True)
-    names = modules()
-    for name in names:
-        title = name.removeprefix(f"{PACKAGE}.")
-        _write(f"{name}.md", [f"# {title}", "", "```{eval-rst}", f".. automodule:: {name}", "```"])
-    public = ["# Public names", "", "Each with its description and the pages that show it in use."]
-    named = public_names()
-    for module in (*PACKAGES, *sorted(named.keys() - set(PACKAGES))):
-        public += ["", f"## from {module}", "", *_public_names(module, named[module])]
-    _write("public.md", public)
-    _write("scopes.md", _scopes())
+    made = pages()
+    for name, lines in made.items():
+        _write(f"{name}.md", lines)
     for page in GENERATED.glob("*.md"):
-        if page.stem not in {"public", "scopes", *names}:
+        if page.stem not in made:
             page.unlink()
 
 

@@ -1,7 +1,8 @@
 """Each example on a fake Bitbucket of this machine: `python -m docs.examples.offline NAME`.
 
-NAME is one of web, fastapi, browser, bot, crawler, oauth. Those that serve end with SIGTERM or Ctrl-C; PORT in the
-environment says where (8080), and LIFETIME for how many seconds a token is good (30, so that one can watch).
+NAME is one of web, fastapi, browser, bot, crawler, oauth. Examples that serve end with SIGTERM or Ctrl-C. Two variables
+of the environment: PORT is their port (8080), LIFETIME the seconds for which a token is valid (30, short enough to
+watch).
 """
 
 import asyncio
@@ -14,7 +15,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 
 import aiohttp
-import uvicorn
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
@@ -25,7 +25,7 @@ from bitbucket_auth_async.stores.memory import MemoryStore
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 from bitbucket_auth_async.testing.server import Site, fake_bitbucket_app, listening, serve, server_at
 from bitbucket_auth_async.web.static_files import STATIC
-from docs.examples import bot, crawler, oauth_client, web_service, web_service_fastapi
+from docs.examples import bot, crawler, oauth_client, web_service
 from docs.examples.bot import until_told_to_stop
 
 PORT = int(os.environ.get("PORT", "8080"))
@@ -58,17 +58,20 @@ async def run_web() -> None:
             await until_told_to_stop()
 
 
-class Quiet(uvicorn.Server):
-    """A server that leaves the signals of the process alone; uvicorn's own dies of them once it has closed."""
-
-    @contextmanager
-    def capture_signals(self) -> Generator[None]:
-        """Capture none."""
-        yield
-
-
 async def run_fastapi() -> None:
     """Serve the FastAPI example."""
+    import uvicorn  # noqa: PLC0415 - only this example needs FastAPI and uvicorn
+
+    from docs.examples import web_service_fastapi  # noqa: PLC0415 - the same
+
+    class Quiet(uvicorn.Server):
+        """A server that leaves signals to this program; uvicorn's own ends the process with the signal it got."""
+
+        @contextmanager
+        def capture_signals(self) -> Generator[None]:
+            """Capture none."""
+            yield
+
     async with fake() as (bitbucket, site):
         client = bitbucket.register_client(callback=f"{HERE}/callback")
         app = web_service_fastapi.make_app(

@@ -20,7 +20,7 @@ LOOKED_AT = (
     "explanation/flow",
     "comparison/index",
     "how-to/register",
-    "reference/generated/public",
+    "reference/generated/token-manager",
 )
 """Pages of which a picture is taken, so that somebody can look at them."""
 

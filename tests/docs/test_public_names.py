@@ -12,6 +12,7 @@ from typing import TypeVar
 import pytest
 from sphinx.pycode import ModuleAnalyzer
 
+from docs import reference_pages
 from docs.contents import FENCE, PACKAGE, PAGES, modules, pages_that_show, public_names
 
 ROOT = Path(__file__).parents[2]
@@ -62,11 +63,25 @@ def test_a_public_name_has_an_example_that_runs(name: str, package: str) -> None
     assert re.search(rf"\b{name}\b", CODE), f"{name} of {package} is in no Python fence and in no example program"
 
 
-def test_the_page_of_public_names_leads_from_each_to_a_page() -> None:
+def test_the_reference_describes_each_public_name_on_the_page_of_its_topic() -> None:
     named = {(name, module) for module, names in public_names().items() for name in names}
     left_out = {(name, package) for name, package in PUBLIC if f"{package}.{name}" not in modules()} - named
     assert left_out == set()
-    assert [name for name, _ in sorted(named) if not pages_that_show(name)] == []
+    text = {page: "\n".join(lines) for page, lines in reference_pages.pages().items()}
+    described = {entry.full_name for entry in reference_pages.entries()}
+    assert {name for name, _ in named} <= {entry.name for entry in reference_pages.entries()}
+    assert [name for name in described if sum(f":: {name}\n" in page + "\n" for page in text.values()) != 1] == []
+
+
+def test_the_reference_describes_public_names_only() -> None:
+    lines = [line for page in reference_pages.pages().values() for line in page if line.startswith(".. auto")]
+    assert {line.partition(":: ")[2] for line in lines} == {entry.full_name for entry in reference_pages.entries()}
+
+
+def test_each_line_of_the_reference_says_what_the_name_gives_and_where_it_is_shown() -> None:
+    rows = [line for page in reference_pages.pages().values() for line in page if line.startswith("| {py:")]
+    assert len(rows) > 80
+    assert [row for row in rows if "|  |" in row] == []
 
 
 def undocumented(module: ModuleType) -> Iterator[str]:
