@@ -11,7 +11,7 @@ from bitbucket_auth_async.api.responses import parsed
 from bitbucket_auth_async.api.retry_policy import Call
 from bitbucket_auth_async.api.urls import is_under
 from bitbucket_auth_async.errors import ConfigurationError
-from bitbucket_auth_async.oauth2.checked_json import is_list, is_mapping
+from bitbucket_auth_async.oauth2.json_types import is_list, is_mapping
 
 
 class Page(TypedDict):

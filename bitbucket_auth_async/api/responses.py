@@ -16,7 +16,7 @@ from bitbucket_auth_async.api.errors import (
 )
 from bitbucket_auth_async.api.retry_policy import Call
 from bitbucket_auth_async.bitbucket.scopes import covers
-from bitbucket_auth_async.oauth2.checked_json import is_list, is_mapping
+from bitbucket_auth_async.oauth2.json_types import is_list, is_mapping
 from bitbucket_auth_async.oauth2.retry_after import seconds_to_wait
 
 _LONGEST_TEXT = 500

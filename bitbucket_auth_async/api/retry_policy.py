@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from bitbucket_auth_async.api.errors import ApiError, NoAnswerError
 from bitbucket_auth_async.errors import BitbucketAuthError, ConfigurationError, OutageError, UnavailableError
-from bitbucket_auth_async.oauth2.checked_json import is_list, is_mapping
+from bitbucket_auth_async.oauth2.json_types import is_list, is_mapping
 from bitbucket_auth_async.renewal.settle import pause
 
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})

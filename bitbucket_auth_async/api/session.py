@@ -17,10 +17,11 @@ from bitbucket_auth_async.api.responses import parsed
 from bitbucket_auth_async.api.retry_policy import Call, rest_after
 from bitbucket_auth_async.api.throttle import Pace
 from bitbucket_auth_async.api.urls import PathValue, address, base_url_of
-from bitbucket_auth_async.bearer._policy import token_source
 from bitbucket_auth_async.bearer.aiohttp import authenticated_session
+from bitbucket_auth_async.bearer.authorization import checked_source
 from bitbucket_auth_async.bearer.static_credentials import StaticToken
 from bitbucket_auth_async.bitbucket.cloud import BITBUCKET_CLOUD
+from bitbucket_auth_async.bitbucket.limits import PAGE_LIMIT
 from bitbucket_auth_async.errors import BitbucketAuthError, ConfigurationError
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer
 from bitbucket_auth_async.oauth2.tokens import Token
@@ -72,7 +73,7 @@ class BitbucketAPI:
             raise ConfigurationError(msg)
         if limit is not None:
             check("limit", limit, "turn", "quiet", example="a RateLimit, such as RateLimit(1000)")
-        self._source = token_source(StaticToken(source, clock=clock) if isinstance(source, Token) else source)
+        self._source = checked_source(StaticToken(source, clock=clock) if isinstance(source, Token) else source)
         server = getattr(source, "server", None)
         self.base_url = base_url_of(base_url, server if isinstance(server, AuthorizationServer) else BITBUCKET_CLOUD)
         self._patience = patience
@@ -176,7 +177,7 @@ class BitbucketAPI:
         /,
         *,
         params: Mapping[str, Any] | None = None,
-        pagelen: int = 100,
+        pagelen: int = PAGE_LIMIT,
         prefetch: bool = True,
         **names: PathValue,
     ) -> AsyncGenerator[Any, None]:
@@ -200,7 +201,7 @@ class BitbucketAPI:
         /,
         *,
         params: Mapping[str, Any] | None = None,
-        pagelen: int = 100,
+        pagelen: int = PAGE_LIMIT,
         prefetch: bool = True,
         **names: PathValue,
     ) -> AsyncGenerator[Page, None]:

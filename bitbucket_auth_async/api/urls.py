@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from urllib.parse import quote, unquote, urlsplit
 
+from bitbucket_auth_async.bitbucket.addresses import API_PATH
 from bitbucket_auth_async.errors import ConfigurationError
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer, origin_of
 
@@ -25,7 +26,7 @@ def base_url_of(base_url: str | None, server: AuthorizationServer) -> str:
         if len(server.api_origins) != 1:
             msg = f"base_url: the server has {len(server.api_origins)} API origins; say which address is meant."
             raise ConfigurationError(msg)
-        return f"{next(iter(server.api_origins))}/2.0"
+        return f"{next(iter(server.api_origins))}{API_PATH}"
     origin = origin_of(base_url, name="base_url")
     if "?" in base_url or "#" in base_url:
         msg = "base_url: expected an address without query and fragment."

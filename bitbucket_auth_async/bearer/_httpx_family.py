@@ -4,16 +4,18 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Mapping
 from typing import Any, ClassVar
 
-from bitbucket_auth_async.bearer._policy import (
+from bitbucket_auth_async.bearer._sent_requests import (
+    API_REFUSED,
+    API_REPEATED,
     BODY_LIMIT,
-    REFUSED,
-    REPEATED,
+    SentRequests,
+    event_reporter,
+)
+from bitbucket_auth_async.bearer.authorization import (
     UNAUTHORIZED,
-    Sent,
     allowed_origins,
-    authorization,
-    teller,
-    token_source,
+    authorization_header,
+    checked_source,
 )
 from bitbucket_auth_async.errors import ConfigurationError
 from bitbucket_auth_async.oauth2.tokens import Token
@@ -47,10 +49,10 @@ class BearerFlow:
 
     def __init__(self, source: TokenSource, *, origins: Iterable[str] | None = None) -> None:
         """Keep the source and who may get its token."""
-        self._source = token_source(source)
+        self._source = checked_source(source)
         self._allowed = allowed_origins(source, origins)
-        self._tell = teller(source)
-        self._sent = Sent()
+        self._report = event_reporter(source)
+        self._sent = SentRequests()
 
     async def async_auth_flow(self, request: Sendable) -> AsyncGenerator[Sendable, Answered]:
         """Send the request, with the token where it belongs."""
@@ -59,7 +61,7 @@ class BearerFlow:
             yield request
             return
         token = await self._source.get_token()
-        number, chain = self._sent.number(token), _Chain()
+        number, chain = self._sent.add(token), _Chain()
         request.extensions = {**request.extensions, _CHAIN: chain}  # anew: some releases keep the caller's own mapping
         chain.put_on(request, self._sent.header)
         try:
@@ -69,10 +71,10 @@ class BearerFlow:
             other = await self._other(token, number, response)
             if other is None:
                 return
-            self._tell(EventKind.API_REPEATED, REPEATED)
+            self._report(EventKind.API_REPEATED, API_REPEATED)
             again = response.request  # the hop that was refused, and not what had led there
-            chain.put_on(again, authorization(other))
-            number = self._sent.number(other)
+            chain.put_on(again, authorization_header(other))
+            number = self._sent.add(other)
             self._answered(chain, other, number, (yield again))
         finally:
             # Else a request that is sent again would keep the token of the first time, and errors would hold it.
@@ -114,7 +116,7 @@ class BearerFlow:
 
     async def _other(self, token: Token, number: int, response: Answered) -> Token | None:
         """Return the token with which to repeat; None: the 401 is the answer, and can be read as if untouched."""
-        self._tell(EventKind.API_REFUSED, REFUSED)
+        self._report(EventKind.API_REFUSED, API_REFUSED)
         kept, error = await self._let_go(response)
         if self._sent.still_accepted(token, number):
             other = await self._source.get_token(rejected=token, still_accepted=True)

@@ -10,16 +10,18 @@ import aiohttp
 from aiohttp import hdrs
 from aiohttp.base_protocol import BaseProtocol
 
-from bitbucket_auth_async.bearer._policy import (
+from bitbucket_auth_async.bearer._sent_requests import (
+    API_REFUSED,
+    API_REPEATED,
     BODY_LIMIT,
-    REFUSED,
-    REPEATED,
+    SentRequests,
+    event_reporter,
+)
+from bitbucket_auth_async.bearer.authorization import (
     UNAUTHORIZED,
-    Sent,
     allowed_origins,
-    authorization,
-    teller,
-    token_source,
+    authorization_header,
+    checked_source,
 )
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.protocols import TokenSource
@@ -69,10 +71,10 @@ class BearerMiddleware:
 
     def __init__(self, source: TokenSource, *, origins: Iterable[str] | None = None) -> None:
         """Keep the source and who may get its token."""
-        self._source = token_source(source)
+        self._source = checked_source(source)
         self._allowed = allowed_origins(source, origins)
-        self._tell = teller(source)
-        self._sent = Sent()
+        self._report = event_reporter(source)
+        self._sent = SentRequests()
         # aiohttp does not say where a hop of a redirect came from. But all hops of one request share its timer, and
         # the redirects that it followed are kept alive, with that timer, until it ends. So an entry lasts exactly as
         # long as its request may have hops to come, whatever else runs at the same time.
@@ -91,7 +93,7 @@ class BearerMiddleware:
         ):
             return await self._without(request, handler)
         token = await self._source.get_token()
-        number = self._sent.number(token)
+        number = self._sent.add(token)
         # `_with`, written out: every request passes here, and another coroutine is what it would feel.
         headers[hdrs.AUTHORIZATION] = self._sent.header
         try:
@@ -116,7 +118,7 @@ class BearerMiddleware:
     async def _with(
         self, token: Token, number: int, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
-        request.headers[hdrs.AUTHORIZATION] = authorization(token)
+        request.headers[hdrs.AUTHORIZATION] = authorization_header(token)
         try:
             response = await handler(request)
         finally:
@@ -133,7 +135,7 @@ class BearerMiddleware:
         handler: aiohttp.ClientHandlerType,
     ) -> aiohttp.ClientResponse:
         uploaded = response._writer is None  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - nothing public tells
-        self._tell(EventKind.API_REFUSED, REFUSED)
+        self._report(EventKind.API_REFUSED, API_REFUSED)
         await _let_go(response, uploaded=uploaded)
         if self._sent.still_accepted(token, number):
             other = await self._source.get_token(rejected=token, still_accepted=True)
@@ -141,10 +143,10 @@ class BearerMiddleware:
             other = await self._source.get_token(rejected=token)
         if other.access_token == token.access_token or not _can_be_sent_again(request.body, uploaded=uploaded):
             return response
-        self._tell(EventKind.API_REPEATED, REPEATED)
+        self._report(EventKind.API_REPEATED, API_REPEATED)
         # The first attempt used up what waits for "100 Continue"; aiohttp makes it anew where the header is there.
         request.update_expect_continue()
-        return await self._with(other, self._sent.number(other), request, handler)
+        return await self._with(other, self._sent.add(other), request, handler)
 
 
 def _timer_id(request: aiohttp.ClientRequest) -> int:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import ClassVar
 
+from bitbucket_auth_async.bitbucket.git_usernames import ACCESS_TOKEN_USERNAME, API_TOKEN_USERNAME
 from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError
-from bitbucket_auth_async.oauth2.checked_json import kind, number
+from bitbucket_auth_async.oauth2.json_types import describe_type, expect_number
 from bitbucket_auth_async.oauth2.tokens import Token, is_sendable
 from bitbucket_auth_async.protocols import Clock
 from bitbucket_auth_async.runtime.clocks import SYSTEM_CLOCK
@@ -40,7 +41,7 @@ class StaticToken:
 
     __slots__ = ("_clock", "token")
 
-    git_username: ClassVar[str] = "x-token-auth"
+    git_username: ClassVar[str] = ACCESS_TOKEN_USERNAME
     """The user name that goes with it in Git over HTTPS; the token is the password."""
     advice: ClassVar[str] = "Get another one."
     """Where the next one is made."""
@@ -49,7 +50,7 @@ class StaticToken:
         """Keep the token."""
         if not _is_moment(token.expires_at):
             msg = (
-                f"expires_at: expected seconds since the epoch, found {kind(token.expires_at)}. "
+                f"expires_at: expected seconds since the epoch, found {describe_type(token.expires_at)}. "
                 "datetime(2027, 3, 1, tzinfo=UTC).timestamp() is such a number; milliseconds are too many."
             )
             raise ConfigurationError(msg)
@@ -127,7 +128,7 @@ class ApiToken(StaticToken):
     """
 
     __slots__ = ()
-    git_username = "x-bitbucket-api-token-auth"
+    git_username = API_TOKEN_USERNAME
     advice = "Create another one under Atlassian account settings, Security, API tokens."
 
     def __init__(self, email: str, text: str, *, expires_at: float | None = None, clock: Clock = SYSTEM_CLOCK) -> None:
@@ -152,7 +153,7 @@ class ApiToken(StaticToken):
 def _is_moment(value: object) -> bool:
     """Tell whether it can be shown as a date; None is no end at all."""
     try:
-        return value is None or 0 <= number(value) < _YEAR_10000
+        return value is None or 0 <= expect_number(value) < _YEAR_10000
     except (TypeError, ValueError):
         return False
 

@@ -3,18 +3,15 @@
 import re
 from typing import Final
 
+from bitbucket_auth_async.bitbucket.addresses import AUTHORIZATION_PATH, HOST, TOKEN_PATH
+from bitbucket_auth_async.bitbucket.limits import REUSE_GRACE
 from bitbucket_auth_async.errors import ConfigurationError
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer
 
-# A refresh token dies about ten minutes after its first use, unused after three months (said by an Atlassian engineer):
-# https://github.com/git-ecosystem/git-credential-manager/issues/2428
-REUSE_GRACE: Final = 600.0
-"""Seconds for which a refresh token of Bitbucket Cloud still works after its first use."""
-
-_HOST: Final = re.compile(r"[A-Za-z0-9.-]+(?::[0-9]{1,5})?")
+_DOMAIN: Final = re.compile(r"[A-Za-z0-9.-]+(?::[0-9]{1,5})?")
 
 
-def bitbucket_cloud(domain: str = "bitbucket.org") -> AuthorizationServer:
+def bitbucket_cloud(domain: str = HOST) -> AuthorizationServer:
     """Return Bitbucket Cloud, or what stands in for it at another host name.
 
     Endpoints: https://developer.atlassian.com/cloud/bitbucket/rest/intro/
@@ -25,12 +22,12 @@ def bitbucket_cloud(domain: str = "bitbucket.org") -> AuthorizationServer:
     Raises:
         ConfigurationError: *domain* is not a host name.
     """
-    if not _HOST.fullmatch(domain):
+    if not _DOMAIN.fullmatch(domain):
         msg = "domain: expected a host name such as bitbucket.org, without scheme and path."
         raise ConfigurationError(msg)
     return AuthorizationServer(
-        authorization_endpoint=f"https://{domain}/site/oauth2/authorize",
-        token_endpoint=f"https://{domain}/site/oauth2/access_token",
+        authorization_endpoint=f"https://{domain}{AUTHORIZATION_PATH}",
+        token_endpoint=f"https://{domain}{TOKEN_PATH}",
         # Since 2026-05-04 the bearer is taken at this one host, in the Authorization header alone:
         # https://developer.atlassian.com/cloud/bitbucket/changelog/#CHANGE-3052
         api_origins=frozenset({f"https://api.{domain}"}),

@@ -12,10 +12,11 @@ from typing import NamedTuple, Protocol
 import aiohttp
 
 from bitbucket_auth_async.api import BitbucketAPI, Page
-from bitbucket_auth_async.cli.environment_proxy import proxy_for
+from bitbucket_auth_async.bitbucket.addresses import API_PATH
 from bitbucket_auth_async.cli.profiles import paths, profiles
 from bitbucket_auth_async.cli.profiles.open_profile import ready, server_of
 from bitbucket_auth_async.cli.terminal.outcome import ExitCode, FailedError, out, printable
+from bitbucket_auth_async.runtime.environment_proxy import environment_proxy
 
 _PATIENCE = 60.0
 _LITTLE_PATIENCE = 3.0
@@ -46,7 +47,9 @@ async def api_call(name: str | None, call: ApiCall) -> ExitCode:
     patience = _PATIENCE if profile.server == paths.CLOUD else _LITTLE_PATIENCE
     async with (
         ready(profile) as now,  # a renewal that is due is done before, not behind our back
-        BitbucketAPI(now.source, base_url=f"{origin}/2.0", proxy=proxy_for(origin), patience=patience) as api,
+        BitbucketAPI(
+            now.source, base_url=f"{origin}{API_PATH}", proxy=environment_proxy(origin), patience=patience
+        ) as api,
     ):
         if call.paginate:
             await _write_list(api.pages(path))
@@ -77,7 +80,7 @@ def _path(path: str, origin: str) -> str:
         msg = f"The token goes to {origin} alone; give a path such as /user."
         raise FailedError(msg)
     path = "/" + path.lstrip("/")
-    return path.removeprefix("/2.0") if path.startswith("/2.0/") else path
+    return path.removeprefix(API_PATH) if path.startswith(f"{API_PATH}/") else path
 
 
 def _write(answer: object) -> None:

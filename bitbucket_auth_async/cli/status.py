@@ -2,6 +2,7 @@
 
 import time
 
+from bitbucket_auth_async.bitbucket.limits import UNUSED_REFRESH_TOKEN_LIFETIME
 from bitbucket_auth_async.cli.profiles import paths, profiles
 from bitbucket_auth_async.cli.profiles.open_profile import opened
 from bitbucket_auth_async.cli.profiles.profiles import Profile
@@ -15,9 +16,6 @@ from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.renewal.decide import resting
 from bitbucket_auth_async.renewal.record import Record
 from bitbucket_auth_async.renewal.timing import Timing, deadlines, good_for
-
-_UNUSED = 90 * 86400.0
-"""Seconds after which Bitbucket Cloud lets a refresh token die that nobody used."""
 
 
 async def status(name: str | None, *, as_json: bool) -> ExitCode:
@@ -70,7 +68,7 @@ def _renewable(record: Record | None, token: Token | None, now: float) -> tuple[
         return "none", None
     if record.refused is not None:
         return "refused", None
-    dies_at = token.issued_at + _UNUSED if token.issued_at > 0 else None
+    dies_at = token.issued_at + UNUSED_REFRESH_TOKEN_LIFETIME if token.issued_at > 0 else None
     return ("alive" if dies_at is None or now < dies_at else "expired"), dies_at
 
 
@@ -114,5 +112,5 @@ def _about_refresh(standing: Standing, token: Token, now: float) -> str:
     if standing.refresh_token in {"none", "refused", "expired"}:
         by_itself = standing.grant_type == "client_credentials"
         return "none is needed: the client gets its tokens by itself" if by_itself else standing.refresh_token
-    dies_at = token.issued_at + _UNUSED
+    dies_at = token.issued_at + UNUSED_REFRESH_TOKEN_LIFETIME
     return f"alive as far as is known; unused, it dies {away(dies_at, now)}"

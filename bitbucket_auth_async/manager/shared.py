@@ -25,7 +25,7 @@ from bitbucket_auth_async.renewal.timing import Timing
 from bitbucket_auth_async.runtime.argument_checks import check
 from bitbucket_auth_async.runtime.clocks import within
 from bitbucket_auth_async.runtime.loop_binding import Home, Moved
-from bitbucket_auth_async.telemetry.events import Event, EventKind, Listener, logger, tell
+from bitbucket_auth_async.telemetry.events import Event, EventKind, Listener, emit, logger
 
 _SOONER = 0.99
 """A transport gets a little less time than there is: it alone can tell whether anything had left by then."""
@@ -132,7 +132,7 @@ class Resources:
 
     def tell(self, kind: EventKind, key: str, detail: str, *, seconds: float | None = None, error: str = "") -> None:
         """Tell what happened to the identity *key*."""
-        tell(Event(kind=kind, key=key, detail=detail, seconds=seconds, error=error), self.listener)
+        emit(Event(kind=kind, key=key, detail=detail, seconds=seconds, error=error), self.listener)
 
     def tell_failure(self, key: str, outcome: Outcome, error: BitbucketAuthError) -> None:
         """Tell what a failed token request means; of an outage, that it begins or goes on."""

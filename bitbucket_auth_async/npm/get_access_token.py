@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 
 from anyio import to_thread
 
+from bitbucket_auth_async.bitbucket.addresses import HOST
 from bitbucket_auth_async.bitbucket.client_from_env import client_from_env
 from bitbucket_auth_async.bitbucket.cloud import bitbucket_cloud
 from bitbucket_auth_async.errors import BitbucketAuthError, ConfigurationError, LoginRequiredError, RecordError
@@ -43,7 +44,7 @@ async def get_access_token(  # noqa: PLR0913 - the options of the npm package, e
     credentials_provider: Provider | None = None,
     use_refresh_token: Callable[[str | None], bool] | None = None,
     force_credentials: bool = False,
-    domain: str = "bitbucket.org",
+    domain: str = HOST,
     config_path: str | None = None,
     load_config: LoadConfig | None = None,
     save_config: SaveConfig | None = None,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bitbucket_auth_async.errors import InvalidClientError, InvalidGrantError, OAuthError
-from bitbucket_auth_async.oauth2.checked_json import is_mapping
+from bitbucket_auth_async.oauth2.json_types import is_mapping
 
 
 @dataclass(frozen=True, slots=True)

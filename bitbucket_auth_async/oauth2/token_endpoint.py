@@ -9,11 +9,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 from bitbucket_auth_async.errors import ConfigurationError, UnavailableError
-from bitbucket_auth_async.oauth2.checked_json import is_mapping
 from bitbucket_auth_async.oauth2.clients import ClientAuthentication
 from bitbucket_auth_async.oauth2.error_responses import refusal, refusal_in_text
 from bitbucket_auth_async.oauth2.grants import Grant
 from bitbucket_auth_async.oauth2.http_messages import Request, Response
+from bitbucket_auth_async.oauth2.json_types import is_mapping
 from bitbucket_auth_async.oauth2.retry_after import seconds_to_wait
 from bitbucket_auth_async.oauth2.tokens import Token
 

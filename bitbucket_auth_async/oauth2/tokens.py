@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from bitbucket_auth_async.errors import ConfigurationError
-from bitbucket_auth_async.oauth2.checked_json import is_list, items, kind, number, text
+from bitbucket_auth_async.oauth2.json_types import describe_type, expect_list, expect_number, expect_str, is_list
 from bitbucket_auth_async.runtime.argument_checks import check
 
 _YEAR = 366 * 24 * 3600.0
@@ -75,11 +75,11 @@ class Token:
         """
         scope, expires_at, refresh_token = data["scope"], data["expires_at"], data["refresh_token"]
         return cls(
-            access_token=text(data["access_token"]),
-            refresh_token=None if refresh_token is None else text(refresh_token),
-            issued_at=number(data["issued_at"]),
-            expires_at=None if expires_at is None else number(expires_at),
-            scope=None if scope is None else frozenset(map(text, items(scope))),
+            access_token=expect_str(data["access_token"]),
+            refresh_token=None if refresh_token is None else expect_str(refresh_token),
+            issued_at=expect_number(data["issued_at"]),
+            expires_at=None if expires_at is None else expect_number(expires_at),
+            scope=None if scope is None else frozenset(map(expect_str, expect_list(scope))),
         )
 
 
@@ -96,7 +96,7 @@ def is_sendable(value: str) -> bool:
 def _text(answer: Mapping[str, Any], name: str) -> str:
     value = answer.get(name)
     if not isinstance(value, str) or not is_sendable(value):
-        msg = f"{name}: expected printable ASCII text without spaces, found {kind(value)}."
+        msg = f"{name}: expected printable ASCII text without spaces, found {describe_type(value)}."
         raise ConfigurationError(msg)
     return value
 

@@ -7,7 +7,15 @@ from types import MappingProxyType
 from typing import Any, Self
 
 from bitbucket_auth_async.errors import RecordError
-from bitbucket_auth_async.oauth2.checked_json import flag, is_mapping, items, mapping, number, text, whole
+from bitbucket_auth_async.oauth2.json_types import (
+    expect_bool,
+    expect_count,
+    expect_list,
+    expect_mapping,
+    expect_number,
+    expect_str,
+    is_mapping,
+)
 from bitbucket_auth_async.oauth2.tokens import Token
 
 SCHEMA = 1
@@ -121,16 +129,16 @@ class Record:
             raise RecordError(msg)
         try:
             return cls(
-                issuer=_issuer(mapping(data["issuer"])),
-                generation=whole(data["generation"]),
-                token=None if data["token"] is None else Token.from_plain(mapping(data["token"])),
-                signed_out=flag(data["signed_out"]),
-                claim=None if data["claim"] is None else _claim(mapping(data["claim"])),
-                spares=tuple(Token.from_plain(mapping(spare)) for spare in items(data["spares"])),
-                spent=tuple(map(text, items(data["spent"]))),
+                issuer=_issuer(expect_mapping(data["issuer"])),
+                generation=expect_count(data["generation"]),
+                token=None if data["token"] is None else Token.from_plain(expect_mapping(data["token"])),
+                signed_out=expect_bool(data["signed_out"]),
+                claim=None if data["claim"] is None else _claim(expect_mapping(data["claim"])),
+                spares=tuple(Token.from_plain(expect_mapping(spare)) for spare in expect_list(data["spares"])),
+                spent=tuple(map(expect_str, expect_list(data["spent"]))),
                 refused=_text_or_none(data["refused"]),
-                rest=None if data["rest"] is None else _rest(mapping(data["rest"])),
-                forced=whole(data["forced"]),
+                rest=None if data["rest"] is None else _rest(expect_mapping(data["rest"])),
+                forced=expect_count(data["forced"]),
                 unknown=MappingProxyType({name: value for name, value in data.items() if name not in _KNOWN}),
             )
         except (KeyError, TypeError, ValueError) as error:
@@ -148,33 +156,33 @@ def _slots(value: Issuer | Claim | Rest) -> dict[str, Any]:
 
 def _issuer(data: Mapping[str, Any]) -> Issuer:
     return Issuer(
-        token_endpoint=text(data["token_endpoint"]),
-        client_id=text(data["client_id"]),
-        grant_type=text(data["grant_type"]),
+        token_endpoint=expect_str(data["token_endpoint"]),
+        client_id=expect_str(data["client_id"]),
+        grant_type=expect_str(data["grant_type"]),
     )
 
 
 def _claim(data: Mapping[str, Any]) -> Claim:
     doubt_since = data["doubt_since"]
     return Claim(
-        owner=text(data["owner"]),
+        owner=expect_str(data["owner"]),
         host=_text_or_none(data["host"]),
         process=_text_or_none(data["process"]),
-        since=number(data["since"]),
+        since=expect_number(data["since"]),
         spends=_text_or_none(data["spends"]),
-        doubt_since=None if doubt_since is None else number(doubt_since),
-        lost=flag(data["lost"]),
+        doubt_since=None if doubt_since is None else expect_number(doubt_since),
+        lost=expect_bool(data["lost"]),
     )
 
 
 def _rest(data: Mapping[str, Any]) -> Rest:
     return Rest(
-        since=number(data["since"]),
-        until=number(data["until"]),
-        attempts=whole(data["attempts"]),
-        reason=text(data["reason"]),
+        since=expect_number(data["since"]),
+        until=expect_number(data["until"]),
+        attempts=expect_count(data["attempts"]),
+        reason=expect_str(data["reason"]),
     )
 
 
 def _text_or_none(value: object) -> str | None:
-    return None if value is None else text(value)
+    return None if value is None else expect_str(value)

@@ -16,7 +16,7 @@ from bitbucket_auth_async.runtime.extras import extra
 from bitbucket_auth_async.runtime.per_loop import PerLoop
 from bitbucket_auth_async.stores._json_document import check_key
 from bitbucket_auth_async.stores._server_address import named, unreached
-from bitbucket_auth_async.telemetry.events import Event, EventKind, Listener, tell
+from bitbucket_auth_async.telemetry.events import Event, EventKind, Listener, emit
 
 with extra("redis"):
     import redis.exceptions as errors
@@ -200,7 +200,7 @@ class RedisStore:
         except (errors.RedisError, OSError):  # a TimeoutError is an OSError
             return  # no permission, or a proxy that has no INFO: what was asked for is done all the same
         if danger := _danger(info):
-            tell(Event(kind=EventKind.NOT_DURABLE, key=key, detail=danger), self._listener)
+            emit(Event(kind=EventKind.NOT_DURABLE, key=key, detail=danger), self._listener)
 
 
 class _RefusedError(Exception):

@@ -112,7 +112,7 @@ Listener = Callable[[Event], object]
 """A function of the program that is told every event, in the event loop."""
 
 
-def tell(event: Event, listener: Listener | None) -> None:
+def emit(event: Event, listener: Listener | None) -> None:
     """Log the event and hand it to the listener, whose own failure is logged and goes no further."""
     key = event.key if event.key.isprintable() else repr(event.key)  # a line break would begin a line of its own
     logger.log(_LEVELS.get(event.kind, logging.DEBUG), "%s: %s. %s", key, event.kind.value, event.detail)

@@ -19,9 +19,9 @@ from aiohttp.http import HttpProcessingError
 from bitbucket_auth_async.errors import BitbucketAuthError, ConfigurationError, TransportError
 from bitbucket_auth_async.oauth2.http_messages import Request, Response
 from bitbucket_auth_async.runtime.clocks import SYSTEM_CLOCK, within
+from bitbucket_auth_async.runtime.environment_proxy import environment_proxy
 from bitbucket_auth_async.runtime.threads import Threads
 from bitbucket_auth_async.transports._content_decoding import UndecodableError, decoded
-from bitbucket_auth_async.transports._environment_proxy import environment_proxy
 
 _LOOKUPS = 4
 _NOT_OURS = (hdrs.AUTHORIZATION, hdrs.COOKIE)

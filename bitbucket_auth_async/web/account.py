@@ -4,11 +4,12 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from bitbucket_auth_async.bearer._policy import authorization
+from bitbucket_auth_async.bearer.authorization import authorization_header
+from bitbucket_auth_async.bitbucket.addresses import USER_PATH
 from bitbucket_auth_async.errors import BitbucketAuthError, ConfigurationError, UnavailableError
 from bitbucket_auth_async.manager.shared import Resources
-from bitbucket_auth_async.oauth2.checked_json import is_mapping
 from bitbucket_auth_async.oauth2.http_messages import Request, Response
+from bitbucket_auth_async.oauth2.json_types import is_mapping
 from bitbucket_auth_async.oauth2.tokens import Token
 
 Identify = Callable[[Token], Awaitable[str]]
@@ -28,8 +29,8 @@ async def account_id(resources: Resources, token: Token) -> str:
         TransportError: No answer came.
     """
     origin = min(resources.server.api_origins)
-    headers = {"Authorization": authorization(token), "Accept": "application/json"}
-    request = Request(url=f"{origin}/2.0/user", headers=headers, body=b"", method="GET")
+    headers = {"Authorization": authorization_header(token), "Accept": "application/json"}
+    request = Request(url=f"{origin}{USER_PATH}", headers=headers, body=b"", method="GET")
     response = await resources.transport.send(request, timeout=_SECONDS)
     if response.status != _OK:
         raise _refusal(response, token)

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, unquote, urljoin, urlsplit
 import aiohttp
 
 from bitbucket_auth_async.bearer.aiohttp import authenticated_session
+from bitbucket_auth_async.bitbucket.addresses import API_PATH
 from bitbucket_auth_async.errors import BitbucketAuthError, ConfigurationError, LoginRequiredError, OutageError
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer, origin_of
 from bitbucket_auth_async.protocols import TokenSource
@@ -82,7 +83,11 @@ class Resource:
             url = urljoin(base or self._base, urls[0]) if base or urls[0].startswith("/") else urls[0]
             path = urlsplit(url).path
             # Decoded, since what sends it reads %2e%2e as the way up, too.
-            if origin_of(url) in self._origins and path.startswith("/2.0/") and ".." not in unquote(path).split("/"):
+            if (
+                origin_of(url) in self._origins
+                and path.startswith(f"{API_PATH}/")
+                and ".." not in unquote(path).split("/")
+            ):
                 return url
         return None
 

@@ -16,7 +16,7 @@ from atlassian.bitbucket.cloud import Cloud
 from requests.auth import AuthBase
 
 from bitbucket_auth_async import ClientCredentials, Token, TokenManager, client_from_env
-from bitbucket_auth_async.bearer._policy import UNAUTHORIZED, allowed_origins, authorization
+from bitbucket_auth_async.bearer.authorization import UNAUTHORIZED, allowed_origins, authorization_header
 from bitbucket_auth_async.protocols import TokenSource
 from bitbucket_auth_async.stores.file import FileStore
 
@@ -37,7 +37,7 @@ class RequestsBearer(AuthBase):
         """Add the header, where it belongs."""
         if self._is_home(request.url):
             token = self._token(None)
-            request.headers["Authorization"] = authorization(token)
+            request.headers["Authorization"] = authorization_header(token)
             # Its stubs leave it without annotations.
             request.register_hook("response", partial(self._answered, token))  # type: ignore[no-untyped-call]  # pyright: ignore[reportUnknownMemberType]
         return request
@@ -55,7 +55,7 @@ class RequestsBearer(AuthBase):
         _ = response.content  # read to its end, so that its connection can be used again
         response.close()
         again = request.copy()
-        again.headers["Authorization"] = authorization(other)
+        again.headers["Authorization"] = authorization_header(other)
         # `connection` is the adapter that sent it; its annotations leave it out.
         second: requests.Response = getattr(response, "connection").send(again, **options)  # noqa: B009 - see above
         second.history.append(response)

@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from bitbucket_auth_async.bearer._policy import BODY_LIMIT
+from bitbucket_auth_async.bearer._sent_requests import BODY_LIMIT
 from bitbucket_auth_async.bearer.aiohttp import authenticated_session
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.telemetry.events import EventKind

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bitbucket_auth_async.bearer._policy import BODY_LIMIT
+from bitbucket_auth_async.bearer._sent_requests import BODY_LIMIT
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.telemetry.events import EventKind
 from bitbucket_auth_async.testing.counting_source import CountingSource

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from bitbucket_auth_async.bearer._policy import authorization
 from bitbucket_auth_async.bearer.aiohttp import authenticated_session
+from bitbucket_auth_async.bearer.authorization import authorization_header
 from bitbucket_auth_async.bearer.httpx import authenticated_client
 from bitbucket_auth_async.bearer.static_credentials import AccessToken, ApiToken, StaticToken
 from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError
@@ -24,18 +24,18 @@ BASIC = "Basic " + base64.b64encode(b"ada@example.com:ATATT3x=secret").decode()
 
 async def test_an_access_token_is_a_bearer() -> None:
     token = await AccessToken("ATCTT3x").get_token()
-    assert authorization(token) == "Bearer ATCTT3x"
+    assert authorization_header(token) == "Bearer ATCTT3x"
 
 
 async def test_an_api_token_is_the_password_of_an_address() -> None:
     token = await ApiToken(EMAIL, "ATATT3x=secret").get_token()
-    assert authorization(token) == BASIC
+    assert authorization_header(token) == BASIC
     assert token.access_token == "ATATT3x=secret"
 
 
 async def test_an_address_beyond_ascii_goes_as_utf_8() -> None:
     token = await ApiToken("åda@example.com", "x").get_token()
-    assert authorization(token) == "Basic " + base64.b64encode("åda@example.com:x".encode()).decode()
+    assert authorization_header(token) == "Basic " + base64.b64encode("åda@example.com:x".encode()).decode()
 
 
 def test_each_has_its_user_name_for_git() -> None:
@@ -53,7 +53,7 @@ async def test_r12_both_fit_a_bearer_and_stay_home(source: TokenSource) -> None:
         http.get(api.origin),
     ):
         pass
-    assert api.authorizations() == [authorization(await source.get_token())]
+    assert api.authorizations() == [authorization_header(await source.get_token())]
     assert foreign.authorizations() == [None]
 
 
@@ -63,7 +63,7 @@ async def test_r12_both_fit_the_bearer_of_httpx_too(source: TokenSource) -> None
         client = authenticated_client(source, origins=[api.origin], follow_redirects=True)
         async with client as http:
             await http.get(api.origin)
-    assert api.authorizations() == [authorization(await source.get_token())]
+    assert api.authorizations() == [authorization_header(await source.get_token())]
     assert foreign.authorizations() == [None]
 
 

@@ -6,9 +6,9 @@ from http import HTTPStatus
 
 import aiohttp
 
+from bitbucket_auth_async.bitbucket.addresses import USER_PATH
 from bitbucket_auth_async.bitbucket.cloud import BITBUCKET_CLOUD
 from bitbucket_auth_async.cli.doctor.findings import Finding
-from bitbucket_auth_async.cli.environment_proxy import proxy_for
 from bitbucket_auth_async.cli.profiles import static_tokens
 from bitbucket_auth_async.cli.profiles.client_secrets import client_of
 from bitbucket_auth_async.cli.profiles.open_profile import server_of, store_of
@@ -25,6 +25,7 @@ from bitbucket_auth_async.oauth2.grants import ClientCredentials
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer
 from bitbucket_auth_async.oauth2.token_endpoint import token_from, token_request
 from bitbucket_auth_async.renewal.timing import SKEW
+from bitbucket_auth_async.runtime.environment_proxy import environment_proxy
 from bitbucket_auth_async.transports.aiohttp import AiohttpTransport
 
 _PATIENCE = aiohttp.ClientTimeout(total=15.0)
@@ -38,8 +39,8 @@ async def check_network(server: AuthorizationServer | None) -> list[Finding]:
     asked = time.time()
     try:
         async with (
-            aiohttp.ClientSession(timeout=_PATIENCE, proxy=proxy_for(origin)) as http,
-            http.get(f"{origin}/2.0/user", allow_redirects=False) as response,
+            aiohttp.ClientSession(timeout=_PATIENCE, proxy=environment_proxy(origin)) as http,
+            http.get(f"{origin}{USER_PATH}", allow_redirects=False) as response,
         ):
             date, status = response.headers.get("Date"), response.status
     except (aiohttp.ClientError, TimeoutError) as error:
@@ -113,7 +114,7 @@ async def check_callback(profile: Profile) -> Finding:
     )
     try:
         async with (
-            aiohttp.ClientSession(timeout=_PATIENCE, proxy=proxy_for(request.url)) as http,
+            aiohttp.ClientSession(timeout=_PATIENCE, proxy=environment_proxy(request.url)) as http,
             http.get(request.url, allow_redirects=False) as response,
         ):
             page = (await response.content.read(_LONGEST_PAGE)).decode("utf-8", "replace")

@@ -3,10 +3,7 @@
 import base64
 from urllib.parse import urlsplit
 
-USER = "x-token-auth"
-"""The user name under which Bitbucket takes an OAuth access token over Git, and a resource's access token."""
-USER_OF_API_TOKEN = "x-bitbucket-api-token-auth"  # noqa: S105 - a user name
-"""The user name under which it takes a person's API token."""
+from bitbucket_auth_async.bitbucket.git_usernames import ACCESS_TOKEN_USERNAME, API_TOKEN_USERNAME
 
 _LONGEST = 1024 * 1024
 _CAPABLE = "authtype"
@@ -15,7 +12,7 @@ _CAPABLE = "authtype"
 class GitRequest:
     """What Git said: attributes, and what it is capable of; and the user name that goes with our token."""
 
-    def __init__(self, data: bytes, user: str = USER) -> None:
+    def __init__(self, data: bytes, user: str = ACCESS_TOKEN_USERNAME) -> None:
         """Read `name=value` lines up to the first empty one; what is no such line is left out."""
         self._user = user
         self.attributes: dict[str, str] = {}
@@ -36,7 +33,7 @@ class GitRequest:
         """
         parts = urlsplit(server)
         asked = (self.attributes.get("protocol"), self.attributes.get("host", "").lower())
-        others = {USER, USER_OF_API_TOKEN} - {self._user}
+        others = {ACCESS_TOKEN_USERNAME, API_TOKEN_USERNAME} - {self._user}
         return asked == (parts.scheme, parts.netloc) and self.attributes.get("username") not in others
 
     def presents(self, access_token: str) -> bool:
@@ -65,4 +62,4 @@ class GitRequest:
 
 def user_for(grant_type: str) -> str:
     """Return the user name under which Bitbucket takes the token of a profile over Git."""
-    return USER_OF_API_TOKEN if grant_type == "api_token" else USER
+    return API_TOKEN_USERNAME if grant_type == "api_token" else ACCESS_TOKEN_USERNAME

@@ -8,7 +8,9 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from bitbucket_auth_async.bearer.static_credentials import StaticToken
-from bitbucket_auth_async.bitbucket.cloud import BITBUCKET_CLOUD, REUSE_GRACE
+from bitbucket_auth_async.bitbucket.addresses import AUTHORIZATION_PATH
+from bitbucket_auth_async.bitbucket.cloud import BITBUCKET_CLOUD
+from bitbucket_auth_async.bitbucket.limits import REUSE_GRACE
 from bitbucket_auth_async.cli import quick
 from bitbucket_auth_async.cli.profiles import paths, static_tokens
 from bitbucket_auth_async.cli.profiles.client_secrets import client_of
@@ -150,7 +152,7 @@ def server_of(profile: Profile) -> AuthorizationServer:
     if profile.server == paths.CLOUD:
         return BITBUCKET_CLOUD
     return AuthorizationServer(
-        authorization_endpoint=f"{profile.server}/site/oauth2/authorize",
+        authorization_endpoint=f"{profile.server}{AUTHORIZATION_PATH}",
         token_endpoint=paths.token_endpoint(profile.server),
         api_origins=frozenset({profile.server}),
         reuse_grace=REUSE_GRACE,

@@ -7,10 +7,11 @@ from urllib.parse import unquote, urlsplit
 
 import platformdirs
 
+from bitbucket_auth_async.bitbucket.addresses import SITE, TOKEN_PATH
 from bitbucket_auth_async.errors import ConfigurationError
 
 NAME = "bitbucket-auth"
-CLOUD = "https://bitbucket.org"
+CLOUD = SITE
 DEFAULT_STORE = f"file:{NAME}"
 PROFILES_FORMAT = "bitbucket-auth profiles"
 SCHEMA = 1
@@ -55,7 +56,7 @@ def token_file(store: str) -> Path | None:
 
 def token_endpoint(server: str) -> str:
     """Return the token endpoint of Bitbucket Cloud, or of what stands in for it on this machine."""
-    return f"{server}/site/oauth2/access_token"
+    return f"{server}{TOKEN_PATH}"
 
 
 def record_key(profile: str, grant_type: str, client_id: str, server: str) -> str:

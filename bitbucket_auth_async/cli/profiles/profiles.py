@@ -11,7 +11,7 @@ from bitbucket_auth_async.cli.profiles import paths
 from bitbucket_auth_async.cli.terminal.outcome import FailedError
 from bitbucket_auth_async.codecs.json import json_bytes, json_object
 from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError, RecordError, StoreError
-from bitbucket_auth_async.oauth2.checked_json import mapping, text, whole
+from bitbucket_auth_async.oauth2.json_types import expect_count, expect_mapping, expect_str
 from bitbucket_auth_async.runtime import private_file
 
 _PATIENCE = 10.0
@@ -75,14 +75,14 @@ class Profile:
     @classmethod
     def from_plain(cls, name: str, data: object) -> Self:
         """Read back what `to_plain` gave."""
-        found = mapping(data)
+        found = expect_mapping(data)
         return cls(
             name=name,
-            client_id=text(found["client_id"]),
+            client_id=expect_str(found["client_id"]),
             secret=cast("SecretPlace", _one_of(found["secret"], *get_args(SecretPlace))),
             grant_type=cast("GrantType", _one_of(found["grant_type"], *get_args(GrantType))),
-            store=text(found["store"]),
-            server=text(found["server"]),
+            store=expect_str(found["store"]),
+            server=expect_str(found["server"]),
             port=_port(found["port"]),
         )
 
@@ -217,16 +217,16 @@ def _parse(path: Path, content: bytes | None) -> Profiles:
         document = json_object(content)
         if document["format"] != paths.PROFILES_FORMAT or document["schema"] != paths.SCHEMA:
             raise ValueError  # noqa: TRY301 - told below, as all that is wrong with the file
-        found = mapping(document["profiles"])
+        found = expect_mapping(document["profiles"])
         profiles = {name: Profile.from_plain(name, data) for name, data in found.items()}
-        return Profiles(text(document["default"]), profiles)
+        return Profiles(expect_str(document["default"]), profiles)
     except (RecordError, KeyError, TypeError, ValueError) as error:
         msg = f"{path} is damaged, or of a newer release; it is left as it is. Move it away and sign in again."
         raise RecordError(msg) from error
 
 
 def _port(value: object) -> int:
-    port = whole(value)
+    port = expect_count(value)
     if port > _LAST_PORT:
         raise ValueError
     return port
@@ -235,4 +235,4 @@ def _port(value: object) -> int:
 def _one_of(value: object, *known: str) -> str:
     if value not in known:
         raise ValueError
-    return text(value)
+    return expect_str(value)

@@ -5,12 +5,13 @@ from typing import NamedTuple
 
 import aiohttp
 
-from bitbucket_auth_async.bearer._policy import authorization
-from bitbucket_auth_async.cli.environment_proxy import proxy_for
+from bitbucket_auth_async.bearer.authorization import authorization_header
+from bitbucket_auth_async.bitbucket.addresses import USER_PATH
 from bitbucket_auth_async.cli.terminal.outcome import printable
-from bitbucket_auth_async.oauth2.checked_json import is_mapping
+from bitbucket_auth_async.oauth2.json_types import is_mapping
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer
 from bitbucket_auth_async.oauth2.tokens import Token
+from bitbucket_auth_async.runtime.environment_proxy import environment_proxy
 
 _PATIENCE = 10.0
 
@@ -31,9 +32,9 @@ async def introduced(server: AuthorizationServer, token: Token) -> Introduction:
     (origin,) = server.api_origins
     timeout = aiohttp.ClientTimeout(total=_PATIENCE)
     try:
-        async with aiohttp.ClientSession(timeout=timeout, proxy=proxy_for(origin)) as http:
-            headers = {"Authorization": authorization(token)}
-            async with http.get(f"{origin}/2.0/user", headers=headers, allow_redirects=False) as response:
+        async with aiohttp.ClientSession(timeout=timeout, proxy=environment_proxy(origin)) as http:
+            headers = {"Authorization": authorization_header(token)}
+            async with http.get(f"{origin}{USER_PATH}", headers=headers, allow_redirects=False) as response:
                 if response.status != HTTPStatus.OK:
                     return Introduction(response.status, None, "")
                 answer: object = await response.json()
