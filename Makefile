@@ -16,6 +16,8 @@ SOURCES := $(wildcard bitbucket_auth_async tests benchmarks docs)
 EXTRAS := import tomllib; print(",".join(tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]))
 OLDEST := import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; print("\n".join(sorted({w.replace(">=", "==") for ws in (p["dependencies"], *p["optional-dependencies"].values()) for w in ws})))
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+# Tests start hundreds of Pythons; each starts faster from compiled modules, whatever the shell's environment says.
+unexport PYTHONDONTWRITEBYTECODE
 
 # COVERAGE=1 makes `make test` measure branches too, and fail under the bound that pyproject.toml sets.
 COVERAGE ?=
