@@ -67,7 +67,7 @@ class Control:
         return {"number": number, "url": site.base_url, "grace": fake.rules.reuse_grace}
 
     async def do_close(self, served: Served) -> None:
-        served.fake.mend()
+        served.fake.clear_faults()
         await served.exits.aclose()
 
     def do_sign_in(self, served: Served, *, left: float) -> dict[str, Any]:
@@ -86,11 +86,11 @@ class Control:
 
     def do_inject(self, served: Served, *, fault: str, times: int | None, **details: Any) -> None:  # noqa: ANN401 - a fault's own
         """Let a fault befall the next token requests, instead of any that was there."""
-        served.fake.mend()
+        served.fake.clear_faults()
         served.fake.inject(_FAULTS[fault](**details), times=times)
 
     def do_mend(self, served: Served) -> None:
-        served.fake.mend()
+        served.fake.clear_faults()
 
     def do_requests(self, served: Served) -> dict[str, int]:
         """Say how many token requests came, and how many presented a refresh token that had been used before."""
@@ -98,7 +98,7 @@ class Control:
 
     async def do_until_spent(self, served: Served) -> None:
         """Answer once a refresh token has been presented."""
-        while not served.fake.books.spends:  # noqa: ASYNC110 - the fake has no event for it
+        while not served.fake.request_log.spends:  # noqa: ASYNC110 - the fake has no event for it
             await asyncio.sleep(0.001)
 
     def do_survives(self, served: Served, *, refresh_token: str) -> bool:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from bitbucket_auth_async.testing.fake import faults
     from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket, SilentPageError
     from bitbucket_auth_async.testing.fake_clock import FakeClock
-    from bitbucket_auth_async.testing.mocking import UnmockedHostError, mock_bitbucket
+    from bitbucket_auth_async.testing.mock_aiohttp import UnmockedHostError, mock_bitbucket
     from bitbucket_auth_async.testing.server import fake_bitbucket_app, serve, server_at
 
 __all__ = [
@@ -35,10 +35,10 @@ _HOMES = {
     "FakeBitbucket": "fake_bitbucket",
     "FakeClock": "fake_clock",
     "SilentPageError": "fake_bitbucket",
-    "UnmockedHostError": "mocking",
+    "UnmockedHostError": "mock_aiohttp",
     "basic_auth": "client_settings",
     "fake_bitbucket_app": "server",
-    "mock_bitbucket": "mocking",
+    "mock_bitbucket": "mock_aiohttp",
     "mock_token_endpoint": "aioresponses",
     "opts": "client_settings",
     "serve": "server",

@@ -1,4 +1,4 @@
-"""BearerContract: subclass it with a fixture `opened`, and it proves that your bearer adapter keeps its word."""
+"""BearerContract: subclass it with a fixture `open_caller`, and it proves that your bearer adapter keeps its word."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
@@ -10,7 +10,14 @@ from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError, 
 from bitbucket_auth_async.protocols import TokenSource
 from bitbucket_auth_async.runtime.extras import extra
 from bitbucket_auth_async.testing.counting_source import CountingSource
-from bitbucket_auth_async.testing.scripted_server import Received, always, answer, redirects, refuses, wire
+from bitbucket_auth_async.testing.scripted_server import (
+    ReceivedRequest,
+    always,
+    answer,
+    redirects,
+    refuses,
+    scripted_server,
+)
 
 with extra("testing"):
     import pytest
@@ -19,7 +26,7 @@ _NONE: Mapping[str, str] = MappingProxyType({})
 _REDIRECTS = [301, 302, 303, 307, 308]
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """What a caller of the HTTP library gets to see."""
 
     status: int
@@ -37,40 +44,40 @@ class Caller(Protocol):
         headers: Mapping[str, str] = _NONE,
         body: bytes | AsyncIterable[bytes] | None = None,
         follow_redirects: bool = True,
-    ) -> Answer:
+    ) -> Response:
         """Send a request and read the answer."""
         ...
 
 
-Opened = Callable[[TokenSource, Iterable[str] | None], AbstractAsyncContextManager[Caller]]
+OpenCaller = Callable[[TokenSource, Iterable[str] | None], AbstractAsyncContextManager[Caller]]
 """Opens a Caller for a source and the allowed origins."""
 
 
 class BearerContract:
-    """What every bearer adapter must do; the fixture `opened` opens a Caller for a source and allowed origins."""
+    """What every bearer adapter must do; the fixture `open_caller` opens a Caller for a source and allowed origins."""
 
-    async def test_puts_the_token_on_a_request(self, opened: Opened) -> None:
+    async def test_puts_the_token_on_a_request(self, open_caller: OpenCaller) -> None:
         """To an allowed origin, at each request the token of that moment."""
         source = CountingSource()
-        async with wire(always(answer(200, b"yes"))) as api, opened(source, [api.origin]) as caller:
-            assert await caller.request("GET", f"{api.origin}/2.0/user") == Answer(200, b"yes")
+        async with scripted_server(always(answer(200, b"yes"))) as api, open_caller(source, [api.origin]) as caller:
+            assert await caller.request("GET", f"{api.origin}/2.0/user") == Response(200, b"yes")
             await source.get_token(rejected=source.token)
             await caller.request("GET", f"{api.origin}/2.0/user")
         assert api.authorizations() == ["Bearer token-1", "Bearer token-2"]
 
     @pytest.mark.parametrize("origin", ["http://api.bitbucket.org", "ftp://127.0.0.1", "https://a:b@c.test", "nothing"])
-    async def test_r12_an_origin_that_is_not_safe_is_refused(self, opened: Opened, origin: str) -> None:
+    async def test_r12_an_origin_that_is_not_safe_is_refused(self, open_caller: OpenCaller, origin: str) -> None:
         """Plain http is for loopback addresses alone."""
         with pytest.raises(ConfigurationError):
-            async with opened(CountingSource(), [origin]):
+            async with open_caller(CountingSource(), [origin]):
                 pass
 
-    async def test_r12_a_foreign_origin_gets_none(self, opened: Opened) -> None:
+    async def test_r12_a_foreign_origin_gets_none(self, open_caller: OpenCaller) -> None:
         """Another port, another spelling of the host, and a name in front of the @ are other origins."""
         async with (
-            wire(always(answer())) as api,
-            wire(always(answer())) as foreign,
-            opened(CountingSource(), [api.origin]) as caller,
+            scripted_server(always(answer())) as api,
+            scripted_server(always(answer())) as foreign,
+            open_caller(CountingSource(), [api.origin]) as caller,
         ):
             await caller.request("GET", foreign.origin)
             await caller.request("GET", api.origin.replace("127.0.0.1", "localhost"))
@@ -80,42 +87,42 @@ class BearerContract:
         seen = [*api.authorizations(), *foreign.authorizations()]
         assert not [header for header in seen if header and "token-1" in header]
 
-    async def test_r12_the_same_host_without_tls_gets_none(self, opened: Opened) -> None:
+    async def test_r12_the_same_host_without_tls_gets_none(self, open_caller: OpenCaller) -> None:
         """Http is another origin than https, even at one port."""
         async with (
-            wire(always(answer())) as server,
-            opened(CountingSource(), [server.origin.replace("http:", "https:")]) as caller,
+            scripted_server(always(answer())) as server,
+            open_caller(CountingSource(), [server.origin.replace("http:", "https:")]) as caller,
         ):
             await caller.request("GET", server.origin)
         assert server.authorizations() == [None]
 
-    async def test_r12_loopback_is_not_allowed_by_default(self, opened: Opened) -> None:
+    async def test_r12_loopback_is_not_allowed_by_default(self, open_caller: OpenCaller) -> None:
         """Without origins, and with a source that names no server, only Bitbucket Cloud gets the token."""
-        async with wire(always(answer())) as server, opened(CountingSource(), None) as caller:
+        async with scripted_server(always(answer())) as server, open_caller(CountingSource(), None) as caller:
             await caller.request("GET", server.origin)
         assert server.authorizations() == [None]
 
     @pytest.mark.parametrize("status", _REDIRECTS)
-    async def test_r12_a_redirect_does_not_take_the_token_abroad(self, opened: Opened, status: int) -> None:
+    async def test_r12_a_redirect_does_not_take_the_token_abroad(self, open_caller: OpenCaller, status: int) -> None:
         """Downloads and attachments are redirected to storage that must not see it."""
         async with (
-            wire(always(answer())) as foreign,
-            wire(redirects(foreign.origin, status)) as api,
-            opened(CountingSource(), [api.origin]) as caller,
+            scripted_server(always(answer())) as foreign,
+            scripted_server(redirects(foreign.origin, status)) as api,
+            open_caller(CountingSource(), [api.origin]) as caller,
         ):
             assert (await caller.request("GET", api.origin)).status == 200  # noqa: PLR2004  - HTTP's
         assert api.authorizations() == ["Bearer token-1"]
         assert foreign.authorizations() == [None]
 
     @pytest.mark.parametrize("status", _REDIRECTS)
-    async def test_r12_a_foreign_redirect_does_not_send_the_token_home(self, opened: Opened, status: int) -> None:
+    async def test_r12_a_redirect_from_another_origin_gets_no_token(self, open_caller: OpenCaller, status: int) -> None:
         """Else any server could make a caller act at the API: directly, over detours, and over our own redirect."""
         async with (
-            wire(always(answer())) as api,
-            wire(redirects(f"{api.origin}/act", status)) as foreign,
-            wire(redirects(foreign.origin, status)) as detour,
-            wire(redirects(detour.origin, status)) as gate,
-            opened(CountingSource(), [api.origin, gate.origin]) as caller,
+            scripted_server(always(answer())) as api,
+            scripted_server(redirects(f"{api.origin}/act", status)) as foreign,
+            scripted_server(redirects(foreign.origin, status)) as detour,
+            scripted_server(redirects(detour.origin, status)) as gate,
+            open_caller(CountingSource(), [api.origin, gate.origin]) as caller,
         ):
             for begin in (foreign.origin, detour.origin, gate.origin):
                 await caller.request("GET", begin)
@@ -125,88 +132,94 @@ class BearerContract:
         assert seen == [("/act", None), ("/own", "Bearer token-1")] * 3
         assert gate.authorizations() == ["Bearer token-1"]
 
-    async def test_r12_a_redirect_within_the_allowed_origins_keeps_the_token(self, opened: Opened) -> None:
+    async def test_r12_a_redirect_within_the_allowed_origins_keeps_the_token(self, open_caller: OpenCaller) -> None:
         """At one origin, and between two that were both allowed."""
-        async with wire(always(answer())) as second:
+        async with scripted_server(always(answer())) as second:
 
-            async def script(request: Received, writer: asyncio.StreamWriter) -> None:
+            async def script(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
                 there = {"/one": "/two", "/two": second.origin}[request.target]
                 writer.write(answer(302, headers={"Location": there}))
 
-            async with wire(script) as first, opened(CountingSource(), [first.origin, second.origin]) as caller:
+            async with (
+                scripted_server(script) as first,
+                open_caller(CountingSource(), [first.origin, second.origin]) as caller,
+            ):
                 await caller.request("GET", f"{first.origin}/one")
         assert first.authorizations() == ["Bearer token-1"] * 2
         assert second.authorizations() == ["Bearer token-1"]
 
-    async def test_r12_chains_that_run_at_the_same_time_do_not_mix(self, opened: Opened) -> None:
+    async def test_r12_chains_that_run_at_the_same_time_do_not_mix(self, open_caller: OpenCaller) -> None:
         """Each strays alone, in tasks of one client."""
         async with (
-            wire(always(answer())) as api,
-            wire(redirects(f"{api.origin}/act")) as foreign,
-            opened(CountingSource(), [api.origin]) as caller,
+            scripted_server(always(answer())) as api,
+            scripted_server(redirects(f"{api.origin}/act")) as foreign,
+            open_caller(CountingSource(), [api.origin]) as caller,
         ):
             targets = [foreign.origin, f"{api.origin}/own"] * 20
             await asyncio.gather(*(caller.request("GET", target) for target in targets))
         seen = {(request.target, request.headers.get("authorization")) for request in api.received}
         assert seen == {("/act", None), ("/own", "Bearer token-1")}
 
-    async def test_r12_a_redirect_followed_by_hand_is_a_new_request(self, opened: Opened) -> None:
+    async def test_r12_a_redirect_followed_by_hand_is_a_new_request(self, open_caller: OpenCaller) -> None:
         """Who asks for no redirects decides alone where to go next."""
         async with (
-            wire(always(answer())) as api,
-            wire(redirects(f"{api.origin}/act")) as foreign,
-            opened(CountingSource(), [api.origin]) as caller,
+            scripted_server(always(answer())) as api,
+            scripted_server(redirects(f"{api.origin}/act")) as foreign,
+            open_caller(CountingSource(), [api.origin]) as caller,
         ):
             assert (await caller.request("GET", foreign.origin, follow_redirects=False)).status == 307  # noqa: PLR2004  - HTTP's
             await caller.request("GET", f"{api.origin}/act")
         assert api.authorizations() == ["Bearer token-1"]
 
-    async def test_leaves_the_callers_own_credentials_alone(self, opened: Opened) -> None:
+    async def test_leaves_the_callers_own_credentials_alone(self, open_caller: OpenCaller) -> None:
         """Nothing is added, and a 401 for them is theirs."""
         source = CountingSource()
-        async with wire(always(answer(401))) as api, opened(source, [api.origin]) as caller:
+        async with scripted_server(always(answer(401))) as api, open_caller(source, [api.origin]) as caller:
             assert (await caller.request("GET", api.origin, headers={"Authorization": "Basic own"})).status == 401  # noqa: PLR2004  - HTTP's
         assert api.authorizations() == ["Basic own"]
         assert not source.rejections
 
-    async def test_r10_a_refused_request_is_repeated_with_the_next_token(self, opened: Opened) -> None:
+    async def test_r10_a_refused_request_is_repeated_with_the_next_token(self, open_caller: OpenCaller) -> None:
         """With the same method, headers and body; the caller sees the second answer alone."""
         source = CountingSource()
-        async with wire(refuses("token-1")) as api, opened(source, [api.origin]) as caller:
+        async with scripted_server(refuses("token-1")) as api, open_caller(source, [api.origin]) as caller:
             received = await caller.request("PUT", api.origin, body=b"the body", headers={"X-Own": "kept"})
-        assert received == Answer(200, b"the body")
+        assert received == Response(200, b"the body")
         assert source.rejections == [("token-1", False)]
         assert api.authorizations() == ["Bearer token-1", "Bearer token-2"]
         assert {(request.method, request.body, request.headers["x-own"]) for request in api.received} == {
             ("PUT", b"the body", "kept")
         }
 
-    async def test_r10_it_is_repeated_once(self, opened: Opened) -> None:
+    async def test_r10_it_is_repeated_once(self, open_caller: OpenCaller) -> None:
         """A second refusal is the caller's to see."""
         source = CountingSource()
-        async with wire(refuses("token-1", "token-2")) as api, opened(source, [api.origin]) as caller:
-            assert await caller.request("GET", api.origin) == Answer(401, b"who are you?")
+        async with scripted_server(refuses("token-1", "token-2")) as api, open_caller(source, [api.origin]) as caller:
+            assert await caller.request("GET", api.origin) == Response(401, b"who are you?")
         assert api.authorizations() == ["Bearer token-1", "Bearer token-2"]
         assert source.rejections == [("token-1", False)]
 
-    async def test_r10_without_another_token_the_401_is_the_answer(self, opened: Opened) -> None:
+    async def test_r10_without_another_token_the_401_is_the_answer(self, open_caller: OpenCaller) -> None:
         """With its body, and without a second request."""
         source = CountingSource()
         source.stuck = True
-        async with wire(refuses("token-1")) as api, opened(source, [api.origin]) as caller:
-            assert await caller.request("GET", api.origin) == Answer(401, b"who are you?")
+        async with scripted_server(refuses("token-1")) as api, open_caller(source, [api.origin]) as caller:
+            assert await caller.request("GET", api.origin) == Response(401, b"who are you?")
         assert len(api.received) == 1
 
     @pytest.mark.parametrize("status", [400, 403, 404, 429, 500, 503])
-    async def test_r10_other_refusals_are_not_about_the_token(self, opened: Opened, status: int) -> None:
+    async def test_r10_other_refusals_are_not_about_the_token(self, open_caller: OpenCaller, status: int) -> None:
         """Only a 401 says that the token is bad (RFC 6750 section 3.1)."""
         source = CountingSource()
-        async with wire(refuses("token-1", status=status)) as api, opened(source, [api.origin]) as caller:
+        async with (
+            scripted_server(refuses("token-1", status=status)) as api,
+            open_caller(source, [api.origin]) as caller,
+        ):
             assert (await caller.request("GET", api.origin)).status == status
         assert not source.rejections
         assert len(api.received) == 1
 
-    async def test_r10_a_generator_is_never_sent_again(self, opened: Opened) -> None:
+    async def test_r10_a_generator_is_never_sent_again(self, open_caller: OpenCaller) -> None:
         """It would be empty the second time; the source learns of the refusal all the same."""
         source = CountingSource()
 
@@ -214,24 +227,24 @@ class BearerContract:
             yield b"only "
             yield b"once"
 
-        async with wire(refuses("token-1")) as api, opened(source, [api.origin]) as caller:
-            assert await caller.request("POST", api.origin, body=once()) == Answer(401, b"who are you?")
+        async with scripted_server(refuses("token-1")) as api, open_caller(source, [api.origin]) as caller:
+            assert await caller.request("POST", api.origin, body=once()) == Response(401, b"who are you?")
         assert [request.body for request in api.received] == [b"only once"]
         assert source.rejections == [("token-1", False)]
 
-    async def test_r10_fifty_refused_requests_cause_one_renewal(self, opened: Opened) -> None:
+    async def test_r10_fifty_refused_requests_cause_one_renewal(self, open_caller: OpenCaller) -> None:
         """All fifty go through with the next token."""
         source = CountingSource()
         together = asyncio.Barrier(50)
 
-        async def script(request: Received, writer: asyncio.StreamWriter) -> None:
+        async def script(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
             if request.headers["authorization"] == "Bearer token-1":
                 await together.wait()
                 writer.write(answer(401))
             else:
                 writer.write(answer(200))
 
-        async with wire(script) as api, opened(source, [api.origin]) as caller:
+        async with scripted_server(script) as api, open_caller(source, [api.origin]) as caller:
             answers = await asyncio.gather(*(caller.request("GET", api.origin) for _ in range(50)))
         assert {received.status for received in answers} == {200}
         assert source.renewals == 1
@@ -239,13 +252,13 @@ class BearerContract:
         assert sorted(map(str, api.authorizations())) == ["Bearer token-1"] * 50 + ["Bearer token-2"] * 50
 
     @pytest.mark.parametrize("first", ["/refused", "/fine"])
-    async def test_r10_tells_whether_the_token_is_still_accepted(self, opened: Opened, first: str) -> None:
+    async def test_r10_tells_whether_the_token_is_still_accepted(self, open_caller: OpenCaller, first: str) -> None:
         """It is if a request sent after the refused one succeeded, and not if that one was sent before."""
         source = CountingSource()
         arrived = {"/refused": asyncio.Event(), "/fine": asyncio.Event()}
         accepted = asyncio.Event()
 
-        async def script(request: Received, writer: asyncio.StreamWriter) -> None:
+        async def script(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
             arrived[request.target].set()
             if request.target == "/fine":
                 await arrived["/refused"].wait()
@@ -254,9 +267,9 @@ class BearerContract:
                 await accepted.wait()
                 writer.write(answer(401))
 
-        async with wire(script) as api, opened(source, [api.origin]) as caller:
+        async with scripted_server(script) as api, open_caller(source, [api.origin]) as caller:
             order = [first, *(set(arrived) - {first})]
-            sending: dict[str, asyncio.Task[Answer]] = {}
+            sending: dict[str, asyncio.Task[Response]] = {}
             for target in order:
                 sending[target] = asyncio.create_task(caller.request("GET", f"{api.origin}{target}"))
                 await arrived[target].wait()
@@ -266,15 +279,15 @@ class BearerContract:
         assert source.rejections == [("token-1", first == "/refused")]
 
     @pytest.mark.parametrize("error", [LoginRequiredError("sign in"), OutageError("later", retry_after=1.0)])
-    async def test_errors_of_the_source_come_as_they_are(self, opened: Opened, error: Exception) -> None:
+    async def test_errors_of_the_source_come_as_they_are(self, open_caller: OpenCaller, error: Exception) -> None:
         """Before the first request, and in the place of a 401."""
         source = CountingSource()
 
-        async def script(_: Received, writer: asyncio.StreamWriter) -> None:
+        async def script(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
             source.error = error
             writer.write(answer(401))
 
-        async with wire(script) as api, opened(source, [api.origin]) as caller:
+        async with scripted_server(script) as api, open_caller(source, [api.origin]) as caller:
             for sent in (1, 1):
                 with pytest.raises(type(error)) as caught:
                     await caller.request("GET", api.origin)

@@ -39,7 +39,7 @@ def basic_auth(client_id: str = CLIENT_ID, client_secret: str = CLIENT_SECRET) -
     return headers["Authorization"]
 
 
-class Options(NamedTuple):
+class OptionSets(NamedTuple):
     """Sets of options for `get_access_token`: good ones, and those with one thing missing or wrong."""
 
     valid: Mapping[str, Any]
@@ -64,7 +64,7 @@ _WRONG: Mapping[str, Any] = MappingProxyType(
     }
 )
 
-opts = Options(
+opts = OptionSets(
     valid=_VALID,
     missing=MappingProxyType(
         {name: MappingProxyType({other: _VALID[other] for other in _VALID if other != name}) for name in _VALID}

@@ -15,22 +15,22 @@ from bitbucket_auth_async.oauth2.tokens import Token, fingerprint
 from bitbucket_auth_async.protocols import Clock, Timer
 from bitbucket_auth_async.runtime.argument_checks import check
 from bitbucket_auth_async.testing.fake.authorization_endpoint import AuthorizationEndpoint, DeniedError, SilentPageError
-from bitbucket_auth_async.testing.fake.fault_injection import CallLater, DroppedError, strike
-from bitbucket_auth_async.testing.fake.faults import Fault, Injection
-from bitbucket_auth_async.testing.fake.issued_tokens import Family, Ledger
-from bitbucket_auth_async.testing.fake.registered import Person
-from bitbucket_auth_async.testing.fake.request_log import Books, Call, Entry
+from bitbucket_auth_async.testing.fake.fault_injection import CallLater, DroppedError, Injection, apply_fault
+from bitbucket_auth_async.testing.fake.faults import Fault
+from bitbucket_auth_async.testing.fake.issued_tokens import Family, IssuedTokens
+from bitbucket_auth_async.testing.fake.registry import Person
+from bitbucket_auth_async.testing.fake.request_log import LoggedRequest, RequestInfo, RequestLog
 from bitbucket_auth_async.testing.fake.rest_api import RestApi
-from bitbucket_auth_async.testing.fake.server_settings import Rules
-from bitbucket_auth_async.testing.fake.token_endpoint import TokenEndpoint, read
-from bitbucket_auth_async.testing.fake.user_tokens import Settings
+from bitbucket_auth_async.testing.fake.server_rules import ServerRules
+from bitbucket_auth_async.testing.fake.token_endpoint import TokenEndpoint, parse_token_request
+from bitbucket_auth_async.testing.fake.user_tokens import UserTokens
 
 __all__ = ["DroppedError", "FakeBitbucket", "SilentPageError"]
 
 _LONGEST_ANSWER = 1024 * 1024
 
 
-class FakeBitbucket(Settings):
+class FakeBitbucket(UserTokens):
     """An authorization server and its API that live in memory.
 
     It behaves as Bitbucket Cloud does late in 2026; each rule can be changed at any time in `rules`. One client and one
@@ -60,19 +60,19 @@ class FakeBitbucket(Settings):
             seed: Makes the texts of tokens the same in each run.
         """
         check("clock", clock, example="FakeClock() or a function such as time.time")
-        rules = Rules.of(legacy=legacy, strict=strict)
+        rules = ServerRules.of(legacy=legacy, strict=strict)
         rules.revoke_access_on_refresh = revoke_access_on_refresh
         rules.lifetime = rules.lifetime if lifetime is None else lifetime
         rules.token_length = rules.token_length if token_length is None else token_length
         self.rules = rules
-        self.books = Books()
+        self.request_log = RequestLog()
         self._wall = clock if callable(clock) else clock.wall
         self._call_later: CallLater = _loop_call_later if callable(clock) else clock.call_later
         self._injections: list[Injection] = []
-        super().__init__(Ledger(rules, self._wall, secrets.token_hex(8) if seed is None else seed))
-        self.rest = RestApi(rules, self._ledger)
-        self._tokens = TokenEndpoint(rules, self._ledger, self.books, self)
-        self.authorization = AuthorizationEndpoint(rules, self._ledger, self.clients)
+        super().__init__(IssuedTokens(rules, self._wall, secrets.token_hex(8) if seed is None else seed))
+        self.rest = RestApi(rules, self._issued)
+        self._tokens = TokenEndpoint(rules, self._issued, self.request_log, self)
+        self.authorization = AuthorizationEndpoint(rules, self._issued, self.clients)
 
     # What persons and programs do.
 
@@ -84,12 +84,12 @@ class FakeBitbucket(Settings):
         """
         params = dict(parse_qsl(urlsplit(request).query)) if isinstance(request, str) else request
         try:
-            question = self.authorization.question(params)
+            asked = self.authorization.consent_request(params)
         except DeniedError as denied:
             return denied.location
         if not consent:
-            return self.authorization.refuse(question)
-        return self.authorization.agree(question, person or self.person)
+            return self.authorization.deny(asked)
+        return self.authorization.approve(asked, person or self.person)
 
     def sign_in(
         self, person: Person | None = None, client: Client | None = None, *, scope: Iterable[str] | None = None
@@ -97,12 +97,12 @@ class FakeBitbucket(Settings):
         """Return the token that a person's sign-in to a client ends with, without the steps between."""
         registered = self.registration(client)
         wanted = registered.scope if scope is None else scope_set(scope)
-        family = self._ledger.family(registered, person or self.person, "authorization_code", wanted)
-        access = self._ledger.issue_access(family, wanted)
+        family = self._issued.family(registered, person or self.person, "authorization_code", wanted)
+        access = self._issued.issue_access(family, wanted)
         now = self._wall()
         return Token(
             access_token=access.text,
-            refresh_token=self._ledger.issue_refresh(family).text,
+            refresh_token=self._issued.issue_refresh(family).text,
             issued_at=now,
             expires_at=now + self.rules.lifetime,
             scope=wanted,
@@ -110,8 +110,8 @@ class FakeBitbucket(Settings):
 
     def token(self, request: Request) -> Response:
         """Answer a token request at once, without faults."""
-        asked = read(request)
-        return self._tokens.answer(asked, self.books.open(asked.call, self._wall()))
+        asked = parse_token_request(request)
+        return self._tokens.answer(asked, self.request_log.open(asked.info, self._wall()))
 
     def api(
         self, method: str, path: str, query: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
@@ -150,10 +150,10 @@ class FakeBitbucket(Settings):
             DroppedError: A fault closes the connection.
             TransportError: The answer is held back for longer than *limit* seconds.
         """
-        asked = read(request)
-        call = asked.call
-        entry = self.books.open(call, self._wall())
-        return await self._strike(call, partial(self._tokens.answer, asked, entry), entry=entry, limit=limit)
+        asked = parse_token_request(request)
+        info = asked.info
+        entry = self.request_log.open(info, self._wall())
+        return await self._respond(info, partial(self._tokens.answer, asked, entry), entry=entry, limit=limit)
 
     async def answer_api_request(
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str]
@@ -165,7 +165,9 @@ class FakeBitbucket(Settings):
         """
         if not self._injections:
             return self.rest.answer(method, path, query, headers)
-        return await self._strike(Call("api", method, path), partial(self.rest.answer, method, path, query, headers))
+        return await self._respond(
+            RequestInfo("api", method, path), partial(self.rest.answer, method, path, query, headers)
+        )
 
     # Faults.
 
@@ -175,7 +177,7 @@ class FakeBitbucket(Settings):
         *,
         times: int | None = 1,
         at: str = "token",
-        when: Callable[[Call], bool] | None = None,
+        when: Callable[[RequestInfo], bool] | None = None,
     ) -> Injection:
         """Let *fault* strike the next *times* requests at the token endpoint, or at the `api`.
 
@@ -195,27 +197,32 @@ class FakeBitbucket(Settings):
         if at not in {"token", "api"}:
             msg = f"inject() takes at='token' or at='api', not {at!r}."
             raise ValueError(msg)
-        injection = Injection(fault, times=times, when=lambda call: call.at == at and (when is None or when(call)))
+        injection = Injection(fault, times=times, when=lambda info: info.at == at and (when is None or when(info)))
         self._injections.append(injection)
         return injection
 
-    def mend(self) -> None:
+    def clear_faults(self) -> None:
         """Remove all faults, and release what they hold."""
         injections, self._injections = self._injections, []
         for injection in injections:
             injection.remove()
             injection.release()
 
-    async def _strike(
-        self, call: Call, work: Callable[[], Response], *, entry: Entry | None = None, limit: float | None = None
+    async def _respond(
+        self,
+        info: RequestInfo,
+        work: Callable[[], Response],
+        *,
+        entry: LoggedRequest | None = None,
+        limit: float | None = None,
     ) -> Response:
-        injection = next((each for each in self._injections if each.strike(call)), None)
+        injection = next((each for each in self._injections if each.take(info)), None)
         if injection is None:
             return work()
         if entry is not None:
             entry.fault = injection.fault.name
         self._injections = [each for each in self._injections if each.left != 0]
-        return await strike(injection, work, self._call_later, limit)
+        return await apply_fault(injection, work, self._call_later, limit)
 
     # What befalls tokens.
 
@@ -226,52 +233,52 @@ class FakeBitbucket(Settings):
         on first: `await clock.advance(61)`.
         """
         now = self._wall()
-        for token in self._ledger.access.values():
-            token.dead = True
+        for token in self._issued.access.values():
+            token.revoked = True
             if as_expired:
                 token.expires_at = min(token.expires_at, now)
 
     def kill_refresh_token(self, refresh_token: str) -> None:
         """Let one refresh token die; the access tokens of its sign-in live on."""
-        self._ledger.refresh[refresh_token].dead = True
+        self._issued.refresh[refresh_token].revoked = True
 
     def revoke(self, person: Person | None = None, client: Client | None = None) -> None:
         """Do what a person does under "App authorizations": end all sign-ins to a client."""
         registered = self.registration(client)
-        for family in self._ledger.families:
+        for family in self._issued.families:
             if family.client is registered and family.person is (person or self.person):
                 family.revoked = True
 
     # What tests ask.
 
     @property
-    def log(self) -> list[Entry]:
+    def log(self) -> list[LoggedRequest]:
         """All token requests, in the order of their coming."""
-        return self.books.log
+        return self.request_log.entries
 
     @property
     def token_requests(self) -> int:
         """How many token requests have come, those that met a fault included."""
-        return len(self.books.log)
+        return len(self.request_log.entries)
 
     def spends(self, refresh_token: str) -> int:
         """How often this refresh token was presented to the token endpoint and reached it."""
-        return self.books.spends[fingerprint(refresh_token)]
+        return self.request_log.spends[fingerprint(refresh_token)]
 
     @property
-    def second_spends(self) -> list[Entry]:
+    def second_spends(self) -> list[LoggedRequest]:
         """The requests that presented a rotating refresh token that had been used before."""
-        return [entry for entry in self.books.log if entry.again]
+        return [entry for entry in self.request_log.entries if entry.reused]
 
     @property
     def families(self) -> list[Family]:
         """All sign-ins, each with its tokens."""
-        return self._ledger.families
+        return self._issued.families
 
     def is_spendable(self, refresh_token: str) -> bool:
         """Tell whether the token endpoint would take this refresh token now."""
-        token = self._ledger.refresh.get(refresh_token)
-        return token is not None and self._ledger.is_spendable(token)
+        token = self._issued.refresh.get(refresh_token)
+        return token is not None and self._issued.is_spendable(token)
 
 
 def _loop_call_later(delay: float, callback: Callable[[], object]) -> Timer:

@@ -49,7 +49,7 @@ async def fake_bitbucket_server(fake_bitbucket: "FakeBitbucket") -> AsyncGenerat
 @async_fixture
 async def mocked_bitbucket(fake_bitbucket: "FakeBitbucket") -> AsyncGenerator["FakeBitbucket"]:
     """The `fake_bitbucket`, which aiohttp reaches as bitbucket.org and api.bitbucket.org; nothing else is there."""
-    from bitbucket_auth_async.testing.mocking import mock_bitbucket  # noqa: PLC0415  - see the module's docstring
+    from bitbucket_auth_async.testing.mock_aiohttp import mock_bitbucket  # noqa: PLC0415  - see the module's docstring
 
     async with mock_bitbucket(fake_bitbucket) as fake:
         yield fake

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Received:
+class ReceivedRequest:
     """A request as it arrived."""
 
     method: str
@@ -21,11 +21,11 @@ class Received:
 
 
 @dataclass(slots=True)
-class Wire:
+class ScriptedServer:
     """A server on a loopback port; it answers as its script says, and remembers what arrived."""
 
     origin: str
-    received: list[Received] = field(default_factory=list[Received])
+    received: list[ReceivedRequest] = field(default_factory=list[ReceivedRequest])
     closed_by_client: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the other side has closed a connection."""
     connections: int = 0
@@ -36,7 +36,7 @@ class Wire:
         return [request.headers.get("authorization") for request in self.received]
 
 
-Script = Callable[[Received, asyncio.StreamWriter], Awaitable[None]]
+Script = Callable[[ReceivedRequest, asyncio.StreamWriter], Awaitable[None]]
 """Writes the answer to one request; a closed writer ends the connection."""
 
 
@@ -53,7 +53,7 @@ def answer(
 def always(data: bytes) -> Script:
     """Return a script that answers every request with the same bytes."""
 
-    async def script(_: Received, writer: asyncio.StreamWriter) -> None:
+    async def script(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(data)
         await writer.drain()
 
@@ -63,7 +63,7 @@ def always(data: bytes) -> Script:
 def refuses(*refused: str, status: int = 401) -> Script:
     """Return a script that refuses these tokens, and answers the others with the body that came."""
 
-    async def script(request: Received, writer: asyncio.StreamWriter) -> None:
+    async def script(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         bad = request.headers.get("authorization") in {f"Bearer {token}" for token in refused}
         writer.write(answer(status, b"who are you?") if bad else answer(200, request.body))
 
@@ -78,7 +78,7 @@ def redirects(to: str, status: int = 307) -> Script:
 def cut_off(data: bytes) -> Script:
     """Return a script that sends these bytes and then closes the connection."""
 
-    async def script(_: Received, writer: asyncio.StreamWriter) -> None:
+    async def script(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(data)
         await writer.drain()
         writer.close()
@@ -87,9 +87,9 @@ def cut_off(data: bytes) -> Script:
 
 
 @asynccontextmanager
-async def wire(
+async def scripted_server(
     script: Script, *, ssl: SSLContext | None = None, host: str = "127.0.0.1", greeting: bytes = b""
-) -> AsyncGenerator[Wire]:
+) -> AsyncGenerator[ScriptedServer]:
     """Open a port that answers by *script*; with *ssl* over TLS, with *greeting* before anything was asked."""
     tasks: set[asyncio.Task[None]] = set()
 
@@ -116,7 +116,7 @@ async def wire(
 
     server = await asyncio.start_server(serve, host, 0, ssl=ssl)
     port = server.sockets[0].getsockname()[1]
-    here = Wire(f"{'https' if ssl else 'http'}://{host}:{port}")
+    here = ScriptedServer(f"{'https' if ssl else 'http'}://{host}:{port}")
     try:
         yield here
     finally:
@@ -127,14 +127,14 @@ async def wire(
         await server.wait_closed()
 
 
-def nobody() -> str:
+def unused_origin() -> str:
     """Return an origin at which nobody listens."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
-async def _request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Received | None:
+async def _request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> ReceivedRequest | None:
     """Read one request; None at the end of the connection."""
     try:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
@@ -150,7 +150,7 @@ async def _request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
         body = await _chunks(reader)
     else:
         body = await reader.readexactly(int(headers.get("content-length", "0")))
-    return Received(method=method, target=target, headers=headers, body=body)
+    return ReceivedRequest(method=method, target=target, headers=headers, body=body)
 
 
 async def _chunks(reader: asyncio.StreamReader) -> bytes:

@@ -103,12 +103,12 @@ class _Pages:
 
     async def ask(self, request: web.Request) -> web.StreamResponse:
         try:
-            question = self._fake.authorization.question(request.query)
+            asked = self._fake.authorization.consent_request(request.query)
         except SilentPageError as silent:
             return _web(silent.page)
         except DeniedError as denied:
             raise web.HTTPFound(denied.location) from None
-        return _web(consent_page(question, self._fake.persons.values(), request.query))
+        return _web(consent_page(asked, self._fake.persons.values(), request.query))
 
     async def decide(self, request: web.Request) -> web.StreamResponse:
         form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}

@@ -11,7 +11,16 @@ from bitbucket_auth_async.errors import TransportError
 from bitbucket_auth_async.oauth2.http_messages import Request
 from bitbucket_auth_async.protocols import Transport
 from bitbucket_auth_async.runtime.extras import extra
-from bitbucket_auth_async.testing.scripted_server import Received, Script, Wire, always, answer, cut_off, nobody, wire
+from bitbucket_auth_async.testing.scripted_server import (
+    ReceivedRequest,
+    Script,
+    ScriptedServer,
+    always,
+    answer,
+    cut_off,
+    scripted_server,
+    unused_origin,
+)
 
 with extra("testing"):
     import pytest
@@ -30,7 +39,7 @@ def token_request(origin: str) -> Request:
 
 async def _refusal(transport: Transport, script: Script, *, timeout: float = _ENOUGH) -> TransportError:  # noqa: ASYNC109  - the transport's own
     """Send to a server that answers by *script*, expect failure, and see that no secret shows in it."""
-    async with wire(script) as server:
+    async with scripted_server(script) as server:
         return await _failure(transport, server.origin, timeout=timeout)
 
 
@@ -51,7 +60,7 @@ class TransportContract:
 
     async def test_sends_the_request_as_it_is(self, transport: Transport) -> None:
         """Method, address, headers and body arrive unchanged, once."""
-        async with wire(always(answer())) as server:
+        async with scripted_server(always(answer())) as server:
             await transport.send(token_request(f"{server.origin}"), timeout=_ENOUGH)
         (received,) = server.received
         assert (received.method, received.target, received.body) == ("POST", "/token", _BODY)
@@ -61,7 +70,7 @@ class TransportContract:
 
     async def test_gives_status_headers_and_body(self, transport: Transport) -> None:
         """Header names come in lower case."""
-        async with wire(always(answer(200, b'{"a": 1}', {"X-Some-Header": "here"}))) as server:
+        async with scripted_server(always(answer(200, b'{"a": 1}', {"X-Some-Header": "here"}))) as server:
             response = await transport.send(token_request(server.origin), timeout=_ENOUGH)
         assert (response.status, response.body) == (200, b'{"a": 1}')
         assert response.headers["x-some-header"] == "here"
@@ -69,14 +78,16 @@ class TransportContract:
     @pytest.mark.parametrize("status", [204, 400, 401, 429, 500, 503])
     async def test_every_status_is_an_answer(self, transport: Transport, status: int) -> None:
         """What a status means is not the transport's affair."""
-        async with wire(always(answer(status))) as server:
+        async with scripted_server(always(answer(status))) as server:
             assert (await transport.send(token_request(server.origin), timeout=_ENOUGH)).status == status
 
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
     async def test_follows_no_redirect(self, transport: Transport, status: int) -> None:
         """The credentials stay with the server that they were meant for."""
-        async with wire(always(answer())) as elsewhere:
-            async with wire(always(answer(status, headers={"Location": f"{elsewhere.origin}/token"}))) as server:
+        async with scripted_server(always(answer())) as elsewhere:
+            async with scripted_server(
+                always(answer(status, headers={"Location": f"{elsewhere.origin}/token"}))
+            ) as server:
                 response = await transport.send(token_request(server.origin), timeout=_ENOUGH)
             assert response.status == status
             assert not elsewhere.received
@@ -84,14 +95,14 @@ class TransportContract:
 
     async def test_keeps_no_cookie(self, transport: Transport) -> None:
         """What one identity's answer sets does not go along with another's request."""
-        async with wire(always(answer(headers={"Set-Cookie": "session=1"}))) as server:
+        async with scripted_server(always(answer(headers={"Set-Cookie": "session=1"}))) as server:
             for _ in range(2):
                 await transport.send(token_request(server.origin), timeout=_ENOUGH)
         assert [request.headers.get("cookie") for request in server.received] == [None, None]
 
     async def test_reads_an_answer_of_one_mebibyte(self, transport: Transport) -> None:
         """Up to the bound all is read."""
-        async with wire(always(answer(body=b"x" * _LIMIT))) as server:
+        async with scripted_server(always(answer(body=b"x" * _LIMIT))) as server:
             response = await transport.send(token_request(server.origin), timeout=_ENOUGH)
         assert len(response.body) == _LIMIT
 
@@ -103,7 +114,7 @@ class TransportContract:
         """The connection is closed once the bound is passed."""
         written = 0
 
-        async def endless(_: Received, writer: asyncio.StreamWriter) -> None:
+        async def endless(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
             nonlocal written
             writer.write(answer(headers={"Content-Length": str(2**40)}, head=True))
             while True:
@@ -124,7 +135,7 @@ class TransportContract:
     )
     async def test_unpacks_a_compressed_answer(self, transport: Transport, coding: str, body: bytes) -> None:
         """Some proxies compress what nobody asked them to."""
-        async with wire(always(answer(body=body, headers={"Content-Encoding": coding}))) as server:
+        async with scripted_server(always(answer(body=body, headers={"Content-Encoding": coding}))) as server:
             assert (await transport.send(token_request(server.origin), timeout=_ENOUGH)).body == b"packed"
 
     @pytest.mark.parametrize(
@@ -170,7 +181,7 @@ class TransportContract:
     async def test_a_late_break_may_hide_a_renewal(self, transport: Transport) -> None:
         """The first part of the answer was fine."""
 
-        async def script(_: Received, writer: asyncio.StreamWriter) -> None:
+        async def script(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
             writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n")
             await writer.drain()
             await asyncio.sleep(0.02)  # on a real socket, two reads
@@ -181,7 +192,7 @@ class TransportContract:
     async def test_a_reset_may_hide_a_renewal(self, transport: Transport) -> None:
         """The same for a connection that the server aborts."""
 
-        async def reset(_: Received, writer: asyncio.StreamWriter) -> None:
+        async def reset(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
             writer.transport.abort()
 
         error = await _refusal(transport, reset)
@@ -189,12 +200,12 @@ class TransportContract:
 
     async def test_a_server_that_is_not_there_got_nothing(self, transport: Transport) -> None:
         """Nobody listens: the refresh token is surely not spent."""
-        error = await _failure(transport, nobody())
+        error = await _failure(transport, unused_origin())
         assert (error.sent, error.broken) == (False, False)
 
     async def test_a_server_without_tls_got_nothing(self, transport: Transport) -> None:
         """The handshake failed, so nothing went out."""
-        async with wire(always(answer()), greeting=answer(400)) as server:
+        async with scripted_server(always(answer()), greeting=answer(400)) as server:
             error = await _failure(transport, server.origin.replace("http:", "https:"))
         assert not error.sent
         assert not server.received
@@ -202,7 +213,7 @@ class TransportContract:
     async def test_silence_ends_in_time(self, transport: Transport) -> None:
         """The time-out bounds the wait for the first byte."""
 
-        async def silence(_: Received, __: asyncio.StreamWriter) -> None:
+        async def silence(_: ReceivedRequest, __: asyncio.StreamWriter) -> None:
             await asyncio.Event().wait()
 
         async with asyncio.timeout(_ENOUGH):
@@ -212,7 +223,7 @@ class TransportContract:
     async def test_a_trickle_ends_in_time(self, transport: Transport) -> None:
         """The time-out bounds the whole, not the pause between two bytes."""
 
-        async def trickle(_: Received, writer: asyncio.StreamWriter) -> None:
+        async def trickle(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
             writer.write(answer(body=b"x" * 1000, head=True))
             while True:
                 writer.write(b"x")
@@ -236,10 +247,10 @@ class TransportContract:
     async def test_many_send_at_once(self, transport: Transport) -> None:
         """One transport serves all identities of a process."""
 
-        async def echo(request: Received, writer: asyncio.StreamWriter) -> None:
+        async def echo(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
             writer.write(answer(body=request.body))
 
-        async with wire(echo) as server:
+        async with scripted_server(echo) as server:
             bodies = [str(number).encode() for number in range(40)]
             requests = [Request(url=f"{server.origin}/token", headers=_HEADERS, body=body) for body in bodies]
             responses = await asyncio.gather(*(transport.send(request, timeout=_ENOUGH) for request in requests))
@@ -247,21 +258,21 @@ class TransportContract:
 
     async def test_closes_twice(self, transport: Transport) -> None:
         """Closing again does nothing, used or not."""
-        async with wire(always(answer())) as server:
+        async with scripted_server(always(answer())) as server:
             await transport.send(token_request(server.origin), timeout=_ENOUGH)
         await transport.aclose()
         await transport.aclose()
 
 
 @asynccontextmanager
-async def _stalled() -> AsyncGenerator[tuple[Wire, asyncio.Event]]:
+async def _stalled() -> AsyncGenerator[tuple[ScriptedServer, asyncio.Event]]:
     """Open a port that never answers, and an event that tells when a request has arrived."""
     arrived = asyncio.Event()
 
-    async def stall(_: Received, writer: asyncio.StreamWriter) -> None:
+    async def stall(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         arrived.set()
         # Half an answer, then silence; ends when the other side is gone.
         writer.write(b"HTTP/1.1 200 OK\r\n")
 
-    async with wire(stall) as server:
+    async with scripted_server(stall) as server:
         yield server, arrived

@@ -18,7 +18,7 @@ from bitbucket_auth_async.stores.file import FileStore
 from bitbucket_auth_async.testing.client_settings import set_env_vars
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 from bitbucket_auth_async.testing.fake_clock import FakeClock
-from bitbucket_auth_async.testing.mocking import mock_bitbucket
+from bitbucket_auth_async.testing.mock_aiohttp import mock_bitbucket
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import pytest
 from bitbucket_auth_async import TokenManager
 from bitbucket_auth_async.api import ApiError, BitbucketAPI, NotFoundError
 from bitbucket_auth_async.errors import ConfigurationError
-from bitbucket_auth_async.testing.mocking import mock_bitbucket
-from bitbucket_auth_async.testing.scripted_server import Received, always, answer, wire
+from bitbucket_auth_async.testing.mock_aiohttp import mock_bitbucket
+from bitbucket_auth_async.testing.scripted_server import ReceivedRequest, always, answer, scripted_server
 from tests.support.api_session import opened, reply
 
 
@@ -25,7 +25,7 @@ class Shelf:
         self.gates: dict[int, asyncio.Event] = {}
         self.missing: set[int] = set()
 
-    async def __call__(self, request: Received, writer: asyncio.StreamWriter) -> None:
+    async def __call__(self, request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         number = int(parse_qs(urlsplit(request.target).query).get("page", ["1"])[0])
         self.asked.append(number)
         if number in self.gates:
@@ -62,7 +62,7 @@ async def test_the_first_page_is_asked_for_as_the_caller_says_and_the_rest_as_th
         _ = [item async for item in here.api.paginate("/list/{x}", x="a b", pagelen=50, params={"q": "name"})]
         _ = [item async for item in here.api.paginate("/list", params={"pagelen": 7})]
         _ = [item async for item in here.api.paginate("/list?pagelen=8")]
-    targets = [request.target for request in here.wire.received]
+    targets = [request.target for request in here.server.received]
     assert targets[:2] == ["/2.0/list/a%20b?pagelen=50&q=name", "/2.0/list?page=2"]
     assert targets[2::2] == ["/2.0/list?pagelen=7", "/2.0/list?pagelen=8"]
 
@@ -138,29 +138,29 @@ async def test_who_stops_early_ends_the_prefetch() -> None:
 async def test_a_broken_page_that_was_fetched_ahead_is_asked_for_again() -> None:
     whole = Shelf(2)
 
-    async def script(request: Received, writer: asyncio.StreamWriter) -> None:
-        if len(here.wire.received) == 2:
+    async def script(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
+        if len(here.server.received) == 2:
             writer.write(answer(200, b'{"values": [2', {"Content-Type": "application/json"}))
         else:
             await whole(request, writer)
 
     async with opened(script) as here:
         assert [item async for item in here.api.paginate("/list")] == [10, 11, 20, 21]
-    assert len(here.wire.received) == 3
+    assert len(here.server.received) == 3
 
 
 async def test_an_outage_while_fetching_ahead_is_waited_for() -> None:
     whole = Shelf(2)
 
-    async def script(request: Received, writer: asyncio.StreamWriter) -> None:
-        if len(here.wire.received) in {2, 3}:
+    async def script(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
+        if len(here.server.received) in {2, 3}:
             writer.write(reply({}, 503))
         else:
             await whole(request, writer)
 
     async with opened(script) as here:
         assert [item async for item in here.api.paginate("/list")] == [10, 11, 20, 21]
-    assert len(here.wire.received) == 4
+    assert len(here.server.received) == 4
 
 
 async def test_who_is_cancelled_takes_the_prefetch_along() -> None:
@@ -194,13 +194,13 @@ async def test_closing_the_session_ends_the_prefetch_and_says_so() -> None:
 
 
 async def test_r12_a_next_page_elsewhere_is_not_asked_for() -> None:
-    async with wire(always(reply({"values": []}))) as foreign:
+    async with scripted_server(always(reply({"values": []}))) as foreign:
         page = {"values": [1, 2], "next": f"{foreign.origin}/2.0/list?page=2"}
         async with opened(always(reply(page))) as here:
             with pytest.raises(ApiError, match="next page is not below"):
                 await anext(here.api.paginate("/list"))
     assert foreign.received == []
-    assert len(here.wire.received) == 1
+    assert len(here.server.received) == 1
 
 
 @pytest.mark.parametrize("link", [7, "", "/2.0/list?page=2", ["x"], "https://[::1"])
@@ -212,15 +212,15 @@ async def test_a_next_that_is_no_address_is_an_error(link: object) -> None:
 
 @pytest.mark.parametrize("length", [1, 2, 3])
 async def test_pages_that_lead_in_a_circle_are_an_error(length: int) -> None:
-    async def circle(request: Received, writer: asyncio.StreamWriter) -> None:
-        number = len(here.wire.received) % length
+    async def circle(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
+        number = len(here.server.received) % length
         writer.write(reply({"values": [1], "next": f"http://{request.headers['host']}/2.0/list?page={number}"}))
 
     async with opened(circle) as here:
         with pytest.raises(ApiError, match="lead in a circle"):
             async with asyncio.timeout(10):
                 _ = [item async for item in here.api.paginate("/list")]
-    assert len(here.wire.received) == length + 1
+    assert len(here.server.received) == length + 1
 
 
 @pytest.mark.parametrize("value", [{}, [], None, {"values": {}}, {"values": None}, "text"])

@@ -190,4 +190,4 @@ async def test_a_session_waits_for_its_turn_before_each_request() -> None:
         assert not task.done()
         await clock.advance(2)
         assert await task == {}
-    assert (len(one.wire.received), len(other.wire.received)) == (2, 1)
+    assert (len(one.server.received), len(other.server.received)) == (2, 1)

@@ -10,7 +10,7 @@ from bitbucket_auth_async.api import ApiError, BitbucketAPI, NoAnswerError, Rate
 from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError, OutageError
 from bitbucket_auth_async.testing.counting_source import CountingSource
 from bitbucket_auth_async.testing.fake_clock import FakeClock
-from bitbucket_auth_async.testing.scripted_server import Received, always, answer
+from bitbucket_auth_async.testing.scripted_server import ReceivedRequest, always, answer
 from tests.support.api_session import in_turn, opened, reply
 
 OK = reply("done")
@@ -27,7 +27,7 @@ def total(waits: list[float]) -> float:
 async def test_what_is_idempotent_is_sent_again(method: str, trouble: bytes) -> None:
     async with opened(in_turn(trouble, trouble, OK)) as here:
         assert await here.api.request(method, "/x") == "done"
-    assert len(here.wire.received) == 3
+    assert len(here.server.received) == 3
     first, second = here.clock.waits[:2]
     assert 0.75 <= first <= 2.3, "a second, jittered"
     assert 1.5 <= second <= 3.5, "twice as long"
@@ -39,15 +39,15 @@ async def test_a_post_is_sent_once(trouble: bytes) -> None:
         with pytest.raises(ApiError) as caught:
             await here.api.post("/x", json={})
     assert caught.value.retryable
-    assert len(here.wire.received) == 1
+    assert len(here.server.received) == 1
 
 
 @pytest.mark.parametrize("body", [{"json": {"a": 1}}, {"data": b"bytes"}, {"data": "text"}, {"data": {"a": "b"}}, {}])
 async def test_a_post_is_sent_again_if_that_is_asked_for(body: dict[str, Any]) -> None:
     async with opened(in_turn(reply({}, 500), OK)) as here:
         assert await here.api.post("/x", repeat=True, **body) == "done"
-    assert len({request.body for request in here.wire.received}) == 1
-    assert len(here.wire.received) == 2
+    assert len({request.body for request in here.server.received}) == 1
+    assert len(here.server.received) == 2
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
@@ -55,7 +55,7 @@ async def test_what_is_idempotent_survives_lost_connections(method: str) -> None
     """aiohttp itself sends it a second time at once, so that two losses are one failure here."""
     async with opened(in_turn(b"", b"", b"", OK)) as here:
         assert await here.api.request(method, "/x") == "done"
-    assert len(here.wire.received) == 4
+    assert len(here.server.received) == 4
     assert len([wait for wait in here.clock.waits if wait > 0.7]) == 1
 
 
@@ -69,7 +69,7 @@ async def test_a_body_that_is_good_once_is_sent_once() -> None:
             await here.api.put("/x", data=chunks())
         with pytest.raises(ConfigurationError, match="repeat=True needs a body"):
             await here.api.post("/x", data=chunks(), repeat=True)
-    assert len(here.wire.received) == 1
+    assert len(here.server.received) == 1
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 405, 409, 410, 412, 422])
@@ -77,15 +77,15 @@ async def test_what_is_the_callers_to_mend_is_sent_once(status: int) -> None:
     async with opened(always(reply({}, status))) as here:
         with pytest.raises(ApiError):
             await here.api.get("/x")
-    assert len(here.wire.received) == 1
+    assert len(here.server.received) == 1
 
 
 async def test_an_answer_that_was_cut_off_is_asked_for_again() -> None:
     cut = in_turn(CUT, OK)
 
-    async def script(request: Received, writer: asyncio.StreamWriter) -> None:
+    async def script(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         await cut(request, writer)
-        if len(here.wire.received) == 1:
+        if len(here.server.received) == 1:
             writer.close()
 
     async with opened(script) as here:
@@ -112,14 +112,14 @@ async def test_patience_ends() -> None:
         with pytest.raises(ApiError, match="500"):
             await here.api.get("/x")
     assert 10 <= total(here.clock.waits) <= 30
-    assert 4 <= len(here.wire.received) <= 6
+    assert 4 <= len(here.server.received) <= 6
 
 
 async def test_patience_counts_from_the_first_failure() -> None:
     """A long upload, or a wait for one's turn, is not held against the call."""
 
-    async def slow_first(_: Received, writer: asyncio.StreamWriter) -> None:
-        if len(here.wire.received) == 1:
+    async def slow_first(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
+        if len(here.server.received) == 1:
             here.clock._ahead += 1_000
             writer.write(reply({}, 500))
         else:
@@ -144,7 +144,7 @@ async def test_without_patience_nothing_is_sent_again() -> None:
     async with opened(in_turn(reply({}, 500), OK), patience=0) as here:
         with pytest.raises(ApiError):
             await here.api.get("/x")
-    assert len(here.wire.received) == 1
+    assert len(here.server.received) == 1
 
 
 async def test_a_wall_that_one_met_is_not_run_into_by_the_others() -> None:
@@ -166,7 +166,7 @@ async def test_a_wall_that_is_too_far_is_told_without_a_request() -> None:
             with pytest.raises(RateLimitedError, match="slow down") as caught:
                 await here.api.get("/x")
             assert 2990 < (caught.value.retry_after or 0) <= 3000
-    assert len(here.wire.received) == 1
+    assert len(here.server.received) == 1
 
 
 async def test_a_wall_that_is_met_while_others_wait_for_their_turn_holds_them_up_too() -> None:
@@ -192,7 +192,7 @@ async def test_a_wall_is_told_to_all_sessions_that_share_the_budget() -> None:
         for api in (one.api, other.api):
             with pytest.raises(RateLimitedError, match="slow down"):
                 await api.get("/x")
-    assert other.wire.received == []
+    assert other.server.received == []
 
 
 async def test_an_outage_of_the_token_endpoint_is_waited_for_by_a_post_too() -> None:
@@ -208,7 +208,7 @@ async def test_an_outage_of_the_token_endpoint_is_waited_for_by_a_post_too() -> 
 
         here.source.get_token = ailing  # type: ignore[method-assign]
         assert await here.api.post("/x", json={}) == "done"
-    assert len(here.wire.received) == 1
+    assert len(here.server.received) == 1
     assert here.clock.waits[1] == 7.0
 
 

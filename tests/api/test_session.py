@@ -17,12 +17,19 @@ from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError
 from bitbucket_auth_async.testing.counting_source import CountingSource
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 from bitbucket_auth_async.testing.fake_clock import FakeClock
-from bitbucket_auth_async.testing.mocking import mock_bitbucket
-from bitbucket_auth_async.testing.scripted_server import Received, always, answer, nobody, redirects, wire
+from bitbucket_auth_async.testing.mock_aiohttp import mock_bitbucket
+from bitbucket_auth_async.testing.scripted_server import (
+    ReceivedRequest,
+    always,
+    answer,
+    redirects,
+    scripted_server,
+    unused_origin,
+)
 from tests.support.api_session import in_turn, opened, reply
 
 
-async def echo(request: Received, writer: asyncio.StreamWriter) -> None:
+async def echo(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
     """Answer with the request as JSON."""
     seen = {"method": request.method, "target": request.target, "body": request.body.decode()}
     writer.write(reply({**seen, "type": request.headers.get("content-type", "")}))
@@ -55,20 +62,23 @@ async def test_an_answer_without_a_body_is_none(status: int) -> None:
 
 
 async def test_r12_an_address_elsewhere_is_not_asked() -> None:
-    async with wire(echo) as foreign, opened(echo) as (api, *_):
+    async with scripted_server(echo) as foreign, opened(echo) as (api, *_):
         with pytest.raises(ConfigurationError, match="an address under http"):
             await api.get(f"{foreign.origin}/2.0/user")
     assert foreign.received == []
 
 
 async def test_r12_a_redirect_abroad_is_followed_without_the_token() -> None:
-    async with wire(always(reply("file"))) as foreign, opened(redirects(foreign.origin, 302)) as (api, port, *_):
+    async with (
+        scripted_server(always(reply("file"))) as foreign,
+        opened(redirects(foreign.origin, 302)) as (api, port, *_),
+    ):
         assert await api.get("/downloads/x") == "file"
     assert (port.authorizations(), foreign.authorizations()) == (["Bearer token-1"], [None])
 
 
 async def test_a_body_is_not_carried_along_a_redirect() -> None:
-    async with wire(echo) as foreign, opened(redirects(foreign.origin, 307)) as (api, *_):
+    async with scripted_server(echo) as foreign, opened(redirects(foreign.origin, 307)) as (api, *_):
         with pytest.raises(ApiError, match="307"):
             await api.post("/x", json={"secret": "value"})
     assert foreign.received == []
@@ -78,18 +88,18 @@ async def test_what_is_no_json_is_an_error_that_names_the_way() -> None:
     async with opened(always(answer(200, b"diff --git", {"Content-Type": "text/plain"}))) as here:
         with pytest.raises(ApiError, match=r"GET /2.0/diff was answered 200: the answer is no JSON. stream\(\)"):
             await here.api.get("/diff")
-    assert len(here.wire.received) == 1
+    assert len(here.server.received) == 1
 
 
 async def test_broken_json_is_asked_for_again() -> None:
     broken = answer(200, b'{"a": ', {"Content-Type": "application/json"})
     async with opened(in_turn(broken, reply({"a": 1}))) as here:
         assert await here.api.get("/x") == {"a": 1}
-    assert len(here.wire.received) == 2
+    assert len(here.server.received) == 2
 
 
 async def test_an_answer_without_end_is_given_up() -> None:
-    async def endless(_: Received, writer: asyncio.StreamWriter) -> None:
+    async def endless(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(answer(200, b"", {"Content-Type": "application/json", "Content-Length": "99999999999"}))
         for _mebibyte in range(80):
             writer.write(b" " * 2**20)
@@ -102,7 +112,7 @@ async def test_an_answer_without_end_is_given_up() -> None:
 
 
 async def test_an_error_page_without_end_does_no_harm() -> None:
-    async def endless(_: Received, writer: asyncio.StreamWriter) -> None:
+    async def endless(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(answer(404, b"", {"Content-Length": "99999999999"}))
         writer.write(b"x" * 3 * 2**20)
         await asyncio.Event().wait()
@@ -119,14 +129,14 @@ async def test_a_session_that_raises_for_status_gives_our_errors_all_the_same() 
 
 
 async def test_nobody_at_the_port_is_told_as_not_sent() -> None:
-    async with BitbucketAPI(CountingSource(), base_url=nobody(), patience=0) as api:
+    async with BitbucketAPI(CountingSource(), base_url=unused_origin(), patience=0) as api:
         with pytest.raises(NoAnswerError) as caught:
             await api.get("/x")
     assert (caught.value.sent, caught.value.retryable, caught.value.status) == (False, True, None)
 
 
 async def test_a_server_that_falls_silent_is_told() -> None:
-    async def silent(_: Received, writer: asyncio.StreamWriter) -> None:
+    async def silent(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         await asyncio.Event().wait()
 
     async with opened(silent, patience=0, timeout=aiohttp.ClientTimeout(sock_read=0.01)) as (api, *_):
@@ -151,7 +161,7 @@ async def test_a_body_is_streamed_up() -> None:
 
     async with opened(echo) as here:
         assert (await here.api.post("/x", data=parts()))["body"] == "part 0;part 1;part 2;"
-    assert here.wire.received[0].headers["transfer-encoding"] == "chunked"
+    assert here.server.received[0].headers["transfer-encoding"] == "chunked"
 
 
 async def test_a_file_is_streamed_up(tmp_path: Path) -> None:
@@ -165,7 +175,7 @@ async def test_a_file_is_streamed_up(tmp_path: Path) -> None:
 async def test_a_body_is_streamed_down_while_it_comes() -> None:
     more = asyncio.Event()
 
-    async def slowly(_: Received, writer: asyncio.StreamWriter) -> None:
+    async def slowly(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(answer(200, b"", {"Content-Length": "6"}) + b"one")
         await more.wait()
         writer.write(b"two")
@@ -186,14 +196,14 @@ async def test_a_stream_that_is_refused_raises_before_there_is_a_response() -> N
         with pytest.raises(NotFoundError):
             async with here.api.stream("/src"):
                 pytest.fail("there is nothing to read")
-    assert len(here.wire.received) == 2, "the outage was waited for"
+    assert len(here.server.received) == 2, "the outage was waited for"
 
 
 async def test_r10_a_401_costs_one_renewal_and_no_error() -> None:
     async with opened(in_turn(reply({}, 401), reply("done"))) as here:
         assert await here.api.post("/x", json="again") == "done"
-    assert [request.body for request in here.wire.received] == [b'"again"'] * 2
-    assert here.wire.authorizations() == ["Bearer token-1", "Bearer token-2"]
+    assert [request.body for request in here.server.received] == [b'"again"'] * 2
+    assert here.server.authorizations() == ["Bearer token-1", "Bearer token-2"]
 
 
 async def test_a_401_that_stays_is_told() -> None:
@@ -201,13 +211,16 @@ async def test_a_401_that_stays_is_told() -> None:
         with pytest.raises(ApiError, match=r"Token is invalid\. The token is not accepted here") as caught:
             await here.api.get("/x")
     assert (caught.value.status, caught.value.retryable) == (401, False)
-    assert len(here.wire.received) == 2
+    assert len(here.server.received) == 2
 
 
 async def test_a_token_is_used_until_it_expires() -> None:
     clock = FakeClock()
     token = Token(access_token="given", issued_at=clock.wall(), expires_at=clock.wall() + 60)
-    async with wire(always(reply({}))) as port, BitbucketAPI(token, base_url=port.origin, clock=clock) as api:
+    async with (
+        scripted_server(always(reply({}))) as port,
+        BitbucketAPI(token, base_url=port.origin, clock=clock) as api,
+    ):
         await api.get("/x")
         await clock.advance(60)
         with pytest.raises(LoginRequiredError, match="Expired"):
@@ -217,7 +230,7 @@ async def test_a_token_is_used_until_it_expires() -> None:
 
 async def test_an_api_token_goes_as_basic() -> None:
     token = ApiToken("ada@example.com", "ATATT3x")
-    async with wire(always(reply({}))) as port, BitbucketAPI(token, base_url=port.origin) as api:
+    async with scripted_server(always(reply({}))) as port, BitbucketAPI(token, base_url=port.origin) as api:
         await api.get("/x")
     assert port.authorizations() == ["Basic " + base64.b64encode(b"ada@example.com:ATATT3x").decode()]
 
@@ -274,18 +287,18 @@ async def test_it_is_made_without_a_loop_and_closed_unused() -> None:
 async def test_the_session_underneath_is_there_for_the_rest() -> None:
     async with (
         opened(echo, headers={"User-Agent": "mine"}) as here,
-        here.api.http.get(f"{here.wire.origin}/2.0/x") as response,
+        here.api.http.get(f"{here.server.origin}/2.0/x") as response,
     ):
         assert response.status == 200
-    assert here.wire.received[0].headers["user-agent"] == "mine"
-    assert here.wire.authorizations() == ["Bearer token-1"]
+    assert here.server.received[0].headers["user-agent"] == "mine"
+    assert here.server.authorizations() == ["Bearer token-1"]
 
 
 async def test_two_bodies_are_refused() -> None:
     async with opened(echo) as here:
         with pytest.raises(ConfigurationError, match="one body"):
             await here.api.post("/x", json={}, data=b"")
-    assert here.wire.received == []
+    assert here.server.received == []
 
 
 LONE = "\ud800"
@@ -303,7 +316,7 @@ async def test_a_query_that_can_not_be_written_is_refused_and_not_shortened(para
         with pytest.raises(ConfigurationError, match=r"^params: .*surrogate"):
             async with here.api.stream("/x", params=params):
                 pass
-    assert here.wire.received == []
+    assert here.server.received == []
 
 
 @pytest.mark.parametrize("data", [LONE, {"name": LONE}, {LONE: "x"}])
@@ -311,7 +324,7 @@ async def test_a_body_that_can_not_be_written_is_refused(data: object) -> None:
     async with opened(echo) as here:
         with pytest.raises(ConfigurationError, match=r"^data: .*surrogate"):
             await here.api.post("/x", data=data)
-    assert here.wire.received == []
+    assert here.server.received == []
 
 
 async def test_r11_an_error_shows_neither_token_nor_query() -> None:

@@ -16,10 +16,18 @@ from aiohttp.test_utils import TestServer
 
 from bitbucket_auth_async.bearer.aiohttp import BearerMiddleware, authenticated_session
 from bitbucket_auth_async.protocols import TokenSource
-from bitbucket_auth_async.testing.bearer_contract import Answer, BearerContract, Caller, Opened
-from bitbucket_auth_async.testing.certificates import throwaway_tls
+from bitbucket_auth_async.testing.bearer_contract import BearerContract, Caller, OpenCaller, Response
 from bitbucket_auth_async.testing.counting_source import CountingSource
-from bitbucket_auth_async.testing.scripted_server import Received, always, answer, cut_off, redirects, refuses, wire
+from bitbucket_auth_async.testing.scripted_server import (
+    ReceivedRequest,
+    always,
+    answer,
+    cut_off,
+    redirects,
+    refuses,
+    scripted_server,
+)
+from tests.support.throwaway_tls import throwaway_tls
 
 
 class AiohttpCaller:
@@ -34,37 +42,37 @@ class AiohttpCaller:
         headers: Mapping[str, str] = MappingProxyType({}),
         body: bytes | AsyncIterable[bytes] | None = None,
         follow_redirects: bool = True,
-    ) -> Answer:
+    ) -> Response:
         async with self._session.request(
             method, url, headers=headers, data=body, allow_redirects=follow_redirects
         ) as response:
-            return Answer(response.status, await response.read())
+            return Response(response.status, await response.read())
 
 
-def opens(**session: Any) -> Opened:  # noqa: ANN401  - what a session takes
+def opens(**session: Any) -> OpenCaller:  # noqa: ANN401  - what a session takes
     @asynccontextmanager
-    async def opened(source: TokenSource, origins: Iterable[str] | None) -> AsyncGenerator[Caller]:
+    async def open_caller(source: TokenSource, origins: Iterable[str] | None) -> AsyncGenerator[Caller]:
         async with authenticated_session(source, origins=origins, **session) as http:
             yield AiohttpCaller(http)
 
-    return opened
+    return open_caller
 
 
 class TestAuthenticatedSession(BearerContract):
     @pytest.fixture
-    def opened(self) -> Opened:
+    def open_caller(self) -> OpenCaller:
         return opens()
 
 
 class TestAuthenticatedSessionWithoutTimeouts(BearerContract):
     @pytest.fixture
-    def opened(self) -> Opened:
+    def open_caller(self) -> OpenCaller:
         return opens(timeout=aiohttp.ClientTimeout(total=None))
 
 
 class TestAuthenticatedSessionUnderMiddlewaresThatChangeTask(BearerContract):
     @pytest.fixture
-    def opened(self) -> Opened:
+    def open_caller(self) -> OpenCaller:
         async def elsewhere(
             request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
         ) -> aiohttp.ClientResponse:
@@ -78,14 +86,14 @@ class TestAuthenticatedSessionUnderMiddlewaresThatChangeTask(BearerContract):
 
 class TestMiddlewareInTheCallersSession(BearerContract):
     @pytest.fixture
-    def opened(self) -> Opened:
+    def open_caller(self) -> OpenCaller:
         @asynccontextmanager
-        async def opened(source: TokenSource, origins: Iterable[str] | None) -> AsyncGenerator[Caller]:
+        async def open_caller(source: TokenSource, origins: Iterable[str] | None) -> AsyncGenerator[Caller]:
             bearer = BearerMiddleware(source, origins=origins)
             async with aiohttp.ClientSession(middlewares=[bearer]) as http:
                 yield AiohttpCaller(http)
 
-        return opened
+        return open_caller
 
 
 class Names(AbstractResolver):
@@ -121,7 +129,7 @@ CLOUD = "api.bitbucket.org"
 )
 async def test_r12_only_the_very_host_gets_the_token(url: str, *, bearer: bool | None) -> None:
     server_side, _ = throwaway_tls()
-    async with wire(always(answer()), ssl=server_side) as server:
+    async with scripted_server(always(answer()), ssl=server_side) as server:
         port = server.origin.rpartition(":")[2]
         connector = aiohttp.TCPConnector(resolver=Names(), ssl=False)
         async with authenticated_session(
@@ -139,7 +147,7 @@ async def test_r12_only_the_very_host_gets_the_token(url: str, *, bearer: bool |
 async def test_r12_the_default_port_is_meant_where_none_is_named() -> None:
     """https://api.bitbucket.org does not stand for another port of that host, nor for plain http."""
     server_side, _ = throwaway_tls()
-    async with wire(always(answer()), ssl=server_side) as secure, wire(always(answer())) as plain:
+    async with scripted_server(always(answer()), ssl=server_side) as secure, scripted_server(always(answer())) as plain:
         connector = aiohttp.TCPConnector(resolver=Names(), ssl=False)
         async with authenticated_session(CountingSource(), connector=connector) as http:
             for server in (secure, plain):
@@ -150,7 +158,7 @@ async def test_r12_the_default_port_is_meant_where_none_is_named() -> None:
 
 async def test_r12_a_verified_certificate_changes_nothing() -> None:
     server_side, client_side = throwaway_tls(CLOUD)
-    async with wire(always(answer()), ssl=server_side) as server:
+    async with scripted_server(always(answer()), ssl=server_side) as server:
         origin = server.origin.replace("127.0.0.1", CLOUD)
         connector = aiohttp.TCPConnector(resolver=Names(), ssl=client_side)
         async with (
@@ -172,7 +180,7 @@ async def test_r12_a_request_within_a_strayed_one_is_its_own() -> None:
                 inner.append(own.status)
         return response
 
-    async with wire(always(answer())) as api, wire(redirects(f"{api.origin}/act")) as foreign:
+    async with scripted_server(always(answer())) as api, scripted_server(redirects(f"{api.origin}/act")) as foreign:
         bearer = BearerMiddleware(CountingSource(), origins=[api.origin])
         async with (
             aiohttp.ClientSession(middlewares=[asks, bearer]) as http,
@@ -187,15 +195,15 @@ async def test_r12_a_request_within_a_strayed_one_is_its_own() -> None:
 async def test_r12_aiohttps_own_second_try_does_not_forget_where_the_chain_has_been() -> None:
     """After a lost connection aiohttp sends a GET again, through the middlewares."""
 
-    async def flaky(request: Received, writer: asyncio.StreamWriter) -> None:
+    async def flaky(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         if request.target == "/act" and len(api.received) == 1:
             writer.close()
         else:
             writer.write(answer())
 
     async with (
-        wire(flaky) as api,
-        wire(redirects(f"{api.origin}/act")) as foreign,
+        scripted_server(flaky) as api,
+        scripted_server(redirects(f"{api.origin}/act")) as foreign,
         authenticated_session(CountingSource(), origins=[api.origin]) as http,
         http.get(foreign.origin),
     ):
@@ -205,7 +213,7 @@ async def test_r12_aiohttps_own_second_try_does_not_forget_where_the_chain_has_b
 
 async def test_r12_own_credentials_are_not_exchanged_for_the_token_on_the_way() -> None:
     """aiohttp drops them at another origin; the chain stays what the caller made it."""
-    async with wire(always(answer())) as second, wire(redirects(second.origin)) as first:
+    async with scripted_server(always(answer())) as second, scripted_server(redirects(second.origin)) as first:
         origins = [first.origin, second.origin]
         async with (
             authenticated_session(CountingSource(), origins=origins) as http,
@@ -217,7 +225,7 @@ async def test_r12_own_credentials_are_not_exchanged_for_the_token_on_the_way() 
 
 
 async def test_nothing_is_kept_of_chains_that_ended() -> None:
-    async with wire(always(answer())) as api, wire(redirects(api.origin)) as foreign:
+    async with scripted_server(always(answer())) as api, scripted_server(redirects(api.origin)) as foreign:
         bearer = BearerMiddleware(CountingSource(), origins=[api.origin])
         async with aiohttp.ClientSession(middlewares=[bearer]) as http:
             for follow in (True, False):
@@ -229,7 +237,7 @@ async def test_nothing_is_kept_of_chains_that_ended() -> None:
 
 async def test_r11_errors_of_aiohttp_do_not_show_the_token() -> None:
     async with (
-        wire(always(answer(403))) as api,
+        scripted_server(always(answer(403))) as api,
         authenticated_session(CountingSource(), origins=[api.origin], raise_for_status=True) as http,
     ):
         with pytest.raises(aiohttp.ClientResponseError) as caught:
@@ -240,7 +248,7 @@ async def test_r11_errors_of_aiohttp_do_not_show_the_token() -> None:
 
 async def test_r11_a_broken_answer_does_not_show_the_token() -> None:
     async with (
-        wire(cut_off(b"HTTP/9 nonsense\r\n\r\n")) as api,
+        scripted_server(cut_off(b"HTTP/9 nonsense\r\n\r\n")) as api,
         authenticated_session(CountingSource(), origins=[api.origin]) as http,
     ):
         with pytest.raises(aiohttp.ClientError) as caught:
@@ -251,7 +259,7 @@ async def test_r11_a_broken_answer_does_not_show_the_token() -> None:
 async def test_r11_the_log_names_the_host_and_no_more(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "bitbucket_auth_async")
     async with (
-        wire(always(answer())) as server,
+        scripted_server(always(answer())) as server,
         authenticated_session(CountingSource()) as http,
         http.get(f"{server.origin}/?code=secret"),
     ):
@@ -261,7 +269,7 @@ async def test_r11_the_log_names_the_host_and_no_more(caplog: pytest.LogCaptureF
 
 async def test_r10_a_session_that_raises_for_status_sees_the_second_answer_alone() -> None:
     async with (
-        wire(refuses("token-1")) as api,
+        scripted_server(refuses("token-1")) as api,
         authenticated_session(CountingSource(), origins=[api.origin], raise_for_status=True) as http,
         http.get(api.origin) as response,
     ):
@@ -282,7 +290,7 @@ async def test_the_callers_middlewares_wrap_ours() -> None:
 
     source = CountingSource()
     async with (
-        wire(always(answer())) as api,
+        scripted_server(always(answer())) as api,
         authenticated_session(source, origins=[api.origin], middlewares=[twice]) as http,
         http.get(api.origin),
     ):
@@ -296,7 +304,7 @@ async def test_a_middleware_within_that_drops_the_header_does_no_harm() -> None:
         del request.headers["Authorization"]
         return await handler(request)
 
-    async with wire(always(answer())) as api:
+    async with scripted_server(always(answer())) as api:
         bearer = BearerMiddleware(CountingSource(), origins=[api.origin])
         async with aiohttp.ClientSession(middlewares=[bearer, drops]) as http, http.get(api.origin) as response:
             assert response.status == 200

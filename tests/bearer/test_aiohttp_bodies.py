@@ -14,7 +14,13 @@ from aiohttp.test_utils import TestServer
 
 from bitbucket_auth_async.bearer.aiohttp import authenticated_session
 from bitbucket_auth_async.testing.counting_source import CountingSource
-from bitbucket_auth_async.testing.scripted_server import Received, Wire, answer, refuses, wire
+from bitbucket_auth_async.testing.scripted_server import (
+    ReceivedRequest,
+    ScriptedServer,
+    answer,
+    refuses,
+    scripted_server,
+)
 
 ENOUGH = 20.0
 
@@ -176,14 +182,14 @@ async def test_r10_a_body_that_was_refused_before_100_continue_is_sent_after_it(
 async def test_r10_a_redirected_body_is_sent_again_too() -> None:
     """307 keeps the body; the 401 comes at the second hop."""
 
-    async def script(request: Received, writer: asyncio.StreamWriter) -> None:
+    async def script(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         if request.target == "/":
             writer.write(answer(307, headers={"Location": "/there"}))
         else:
             await refuses("token-1")(request, writer)
 
     async with (
-        wire(script) as api,
+        scripted_server(script) as api,
         authenticated_session(CountingSource(), origins=[api.origin]) as http,
         http.post(api.origin, data=b"carried") as response,
     ):
@@ -193,9 +199,9 @@ async def test_r10_a_redirected_body_is_sent_again_too() -> None:
 
 
 async def _bodies(**request: Any) -> list[bytes]:  # noqa: ANN401  - what a request takes
-    server: Wire
+    server: ScriptedServer
     async with (
-        wire(refuses("token-1")) as server,
+        scripted_server(refuses("token-1")) as server,
         authenticated_session(CountingSource(), origins=[server.origin]) as http,
         asyncio.timeout(ENOUGH),
         http.put(server.origin, **request) as response,

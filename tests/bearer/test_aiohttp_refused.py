@@ -13,7 +13,7 @@ from bitbucket_auth_async.bearer.aiohttp import authenticated_session
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.telemetry.events import EventKind
 from bitbucket_auth_async.testing.counting_source import CountingSource
-from bitbucket_auth_async.testing.scripted_server import Received, answer, refuses, wire
+from bitbucket_auth_async.testing.scripted_server import ReceivedRequest, answer, refuses, scripted_server
 
 ENOUGH = 20.0
 
@@ -32,10 +32,10 @@ class Asking(CountingSource):
         return await super().get_token(rejected=rejected, still_accepted=still_accepted)
 
 
-def slowly_refuses(body: bytes) -> Callable[[Received, asyncio.StreamWriter], Any]:
+def slowly_refuses(body: bytes) -> Callable[[ReceivedRequest, asyncio.StreamWriter], Any]:
     """Refuse token-1 with an answer whose body comes after its headers have been read."""
 
-    async def script(request: Received, writer: asyncio.StreamWriter) -> None:
+    async def script(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         if request.headers.get("authorization") != "Bearer token-1":
             writer.write(answer(200, b"fine"))
             return
@@ -57,7 +57,7 @@ async def test_a_401_holds_no_connection_while_the_renewal_is_waited_for(*, stuc
 
     source = Asking(ask)
     source.stuck = stuck
-    async with wire(slowly_refuses(b"who are you?")) as api:
+    async with scripted_server(slowly_refuses(b"who are you?")) as api:
         connector = aiohttp.TCPConnector(limit=1)
         async with (
             authenticated_session(source, origins=[api.origin], connector=connector) as http,
@@ -73,7 +73,7 @@ async def test_the_body_of_a_401_can_be_streamed() -> None:
     source.stuck = True
     body = b"x" * 300_000
     async with (
-        wire(slowly_refuses(body)) as api,
+        scripted_server(slowly_refuses(body)) as api,
         authenticated_session(source, origins=[api.origin]) as http,
         http.get(api.origin) as response,
     ):
@@ -84,7 +84,7 @@ async def test_the_body_of_a_401_can_be_streamed() -> None:
 async def test_an_endless_401_is_not_kept() -> None:
     """It is cut at the bound, the renewal goes on, and who reads it learns why it is not whole."""
 
-    async def script(request: Received, writer: asyncio.StreamWriter) -> None:
+    async def script(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(answer(401, headers={"Content-Length": str(2**40)}, head=True))
         while True:
             writer.write(b"x" * 2**16)
@@ -93,7 +93,7 @@ async def test_an_endless_401_is_not_kept() -> None:
     source = CountingSource()
     source.stuck = True
     async with (
-        wire(script) as api,
+        scripted_server(script) as api,
         authenticated_session(source, origins=[api.origin]) as http,
         asyncio.timeout(ENOUGH),
         http.get(api.origin) as response,
@@ -107,7 +107,7 @@ async def test_an_endless_401_is_not_kept() -> None:
 
 
 async def test_a_broken_401_is_renewed_for_all_the_same() -> None:
-    async def script(request: Received, writer: asyncio.StreamWriter) -> None:
+    async def script(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         if request.headers["authorization"] == "Bearer token-1":
             writer.write(answer(401, b"x" * 100, head=True) + b"x")
             await writer.drain()
@@ -117,7 +117,7 @@ async def test_a_broken_401_is_renewed_for_all_the_same() -> None:
             writer.write(answer(200))
 
     async with (
-        wire(script) as api,
+        scripted_server(script) as api,
         authenticated_session(CountingSource(), origins=[api.origin]) as http,
         http.get(api.origin) as response,
     ):
@@ -128,14 +128,14 @@ async def test_a_broken_401_that_is_the_answer_says_so_when_it_is_read() -> None
     source = CountingSource()
     source.stuck = True
 
-    async def script(_: Received, writer: asyncio.StreamWriter) -> None:
+    async def script(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(answer(401, b"x" * 100, head=True) + b"x")
         await writer.drain()
         await asyncio.sleep(0.02)  # on a real socket, two reads
         writer.close()
 
     async with (
-        wire(script) as api,
+        scripted_server(script) as api,
         authenticated_session(source, origins=[api.origin]) as http,
         http.get(api.origin) as response,
     ):
@@ -145,13 +145,16 @@ async def test_a_broken_401_that_is_the_answer_says_so_when_it_is_read() -> None
 
 
 async def test_the_callers_timeout_bounds_a_401_that_never_ends() -> None:
-    async def script(_: Received, writer: asyncio.StreamWriter) -> None:
+    async def script(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(answer(401, b"x" * 100, head=True))
         await asyncio.Event().wait()
 
     source = CountingSource()
     timeout = aiohttp.ClientTimeout(total=0.2)
-    async with wire(script) as api, authenticated_session(source, origins=[api.origin], timeout=timeout) as http:
+    async with (
+        scripted_server(script) as api,
+        authenticated_session(source, origins=[api.origin], timeout=timeout) as http,
+    ):
         with pytest.raises(TimeoutError):
             await http.get(api.origin)
         # Through a read time-out, which aiohttp keeps in the stream, it goes on.
@@ -169,7 +172,7 @@ async def test_a_cancelled_caller_leaves_no_connection_behind() -> None:
         await asyncio.Event().wait()
 
     async with (
-        wire(slowly_refuses(b"body")) as api,
+        scripted_server(slowly_refuses(b"body")) as api,
         authenticated_session(Asking(ask), origins=[api.origin]) as http,
     ):
         request = asyncio.create_task(http.request("GET", api.origin))
@@ -198,7 +201,7 @@ async def test_a_refusal_and_a_repetition_are_told(*, no_other: bool) -> None:
     source = Telling()
     source.stuck = no_other
     async with (
-        wire(refuses("token-1")) as api,
+        scripted_server(refuses("token-1")) as api,
         authenticated_session(source, origins=[api.origin]) as http,
         http.get(api.origin) as response,
     ):
@@ -209,7 +212,7 @@ async def test_a_refusal_and_a_repetition_are_told(*, no_other: bool) -> None:
 async def test_who_has_no_listener_is_told_of_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "bitbucket_auth_async")
     async with (
-        wire(refuses("token-1")) as api,
+        scripted_server(refuses("token-1")) as api,
         authenticated_session(CountingSource(), origins=[api.origin]) as http,
         http.get(api.origin),
     ):

@@ -12,9 +12,16 @@ import pytest
 from bitbucket_auth_async.errors import ConfigurationError
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.protocols import TokenSource
-from bitbucket_auth_async.testing.bearer_contract import Answer, BearerContract, Caller, Opened
+from bitbucket_auth_async.testing.bearer_contract import BearerContract, Caller, OpenCaller, Response
 from bitbucket_auth_async.testing.counting_source import CountingSource
-from bitbucket_auth_async.testing.scripted_server import Received, always, answer, redirects, refuses, wire
+from bitbucket_auth_async.testing.scripted_server import (
+    ReceivedRequest,
+    always,
+    answer,
+    redirects,
+    refuses,
+    scripted_server,
+)
 from tests.support.httpx_family import ADAPTERS, ENOUGH, Adapter
 
 CLOUD = "api.bitbucket.org"
@@ -38,58 +45,61 @@ class HttpxCaller:
         headers: Mapping[str, str] = MappingProxyType({}),
         body: bytes | AsyncIterable[bytes] | None = None,
         follow_redirects: bool = True,
-    ) -> Answer:
+    ) -> Response:
         response = await self._client.request(
             method, url, headers=dict(headers), content=body, follow_redirects=follow_redirects
         )
-        return Answer(response.status_code, response.content)
+        return Response(response.status_code, response.content)
 
 
 class TestAuthenticatedClient(BearerContract):
     @pytest.fixture
-    def opened(self, on: Adapter) -> Opened:
+    def open_caller(self, on: Adapter) -> OpenCaller:
         @asynccontextmanager
-        async def opened(source: TokenSource, origins: Iterable[str] | None) -> AsyncGenerator[Caller]:
+        async def open_caller(source: TokenSource, origins: Iterable[str] | None) -> AsyncGenerator[Caller]:
             limits = on.library.Limits(max_connections=100)
             async with on.module.authenticated_client(
                 source, origins=origins, timeout=ENOUGH, limits=limits, trust_env=False
             ) as client:
                 yield HttpxCaller(client)
 
-        return opened
+        return open_caller
 
 
-def opens_with_auth(on: Adapter, *, hook: bool) -> Opened:
+def opens_with_auth(on: Adapter, *, hook: bool) -> OpenCaller:
     @asynccontextmanager
-    async def opened(source: TokenSource, origins: Iterable[str] | None) -> AsyncGenerator[Caller]:
+    async def open_caller(source: TokenSource, origins: Iterable[str] | None) -> AsyncGenerator[Caller]:
         auth = on.module.BearerAuth(source, origins=origins)
         hooks = {"request": [auth.on_hop]} if hook else {}
         async with on.library.AsyncClient(auth=auth, timeout=ENOUGH, trust_env=False, event_hooks=hooks) as client:
             yield HttpxCaller(client)
 
-    return opened
+    return open_caller
 
 
 class TestAuthAndHookInTheCallersClient(BearerContract):
     @pytest.fixture
-    def opened(self, on: Adapter) -> Opened:
+    def open_caller(self, on: Adapter) -> OpenCaller:
         return opens_with_auth(on, hook=True)
 
 
 class TestAuthAlone(BearerContract):
     @pytest.fixture
-    def opened(self, on: Adapter) -> Opened:
+    def open_caller(self, on: Adapter) -> OpenCaller:
         return opens_with_auth(on, hook=False)
 
-    async def test_r12_a_redirect_within_the_allowed_origins_keeps_the_token(self, opened: Opened) -> None:
+    async def test_r12_a_redirect_within_the_allowed_origins_keeps_the_token(self, open_caller: OpenCaller) -> None:
         """Within one origin. At another one, even if it is allowed, the library takes it off, and nobody is asked."""
-        async with wire(always(answer())) as second:
+        async with scripted_server(always(answer())) as second:
 
-            async def script(request: Received, writer: asyncio.StreamWriter) -> None:
+            async def script(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
                 there = {"/one": "/two", "/two": second.origin}[request.target]
                 writer.write(answer(302, headers={"Location": there}))
 
-            async with wire(script) as first, opened(CountingSource(), [first.origin, second.origin]) as caller:
+            async with (
+                scripted_server(script) as first,
+                open_caller(CountingSource(), [first.origin, second.origin]) as caller,
+            ):
                 await caller.request("GET", f"{first.origin}/one")
         assert first.authorizations() == ["Bearer token-1"] * 2
         assert second.authorizations() == [None]
@@ -154,8 +164,8 @@ async def test_r12_an_upgrade_to_https_is_another_origin(on: Adapter) -> None:
 
 async def test_r12_own_credentials_are_not_exchanged_for_the_token_on_the_way(on: Adapter) -> None:
     async with (
-        wire(always(answer())) as second,
-        wire(redirects(second.origin)) as first,
+        scripted_server(always(answer())) as second,
+        scripted_server(redirects(second.origin)) as first,
         on.client(CountingSource(), first.origin, second.origin, follow_redirects=True) as client,
     ):
         await client.get(first.origin, headers={"Authorization": "Basic own"})
@@ -165,9 +175,9 @@ async def test_r12_own_credentials_are_not_exchanged_for_the_token_on_the_way(on
 async def test_r12_what_is_followed_by_hand_starts_anew(on: Adapter) -> None:
     """Neither the token nor the chain goes along with `next_request`."""
     async with (
-        wire(always(answer())) as api,
-        wire(redirects(f"{api.origin}/act")) as foreign,
-        wire(redirects(foreign.origin)) as gate,
+        scripted_server(always(answer())) as api,
+        scripted_server(redirects(f"{api.origin}/act")) as foreign,
+        scripted_server(redirects(foreign.origin)) as gate,
         on.client(CountingSource(), api.origin, gate.origin) as client,
     ):
         response = await client.get(gate.origin)
@@ -180,8 +190,8 @@ async def test_r12_requests_with_the_same_extensions_do_not_mix(on: Adapter) -> 
     """Some releases keep the mapping of the caller, and send it along with every hop."""
     extensions = {"timeout": on.library.Timeout(ENOUGH).as_dict()}
     async with (
-        wire(always(answer())) as api,
-        wire(redirects(f"{api.origin}/act")) as foreign,
+        scripted_server(always(answer())) as api,
+        scripted_server(redirects(f"{api.origin}/act")) as foreign,
         on.client(CountingSource(), api.origin, follow_redirects=True) as client,
     ):
         targets = [foreign.origin, f"{api.origin}/own"] * 10
@@ -194,7 +204,7 @@ async def test_r12_requests_with_the_same_extensions_do_not_mix(on: Adapter) -> 
 async def test_r10_after_a_redirect_the_refused_hop_alone_is_repeated(on: Adapter) -> None:
     """What had led there was done, and is not done twice."""
 
-    async def script(request: Received, writer: asyncio.StreamWriter) -> None:
+    async def script(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         if request.target == "/create":
             writer.write(answer(303, headers={"Location": "/created"}))
         elif request.headers["authorization"] == "Bearer token-1":
@@ -203,7 +213,7 @@ async def test_r10_after_a_redirect_the_refused_hop_alone_is_repeated(on: Adapte
             writer.write(answer(200, b"fine"))
 
     source = CountingSource()
-    async with wire(script) as api, on.client(source, api.origin, follow_redirects=True) as client:
+    async with scripted_server(script) as api, on.client(source, api.origin, follow_redirects=True) as client:
         assert (await client.post(f"{api.origin}/create", content=b"once")).text == "fine"
     assert [(request.method, request.target) for request in api.received] == [
         ("POST", "/create"),
@@ -215,8 +225,8 @@ async def test_r10_after_a_redirect_the_refused_hop_alone_is_repeated(on: Adapte
 async def test_r10_a_401_of_a_host_that_got_no_token_is_not_about_it(on: Adapter) -> None:
     source = CountingSource()
     async with (
-        wire(always(answer(401))) as foreign,
-        wire(redirects(foreign.origin)) as api,
+        scripted_server(always(answer(401))) as foreign,
+        scripted_server(redirects(foreign.origin)) as api,
         on.client(source, api.origin, follow_redirects=True) as client,
     ):
         assert (await client.get(api.origin)).status_code == 401
@@ -226,7 +236,7 @@ async def test_r10_a_401_of_a_host_that_got_no_token_is_not_about_it(on: Adapter
 
 async def test_a_request_that_is_sent_again_gets_the_token_of_that_moment(on: Adapter) -> None:
     source = CountingSource()
-    async with wire(always(answer())) as api, on.client(source, api.origin) as client:
+    async with scripted_server(always(answer())) as api, on.client(source, api.origin) as client:
         request = client.build_request("GET", api.origin)
         await client.send(request)
         await source.get_token(rejected=source.token)
@@ -236,12 +246,12 @@ async def test_a_request_that_is_sent_again_gets_the_token_of_that_moment(on: Ad
 
 
 async def test_r11_what_is_left_after_the_answer_holds_no_token(on: Adapter) -> None:
-    async def script(request: Received, writer: asyncio.StreamWriter) -> None:
+    async def script(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         moved = answer(302, headers={"Location": "/there"})
         refused = answer(401 if request.headers["authorization"] == "Bearer token-1" else 403)
         writer.write(refused if request.target == "/there" else moved)
 
-    async with wire(script) as api, on.client(CountingSource(), api.origin, follow_redirects=True) as client:
+    async with scripted_server(script) as api, on.client(CountingSource(), api.origin, follow_redirects=True) as client:
         response = await client.get(api.origin)
         with pytest.raises(on.library.HTTPStatusError) as caught:
             response.raise_for_status()
@@ -256,13 +266,13 @@ async def test_r11_what_is_left_after_the_answer_holds_no_token(on: Adapter) -> 
 async def test_r11_a_hop_that_failed_holds_no_token(on: Adapter) -> None:
     """What a caller may send again is `error.request`."""
 
-    async def script(request: Received, writer: asyncio.StreamWriter) -> None:
+    async def script(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         if request.target == "/there":
             writer.close()
         else:
             writer.write(answer(307, headers={"Location": "/there"}))
 
-    async with wire(script) as api, on.client(CountingSource(), api.origin, follow_redirects=True) as client:
+    async with scripted_server(script) as api, on.client(CountingSource(), api.origin, follow_redirects=True) as client:
         with pytest.raises(on.library.RemoteProtocolError) as caught:
             await client.get(api.origin)
     assert api.authorizations() == ["Bearer token-1"] * 2
@@ -272,7 +282,7 @@ async def test_r11_a_hop_that_failed_holds_no_token(on: Adapter) -> None:
 
 async def test_r11_the_log_names_the_host_and_no_more(on: Adapter, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "bitbucket_auth_async")
-    async with wire(always(answer())) as server, on.client(CountingSource()) as client:
+    async with scripted_server(always(answer())) as server, on.client(CountingSource()) as client:
         await client.get(f"{server.origin}/?code=secret")
     ours = [record.getMessage() for record in caplog.records if record.name.startswith("bitbucket_auth_async")]
     assert ours == ["No bearer on a request to 127.0.0.1"]
@@ -289,7 +299,10 @@ async def test_the_callers_hooks_are_called(on: Adapter) -> None:
         seen.append(str(response.status_code))
 
     hooks = {"request": [asked], "response": [answered]}
-    async with wire(refuses("token-1")) as api, on.client(CountingSource(), api.origin, event_hooks=hooks) as client:
+    async with (
+        scripted_server(refuses("token-1")) as api,
+        on.client(CountingSource(), api.origin, event_hooks=hooks) as client,
+    ):
         assert (await client.get(api.origin)).status_code == 200
     assert seen == ["GET", "401", "GET", "200"]
 

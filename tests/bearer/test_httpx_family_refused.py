@@ -12,7 +12,7 @@ from bitbucket_auth_async.bearer._sent_requests import BODY_LIMIT
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.telemetry.events import EventKind
 from bitbucket_auth_async.testing.counting_source import CountingSource
-from bitbucket_auth_async.testing.scripted_server import Received, Script, answer, refuses, wire
+from bitbucket_auth_async.testing.scripted_server import ReceivedRequest, Script, answer, refuses, scripted_server
 from tests.support.httpx_family import ADAPTERS, ENOUGH, Adapter
 
 
@@ -45,7 +45,7 @@ def stuck() -> CountingSource:
 def slowly_refuses(body: bytes, **headers: str) -> Script:
     """Refuse token-1 with an answer whose body comes after its headers have been read."""
 
-    async def script(request: Received, writer: asyncio.StreamWriter) -> None:
+    async def script(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         if request.headers.get("authorization") != "Bearer token-1":
             writer.write(answer(200, b"fine"))
             return
@@ -61,7 +61,7 @@ def slowly_refuses(body: bytes, **headers: str) -> Script:
 def breaks(*, for_good: bool) -> Script:
     """Cut the 401 off; with *for_good* at every token."""
 
-    async def script(request: Received, writer: asyncio.StreamWriter) -> None:
+    async def script(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         if not for_good and request.headers["authorization"] != "Bearer token-1":
             writer.write(answer(200))
             return
@@ -83,7 +83,10 @@ async def test_a_401_holds_no_connection_while_the_renewal_is_waited_for(on: Ada
     source = Asking(ask)
     source.stuck = no_other
     limits = on.library.Limits(max_connections=1)
-    async with wire(slowly_refuses(b"who are you?")) as api, on.client(source, api.origin, limits=limits) as client:
+    async with (
+        scripted_server(slowly_refuses(b"who are you?")) as api,
+        on.client(source, api.origin, limits=limits) as client,
+    ):
         response = await client.get(api.origin)
         assert (response.status_code, response.text) == ((401, "who are you?") if no_other else (200, "fine"))
         assert api.connections == 1
@@ -93,7 +96,7 @@ async def test_a_401_holds_no_connection_while_the_renewal_is_waited_for(on: Ada
 async def test_the_body_of_a_401_can_be_streamed(on: Adapter, *, raw: bool) -> None:
     body = b"x" * 300_000
     async with (
-        wire(slowly_refuses(body)) as api,
+        scripted_server(slowly_refuses(body)) as api,
         on.client(stuck(), api.origin) as client,
         client.stream("GET", api.origin) as response,
     ):
@@ -104,14 +107,14 @@ async def test_the_body_of_a_401_can_be_streamed(on: Adapter, *, raw: bool) -> N
 async def test_an_endless_401_is_not_kept(on: Adapter) -> None:
     """It is cut at the bound, the renewal goes on, and who reads it learns why it is not whole."""
 
-    async def script(request: Received, writer: asyncio.StreamWriter) -> None:
+    async def script(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(answer(401, headers={"Content-Length": str(2**40)}, head=True))
         while True:
             writer.write(b"x" * 2**16)
             await writer.drain()
 
     source = stuck()
-    async with wire(script) as api, on.client(source, api.origin) as client, asyncio.timeout(ENOUGH):
+    async with scripted_server(script) as api, on.client(source, api.origin) as client, asyncio.timeout(ENOUGH):
         async with client.stream("GET", api.origin) as response:
             assert response.status_code == 401
             with pytest.raises(on.library.ReadError, match=f"longer than {BODY_LIMIT} bytes"):
@@ -121,13 +124,13 @@ async def test_an_endless_401_is_not_kept(on: Adapter) -> None:
 
 
 async def test_a_broken_401_is_renewed_for_all_the_same(on: Adapter) -> None:
-    async with wire(breaks(for_good=False)) as api, on.client(CountingSource(), api.origin) as client:
+    async with scripted_server(breaks(for_good=False)) as api, on.client(CountingSource(), api.origin) as client:
         assert (await client.get(api.origin)).status_code == 200
 
 
 async def test_a_broken_401_that_is_the_answer_says_so_when_it_is_read(on: Adapter) -> None:
     async with (
-        wire(breaks(for_good=True)) as api,
+        scripted_server(breaks(for_good=True)) as api,
         on.client(stuck(), api.origin) as client,
         client.stream("GET", api.origin) as response,
     ):
@@ -138,7 +141,7 @@ async def test_a_broken_401_that_is_the_answer_says_so_when_it_is_read(on: Adapt
 
 async def test_a_401_that_claims_to_be_packed_is_renewed_for_all_the_same(on: Adapter) -> None:
     async with (
-        wire(slowly_refuses(b"not packed at all", Content_Encoding="gzip")) as api,
+        scripted_server(slowly_refuses(b"not packed at all", Content_Encoding="gzip")) as api,
         on.client(CountingSource(), api.origin) as client,
     ):
         assert (await client.get(api.origin)).text == "fine"
@@ -153,7 +156,7 @@ async def test_a_cancelled_caller_leaves_no_connection_behind(on: Adapter) -> No
 
     limits = on.library.Limits(max_connections=1)
     async with (
-        wire(slowly_refuses(b"body")) as api,
+        scripted_server(slowly_refuses(b"body")) as api,
         on.client(Asking(ask), api.origin, limits=limits) as client,
     ):
         request = asyncio.create_task(client.get(api.origin))
@@ -179,7 +182,7 @@ async def test_r10_what_can_be_read_again_is_sent_again(on: Adapter, kind: str, 
             "files in memory": form(b"bytes", io.BytesIO(b"more")),
             "a file on disk": form(file),
         }
-        async with wire(refuses("token-1")) as api, on.client(CountingSource(), api.origin) as client:
+        async with scripted_server(refuses("token-1")) as api, on.client(CountingSource(), api.origin) as client:
             response = await client.post(api.origin, **bodies[kind])
     assert response.status_code == 200
     first, second = api.received
@@ -203,7 +206,7 @@ class Pipe(io.RawIOBase):
 
 
 async def test_r10_a_form_with_a_pipe_is_never_sent_again(on: Adapter) -> None:
-    async with wire(refuses("token-1")) as api, on.client(CountingSource(), api.origin) as client:
+    async with scripted_server(refuses("token-1")) as api, on.client(CountingSource(), api.origin) as client:
         response = await client.post(api.origin, **form(Pipe()))
     assert response.status_code == 401
     assert len(api.received) == 1
@@ -214,7 +217,7 @@ async def test_r10_a_stream_that_could_be_read_again_is_not_known_to_be(on: Adap
         async def __aiter__(self) -> AsyncGenerator[bytes]:
             yield b"again"
 
-    async with wire(refuses("token-1")) as api, on.client(CountingSource(), api.origin) as client:
+    async with scripted_server(refuses("token-1")) as api, on.client(CountingSource(), api.origin) as client:
         assert (await client.post(api.origin, content=Twice())).status_code == 401
     assert len(api.received) == 1
 
@@ -235,6 +238,6 @@ class Telling(CountingSource):
 async def test_a_refusal_and_a_repetition_are_told(on: Adapter, *, no_other: bool) -> None:
     source = Telling()
     source.stuck = no_other
-    async with wire(refuses("token-1")) as api, on.client(source, api.origin) as client:
+    async with scripted_server(refuses("token-1")) as api, on.client(source, api.origin) as client:
         assert (await client.get(api.origin)).status_code == (401 if no_other else 200)
     assert source.told == [EventKind.API_REFUSED, *([] if no_other else [EventKind.API_REPEATED])]

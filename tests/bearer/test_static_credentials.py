@@ -15,7 +15,7 @@ from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.protocols import TokenSource
 from bitbucket_auth_async.testing.fake_clock import FakeClock
-from bitbucket_auth_async.testing.scripted_server import always, answer, redirects, wire
+from bitbucket_auth_async.testing.scripted_server import always, answer, redirects, scripted_server
 
 EMAIL = "ada@example.com"
 Make = Callable[[], StaticToken]
@@ -47,8 +47,8 @@ def test_each_has_its_user_name_for_git() -> None:
 @pytest.mark.parametrize("source", [AccessToken("ATCTT3x"), ApiToken(EMAIL, "ATATT3x=secret")], ids=repr)
 async def test_r12_both_fit_a_bearer_and_stay_home(source: TokenSource) -> None:
     async with (
-        wire(always(answer())) as foreign,
-        wire(redirects(foreign.origin)) as api,
+        scripted_server(always(answer())) as foreign,
+        scripted_server(redirects(foreign.origin)) as api,
         authenticated_session(source, origins=[api.origin]) as http,
         http.get(api.origin),
     ):
@@ -59,7 +59,7 @@ async def test_r12_both_fit_a_bearer_and_stay_home(source: TokenSource) -> None:
 
 @pytest.mark.parametrize("source", [AccessToken("ATCTT3x"), ApiToken(EMAIL, "ATATT3x=secret")], ids=repr)
 async def test_r12_both_fit_the_bearer_of_httpx_too(source: TokenSource) -> None:
-    async with wire(always(answer())) as foreign, wire(redirects(foreign.origin)) as api:
+    async with scripted_server(always(answer())) as foreign, scripted_server(redirects(foreign.origin)) as api:
         client = authenticated_client(source, origins=[api.origin], follow_redirects=True)
         async with client as http:
             await http.get(api.origin)
@@ -69,7 +69,7 @@ async def test_r12_both_fit_the_bearer_of_httpx_too(source: TokenSource) -> None
 
 async def test_after_a_401_there_is_no_other_and_the_request_is_not_repeated() -> None:
     async with (
-        wire(always(answer(401, b"who are you?"))) as api,
+        scripted_server(always(answer(401, b"who are you?"))) as api,
         authenticated_session(ApiToken(EMAIL, "ATATT3x=secret"), origins=[api.origin]) as http,
         http.get(api.origin) as response,
     ):

@@ -9,10 +9,10 @@ import pytest
 from aiohttp import web
 from playwright.async_api import expect
 
-from bitbucket_auth_async.testing.certificates import throwaway_tls
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 from bitbucket_auth_async.testing.server import serve
 from tests.browser.conftest import Open
+from tests.support.throwaway_tls import throwaway_tls
 from tests.web.apps import serve_aiohttp, serve_starlette
 from tests.web.people import Serve, free_port, staged
 

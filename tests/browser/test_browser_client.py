@@ -80,7 +80,7 @@ async def test_the_implicit_grant_to_its_end(app: App, tab: Open) -> None:
         await page.get_by_role("button", name="Who am I?").click()
         await expect(status).to_have_text("You are Ada.")
         kept = "JSON.stringify([{ ...localStorage }, { ...sessionStorage }, history.state, document.cookie])"
-        (token,) = app.fake._ledger.access
+        (token,) = app.fake._issued.access
         assert await page.evaluate(kept) == '[{},{},null,""]'
         assert token not in await page.content()
         for request in ada.requests:

@@ -130,7 +130,7 @@ async def test_no_secret_is_where_a_script_or_another_site_could_see_it(board: B
         family = board.fake.families[-1]
         source = await page.content() + json.dumps(await page.context.cookies())
         assert family.person is board.fake.person
-        for secret in (code, *board.fake._ledger.access, *board.fake._ledger.refresh):
+        for secret in (code, *board.fake._issued.access, *board.fake._issued.refresh):
             assert secret not in source
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bitbucket_auth_async.testing.fake import faults
-from bitbucket_auth_async.testing.scripted_server import always, answer, wire
+from bitbucket_auth_async.testing.scripted_server import always, answer, scripted_server
 from tests.support.command_line import Program
 from tests.support.terminal import at_a_terminal, read_until
 
@@ -113,7 +113,7 @@ async def test_a_missing_scope_is_named(cli: Program) -> None:
 
 async def test_r12_the_token_goes_nowhere_else(cli: Program) -> None:
     await cli.sign_in()
-    async with wire(always(answer(200, b"{}"))) as elsewhere:
+    async with scripted_server(always(answer(200, b"{}"))) as elsewhere:
         for path in (f"{elsewhere.origin}/2.0/user", f"//{elsewhere.origin.partition('//')[2]}/user", "/../user"):
             done = await cli.run("api", "GET", path)
             assert done.code == 1, path

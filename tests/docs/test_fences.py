@@ -14,7 +14,7 @@ from sybil.parsers.markdown import CodeBlockParser
 
 from bitbucket_auth_async.testing.client_settings import set_env_vars
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
-from bitbucket_auth_async.testing.mocking import mock_bitbucket
+from bitbucket_auth_async.testing.mock_aiohttp import mock_bitbucket
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,9 +11,9 @@ from bitbucket_auth_async import ClientCredentials, TokenManager
 from bitbucket_auth_async.api import BitbucketAPI
 from bitbucket_auth_async.testing.client_settings import set_env_vars
 from bitbucket_auth_async.testing.fake import faults
-from bitbucket_auth_async.testing.fake.request_log import Call
+from bitbucket_auth_async.testing.fake.request_log import RequestInfo
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
-from bitbucket_auth_async.testing.mocking import mock_bitbucket
+from bitbucket_auth_async.testing.mock_aiohttp import mock_bitbucket
 from docs.examples.crawler import crawl, main
 from tests.support.instant_clock import HastyClock
 from tests.support.shifted_clock import AheadClock
@@ -30,7 +30,7 @@ class Calendar:
         self.days = days
         self.requests = 0
 
-    def __call__(self, call: Call) -> bool:
+    def __call__(self, call: RequestInfo) -> bool:
         if call.at == "api":
             self.requests += 1
             self.days.get(self.requests, int)()

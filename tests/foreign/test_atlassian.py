@@ -10,7 +10,7 @@ import requests
 from bitbucket_auth_async import ClientCredentials, TokenManager
 from bitbucket_auth_async.testing.counting_source import CountingSource
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
-from bitbucket_auth_async.testing.scripted_server import always, answer, redirects, refuses, wire
+from bitbucket_auth_async.testing.scripted_server import always, answer, redirects, refuses, scripted_server
 from bitbucket_auth_async.testing.server import Site, serve
 from docs.examples.full_sdk import RequestsBearer, cloud
 from tests.support.shifted_clock import AheadClock
@@ -70,15 +70,15 @@ def home(source: CountingSource, origin: str) -> RequestsBearer:
 
 
 async def test_r12_another_host_gets_no_token() -> None:
-    async with wire(always(answer())) as foreign:
+    async with scripted_server(always(answer())) as foreign:
         await sent(RequestsBearer(CountingSource()), "GET", foreign.origin)
     assert foreign.authorizations() == [None]
 
 
 async def test_r12_a_redirect_abroad_takes_no_token_along_nor_does_a_401_there() -> None:
     source = CountingSource()
-    async with wire(always(answer(401))) as foreign:
-        async with wire(redirects(foreign.origin.replace("127.0.0.1", "localhost"), 302)) as api:
+    async with scripted_server(always(answer(401))) as foreign:
+        async with scripted_server(redirects(foreign.origin.replace("127.0.0.1", "localhost"), 302)) as api:
             response = await sent(home(source, api.origin), "GET", api.origin)
         assert response.status_code == 401
         assert api.authorizations() == ["Bearer token-1"]
@@ -87,14 +87,14 @@ async def test_r12_a_redirect_abroad_takes_no_token_along_nor_does_a_401_there()
 
 
 async def test_r10_a_refused_request_is_repeated_with_its_body_and_the_next_token() -> None:
-    async with wire(refuses("token-1")) as api:
+    async with scripted_server(refuses("token-1")) as api:
         response = await sent(home(CountingSource(), api.origin), "POST", api.origin, data=b"body")
     assert (response.status_code, response.content) == (200, b"body")
     assert api.authorizations() == ["Bearer token-1", "Bearer token-2"]
 
 
 async def test_r10_a_body_that_is_good_once_is_not_repeated() -> None:
-    async with wire(refuses("token-1")) as api:
+    async with scripted_server(refuses("token-1")) as api:
         response = await sent(home(CountingSource(), api.origin), "POST", api.origin, data=iter([b"body"]))
     assert response.status_code == 401
     assert api.authorizations() == ["Bearer token-1"]

@@ -175,7 +175,7 @@ def test_r4_r9_a_loop_torn_down_mid_renewal_loses_nothing(world: World, cancels:
         held = world.fake.inject(faults.hold())
         callers.append(asyncio.create_task(manager.get_token(), name="a caller"))
         await held.reached.wait()
-        world.fake.mend()  # what comes next is answered; this answer is lost with its loop
+        world.fake.clear_faults()  # what comes next is answered; this answer is lost with its loop
 
     callers: list[asyncio.Task[Token]] = []
     if cancels:
@@ -217,7 +217,7 @@ def test_r1_what_a_loop_left_pending_writes_nothing_as_it_is_swept_up(world: Wor
         held = world.fake.inject(faults.hold())
         await manager.get_token()  # which is still good, so nobody waits for the renewal
         await held.reached.wait()
-        world.fake.mend()
+        world.fake.clear_faults()
         await manager.get_token()
 
     async def go_on() -> None:

@@ -28,7 +28,7 @@ from bitbucket_auth_async.stores.memory import MemoryStore
 from bitbucket_auth_async.testing.client_settings import opts, set_env_vars
 from bitbucket_auth_async.testing.fake import faults
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
-from bitbucket_auth_async.testing.mocking import mock_bitbucket
+from bitbucket_auth_async.testing.mock_aiohttp import mock_bitbucket
 
 
 @pytest.fixture

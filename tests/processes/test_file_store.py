@@ -40,7 +40,7 @@ async def test_r1_eight_processes_with_fifty_callers_each_spend_each_generation_
         assert len({token for tokens in used for token in tokens}) == 1
     assert crew.fake.token_requests == 10
     assert crew.fake.second_spends == []
-    assert all(count == 1 for count in crew.fake.books.spends.values())
+    assert all(count == 1 for count in crew.fake.request_log.spends.values())
     await crew.assert_whole()
 
 

@@ -32,7 +32,7 @@ AT_HOME = {
     "aiosqlite": ("stores.sqlite",),
     "anyio": ("npm.get_access_token", "codecs.keys", "runtime.threads"),
     "asyncpg": ("stores.postgres",),
-    "cryptography": ("codecs.encrypted", "testing.certificates", "web.encrypted_cookie"),
+    "cryptography": ("codecs.encrypted", "web.encrypted_cookie"),
     "filelock": ("runtime.private_file",),
     "httpx": ("transports.httpx", "bearer.httpx"),
     "httpx2": ("transports.httpx2", "bearer.httpx2"),

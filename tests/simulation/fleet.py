@@ -164,7 +164,7 @@ class Fleet:
     async def _end(self) -> None:
         await self._until(LENGTH)
         self.tell("everything is mended")
-        self.fake.mend()
+        self.fake.clear_faults()
         for process in tuple(self.processes):
             self.misfortunes.mend(process)
         await self._until(LENGTH + _QUIET)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bitbucket_auth_async.testing.fake.faults import Fault
-    from bitbucket_auth_async.testing.fake.request_log import Call
+    from bitbucket_auth_async.testing.fake.request_log import RequestInfo
     from tests.simulation.fleet import Fleet
     from tests.simulation.history import Step
 
@@ -71,7 +71,7 @@ class Misfortunes:
 
     def _endpoint(self, step: "Step") -> None:
         """The next request meets it, or each one that comes within the step's seconds."""
-        when: Callable[[Call], bool] | None = None
+        when: Callable[[RequestInfo], bool] | None = None
         if step.what == "refuse_grant":
             when = _is_grant
         fault = self._fleet.fake.inject(_ENDPOINT[step.what](), times=None if step.seconds else 1, when=when)
@@ -213,5 +213,5 @@ class Misfortunes:
         self._fleet.weather.bad(number, now, now + seconds)
 
 
-def _is_grant(call: "Call") -> bool:
+def _is_grant(call: "RequestInfo") -> bool:
     return call.grant_type == "client_credentials"

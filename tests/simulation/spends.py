@@ -10,7 +10,7 @@ from bitbucket_auth_async.oauth2.tokens import fingerprint
 from bitbucket_auth_async.renewal.record import Claim
 
 if TYPE_CHECKING:
-    from bitbucket_auth_async.testing.fake.request_log import Entry
+    from bitbucket_auth_async.testing.fake.request_log import LoggedRequest
     from tests.simulation.judge import Judge
     from tests.simulation.process import Process
 
@@ -64,7 +64,7 @@ class Spends:
         self.all: list[Spend] = []
         self.presented: dict[str, list[Spend]] = {}
         """By fingerprint of the refresh token, since the store last lost its memory."""
-        self.stragglers: list[Entry] = []
+        self.stragglers: list[LoggedRequest] = []
         """Requests that nobody waits for any more, and that the server has not seen yet."""
         self.refused: dict[str, Process] = {}
         """Refresh tokens of which a process has heard that they are dead."""
@@ -171,7 +171,7 @@ class Spends:
         self.stragglers += [
             entry
             for entry in self._fleet.fake.log
-            if entry.spent == spend.spent and not entry.processed and entry.fault in self._fleet.misfortunes.late
+            if entry.presented == spend.spent and not entry.processed and entry.fault in self._fleet.misfortunes.late
         ]
 
     def answered(self, spend: Spend, response: Response) -> None:

@@ -8,7 +8,13 @@ from typing import Any, NamedTuple
 
 from bitbucket_auth_async.api import BitbucketAPI
 from bitbucket_auth_async.testing.counting_source import CountingSource
-from bitbucket_auth_async.testing.scripted_server import Received, Script, Wire, answer, wire
+from bitbucket_auth_async.testing.scripted_server import (
+    ReceivedRequest,
+    Script,
+    ScriptedServer,
+    answer,
+    scripted_server,
+)
 from tests.support.instant_clock import HastyClock
 
 _JSON = {"Content-Type": "application/json"}
@@ -18,13 +24,13 @@ class Opened(NamedTuple):
     """A session, the port that it talks to, and the clock on which it waits."""
 
     api: BitbucketAPI
-    wire: Wire
+    server: ScriptedServer
     clock: HastyClock
     source: CountingSource
 
     def targets(self) -> list[str]:
         """Return method and address of each request that came."""
-        return [f"{request.method} {request.target}" for request in self.wire.received]
+        return [f"{request.method} {request.target}" for request in self.server.received]
 
 
 def reply(value: object, status: int = 200, **headers: str) -> bytes:
@@ -37,7 +43,7 @@ def in_turn(*answers: bytes) -> Script:
     """Return a script that gives these answers one after the other, the last one for ever; b"" closes instead."""
     left = list(answers)
 
-    async def script(_: Received, writer: asyncio.StreamWriter) -> None:
+    async def script(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         data = left.pop(0) if len(left) > 1 else left[0]
         writer.write(data)
         await writer.drain()
@@ -52,7 +58,7 @@ async def opened(script: Script, **options: Any) -> AsyncGenerator[Opened]:  # n
     """Open a session at a port that answers by *script*, with a clock on which nobody waits for long."""
     clock, source = HastyClock(), CountingSource()
     async with (
-        wire(script) as port,
+        scripted_server(script) as port,
         BitbucketAPI(options.pop("source", source), base_url=f"{port.origin}/2.0", clock=clock, **options) as api,
     ):
         yield Opened(api, port, clock, source)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from uvicorn.logging import AccessFormatter
 
 from bitbucket_auth_async.telemetry.redaction import HIDDEN, RedactingFilter, redacted
-from bitbucket_auth_async.testing.scripted_server import cut_off, wire
+from bitbucket_auth_async.testing.scripted_server import cut_off, scripted_server
 
 SECRET = "abcdefghijKLMNOP0123456789-_"
 
@@ -248,7 +248,7 @@ async def test_r11_aiohttps_access_log_does_not_show_the_code(output: io.StringI
 async def test_r11_what_aiohttp_says_of_a_broken_answer_is_redacted(output: io.StringIO) -> None:
     """Its error quotes the line that it could not read."""
     broken = f"HTTP/1.1 200 OK\r\nno header, but access_token={SECRET}\r\n\r\n".encode()
-    async with wire(cut_off(broken)) as server, aiohttp.ClientSession() as http:
+    async with scripted_server(cut_off(broken)) as server, aiohttp.ClientSession() as http:
         try:
             await http.get(server.origin)
         except aiohttp.ClientError:

@@ -17,7 +17,7 @@ import bitbucket_auth_async.testing as kit
         ("fake.faults", {"pytest", "aioresponses", "aiohttp"}),
         ("client_settings", {"pytest", "aioresponses", "aiohttp"}),
         ("server", {"pytest", "aioresponses"}),
-        ("mocking", {"pytest", "aioresponses"}),
+        ("mock_aiohttp", {"pytest", "aioresponses"}),
     ],
 )
 def test_a_module_imports_no_more_than_it_needs(module: str, unwanted: set[str]) -> None:

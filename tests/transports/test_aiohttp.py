@@ -15,10 +15,17 @@ import pytest
 
 from bitbucket_auth_async.errors import ConfigurationError, TransportError
 from bitbucket_auth_async.oauth2.http_messages import Request
-from bitbucket_auth_async.testing.certificates import throwaway_tls
-from bitbucket_auth_async.testing.scripted_server import Received, always, answer, cut_off, nobody, wire
+from bitbucket_auth_async.testing.scripted_server import (
+    ReceivedRequest,
+    always,
+    answer,
+    cut_off,
+    scripted_server,
+    unused_origin,
+)
 from bitbucket_auth_async.testing.transport_contract import TransportContract, token_request
 from bitbucket_auth_async.transports.aiohttp import AiohttpTransport
+from tests.support.throwaway_tls import throwaway_tls
 
 ENOUGH = 20.0
 
@@ -40,13 +47,13 @@ class TestAiohttpTransportWithTheCallersSession(TransportContract):
 
 
 async def test_says_who_it_is() -> None:
-    async with wire(always(answer())) as server:
+    async with scripted_server(always(answer())) as server:
         await AiohttpTransport().send(token_request(server.origin), timeout=ENOUGH)
     assert server.received[0].headers["user-agent"].startswith("bitbucket-auth-async/")
 
 
 async def test_no_connection_is_used_twice() -> None:
-    async with wire(always(answer())) as server:
+    async with scripted_server(always(answer())) as server:
         transport = AiohttpTransport()
         for _ in range(2):
             await transport.send(token_request(server.origin), timeout=ENOUGH)
@@ -55,24 +62,24 @@ async def test_no_connection_is_used_twice() -> None:
 
 
 async def test_a_request_is_never_sent_twice() -> None:
-    async with wire(cut_off(b"")) as server:
+    async with scripted_server(cut_off(b"")) as server:
         with pytest.raises(TransportError):
             await AiohttpTransport().send(token_request(server.origin), timeout=ENOUGH)
     assert len(server.received) == 1
 
 
 async def test_its_own_timeout_is_the_longest() -> None:
-    async def silence(_: Received, __: asyncio.StreamWriter) -> None:
+    async def silence(_: ReceivedRequest, __: asyncio.StreamWriter) -> None:
         await asyncio.Event().wait()
 
-    async with wire(silence) as server:
+    async with scripted_server(silence) as server:
         with pytest.raises(TransportError, match=r"nothing within 0\.1 seconds") as caught:
             await AiohttpTransport(timeout=0.1).send(token_request(server.origin), timeout=ENOUGH)
     assert caught.value.sent
 
 
 async def test_a_handshake_that_never_ends_counts_as_unsent() -> None:
-    async with wire(always(answer())) as server:
+    async with scripted_server(always(answer())) as server:
         transport = AiohttpTransport(connect_timeout=0.1)
         with pytest.raises(TransportError, match="no connection in time") as caught:
             await transport.send(token_request(server.origin.replace("http:", "https:")), timeout=ENOUGH)
@@ -80,7 +87,7 @@ async def test_a_handshake_that_never_ends_counts_as_unsent() -> None:
 
 
 async def test_the_whole_timeout_during_the_handshake_counts_as_unsent() -> None:
-    async with wire(always(answer())) as server:
+    async with scripted_server(always(answer())) as server:
         with pytest.raises(TransportError, match="nothing within") as caught:
             await AiohttpTransport().send(token_request(server.origin.replace("http:", "https:")), timeout=0.1)
     assert not caught.value.sent
@@ -98,7 +105,7 @@ async def test_a_name_that_can_not_be_looked_up_counts_as_unsent(monkeypatch: py
 
 async def test_an_unknown_certificate_counts_as_unsent() -> None:
     server_side, _ = throwaway_tls()
-    async with wire(always(answer()), ssl=server_side) as server:
+    async with scripted_server(always(answer()), ssl=server_side) as server:
         with pytest.raises(TransportError, match=r"certificate is not accepted .*self-signed") as caught:
             await AiohttpTransport().send(token_request(server.origin), timeout=ENOUGH)
         assert not server.received
@@ -107,13 +114,13 @@ async def test_an_unknown_certificate_counts_as_unsent() -> None:
 
 async def test_a_certificate_can_be_made_known() -> None:
     server_side, client_side = throwaway_tls()
-    async with wire(always(answer(200)), ssl=server_side) as server:
+    async with scripted_server(always(answer(200)), ssl=server_side) as server:
         response = await AiohttpTransport(ssl=client_side).send(token_request(server.origin), timeout=ENOUGH)
     assert response.status == 200
 
 
 async def test_goes_through_a_proxy() -> None:
-    async with wire(always(answer(203))) as proxy:
+    async with scripted_server(always(answer(203))) as proxy:
         transport = AiohttpTransport(proxy=proxy.origin.replace("//", "//name:hidden-word@"))
         response = await transport.send(token_request("http://token.test"), timeout=ENOUGH)
     assert response.status == 203
@@ -122,7 +129,7 @@ async def test_goes_through_a_proxy() -> None:
 
 
 async def test_a_proxy_that_refuses_counts_as_unsent() -> None:
-    async with wire(always(answer(407))) as proxy:
+    async with scripted_server(always(answer(407))) as proxy:
         transport = AiohttpTransport(proxy=proxy.origin.replace("//", "//name:hidden-word@"))
         with pytest.raises(TransportError, match="the proxy answered 407") as caught:
             await transport.send(token_request("https://token.test"), timeout=ENOUGH)
@@ -132,7 +139,7 @@ async def test_a_proxy_that_refuses_counts_as_unsent() -> None:
 
 
 async def test_a_proxy_that_is_not_there_counts_as_unsent() -> None:
-    transport = AiohttpTransport(proxy=nobody().replace("//", "//name:hidden-word@"))
+    transport = AiohttpTransport(proxy=unused_origin().replace("//", "//name:hidden-word@"))
     with pytest.raises(TransportError) as caught:
         await transport.send(token_request("https://token.test"), timeout=ENOUGH)
     assert not caught.value.sent
@@ -140,7 +147,7 @@ async def test_a_proxy_that_is_not_there_counts_as_unsent() -> None:
 
 
 async def test_the_environment_names_the_proxy_only_if_it_is_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with wire(always(answer(200))) as server, wire(always(answer(203))) as proxy:
+    async with scripted_server(always(answer(200))) as server, scripted_server(always(answer(203))) as proxy:
         monkeypatch.setenv("http_proxy", proxy.origin.removeprefix("http://"))
         monkeypatch.setenv("no_proxy", "direct.test")
 
@@ -159,7 +166,7 @@ async def test_netrc_is_never_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login someone password else\n")
     monkeypatch.setenv("NETRC", str(netrc))
-    async with wire(always(answer())) as server, aiohttp.ClientSession(trust_env=True) as session:
+    async with scripted_server(always(answer())) as server, aiohttp.ClientSession(trust_env=True) as session:
         transport = AiohttpTransport(None if own_session else session, trust_env=True)
         await transport.send(token_request(server.origin), timeout=ENOUGH)
         await transport.send(Request(url=server.origin, headers={}, body=b"client_secret=in-here"), timeout=ENOUGH)
@@ -175,7 +182,7 @@ async def test_nothing_of_the_callers_session_goes_along() -> None:
         raise AssertionError(response.status)
 
     async with (
-        wire(always(answer(400))) as server,
+        scripted_server(always(answer(400))) as server,
         aiohttp.ClientSession(
             middlewares=(never,),
             raise_for_status=refuse,
@@ -197,7 +204,7 @@ async def test_nothing_of_the_callers_session_goes_along() -> None:
 async def test_r1_a_process_that_was_stopped_before_it_sent_does_not_send_any_more() -> None:
     tracing = aiohttp.TraceConfig()
     tracing.on_connection_create_end.append(_stand_still)
-    async with wire(always(answer())) as server, aiohttp.ClientSession(trace_configs=[tracing]) as session:
+    async with scripted_server(always(answer())) as server, aiohttp.ClientSession(trace_configs=[tracing]) as session:
         with pytest.raises(TransportError) as caught:
             await AiohttpTransport(session).send(token_request(server.origin), timeout=0.1)
         assert not caught.value.sent
@@ -216,7 +223,7 @@ async def test_what_fails_in_the_callers_session_after_sending_may_hide_a_renewa
 
     tracing = aiohttp.TraceConfig()
     tracing.on_request_end.append(fails)
-    async with wire(always(answer())) as server, aiohttp.ClientSession(trace_configs=[tracing]) as session:
+    async with scripted_server(always(answer())) as server, aiohttp.ClientSession(trace_configs=[tracing]) as session:
         with pytest.raises(TransportError, match="RuntimeError") as caught:
             await AiohttpTransport(session).send(token_request(server.origin), timeout=ENOUGH)
     assert caught.value.sent
@@ -245,7 +252,7 @@ def test_a_session_of_another_loop_is_the_programs_fault() -> None:
     ],
 )
 async def test_what_can_not_be_sent_is_the_programs_fault(request_: Request) -> None:
-    async with wire(always(answer())) as server:
+    async with scripted_server(always(answer())) as server:
         url = request_.url.replace("http://127.0.0.1:1", server.origin)
         with pytest.raises(ConfigurationError) as caught:
             await AiohttpTransport().send(Request(url=url, headers=request_.headers, body=b""), timeout=ENOUGH)
@@ -267,11 +274,11 @@ def test_serves_both_sides_of_a_fork() -> None:
     program = textwrap.dedent("""
         import asyncio, os
         from bitbucket_auth_async.testing.transport_contract import token_request
-        from bitbucket_auth_async.testing.scripted_server import always, answer, wire
+        from bitbucket_auth_async.testing.scripted_server import always, answer, scripted_server
         from bitbucket_auth_async.transports.aiohttp import AiohttpTransport
 
         async def main():
-            async with wire(always(answer(200))) as server:
+            async with scripted_server(always(answer(200))) as server:
                 assert (await transport.send(token_request(server.origin), timeout=20)).status == 200
 
         transport = AiohttpTransport()
@@ -289,5 +296,5 @@ async def _open_session() -> aiohttp.ClientSession:
 
 
 async def _send_once(transport: AiohttpTransport, server_side: ssl.SSLContext | None = None) -> None:
-    async with wire(always(answer()), ssl=server_side) as server:
+    async with scripted_server(always(answer()), ssl=server_side) as server:
         await transport.send(token_request(server.origin), timeout=ENOUGH)

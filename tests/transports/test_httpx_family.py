@@ -17,12 +17,19 @@ import pytest
 
 from bitbucket_auth_async.errors import ConfigurationError, TransportError
 from bitbucket_auth_async.oauth2.http_messages import Request
-from bitbucket_auth_async.testing.certificates import throwaway_tls
-from bitbucket_auth_async.testing.scripted_server import Received, always, answer, cut_off, nobody, wire
+from bitbucket_auth_async.testing.scripted_server import (
+    ReceivedRequest,
+    always,
+    answer,
+    cut_off,
+    scripted_server,
+    unused_origin,
+)
 from bitbucket_auth_async.testing.transport_contract import TransportContract, token_request
 from bitbucket_auth_async.transports._httpx_family import HttpxFamilyTransport
 from bitbucket_auth_async.transports.httpx import HttpxTransport
 from bitbucket_auth_async.transports.httpx2 import Httpx2Transport
+from tests.support.throwaway_tls import throwaway_tls
 
 ENOUGH = 20.0
 BOTH: list[tuple[ModuleType, type[HttpxFamilyTransport]]] = [(httpx, HttpxTransport), (httpx2, Httpx2Transport)]
@@ -63,13 +70,13 @@ class TestHttpxTransportThroughTheCallersTransport(TransportContract):
 
 
 async def test_says_who_it_is(kind: type[HttpxFamilyTransport]) -> None:
-    async with wire(always(answer())) as server:
+    async with scripted_server(always(answer())) as server:
         await kind().send(token_request(server.origin), timeout=ENOUGH)
     assert server.received[0].headers["user-agent"].startswith("bitbucket-auth-async/")
 
 
 async def test_no_connection_is_used_twice(kind: type[HttpxFamilyTransport]) -> None:
-    async with wire(always(answer())) as server:
+    async with scripted_server(always(answer())) as server:
         transport = kind()
         for _ in range(2):
             await transport.send(token_request(server.origin), timeout=ENOUGH)
@@ -81,7 +88,7 @@ async def test_a_transport_of_the_caller_keeps_its_connections_as_it_likes(
     kind: type[HttpxFamilyTransport], library: ModuleType
 ) -> None:
     """It may speak HTTP/2, where a `Connection` header is an error (RFC 9113 section 8.2.2)."""
-    async with wire(always(answer())) as server, library.AsyncHTTPTransport() as given:
+    async with scripted_server(always(answer())) as server, library.AsyncHTTPTransport() as given:
         transport = kind(given)
         for _ in range(2):
             await transport.send(token_request(server.origin), timeout=ENOUGH)
@@ -90,24 +97,24 @@ async def test_a_transport_of_the_caller_keeps_its_connections_as_it_likes(
 
 
 async def test_a_request_is_never_sent_twice(kind: type[HttpxFamilyTransport]) -> None:
-    async with wire(cut_off(b"")) as server:
+    async with scripted_server(cut_off(b"")) as server:
         with pytest.raises(TransportError):
             await kind().send(token_request(server.origin), timeout=ENOUGH)
     assert len(server.received) == 1
 
 
 async def test_its_own_timeout_is_the_longest(kind: type[HttpxFamilyTransport]) -> None:
-    async def silence(_: Received, __: asyncio.StreamWriter) -> None:
+    async def silence(_: ReceivedRequest, __: asyncio.StreamWriter) -> None:
         await asyncio.Event().wait()
 
-    async with wire(silence) as server:
+    async with scripted_server(silence) as server:
         with pytest.raises(TransportError, match=r"nothing within 0\.1 seconds") as caught:
             await kind(timeout=0.1).send(token_request(server.origin), timeout=ENOUGH)
     assert caught.value.sent
 
 
 async def test_a_handshake_that_never_ends_counts_as_unsent(kind: type[HttpxFamilyTransport]) -> None:
-    async with wire(always(answer())) as server:
+    async with scripted_server(always(answer())) as server:
         transport = kind(connect_timeout=0.1)
         with pytest.raises(TransportError, match="no connection in time") as caught:
             await transport.send(token_request(server.origin.replace("http:", "https:")), timeout=ENOUGH)
@@ -115,7 +122,7 @@ async def test_a_handshake_that_never_ends_counts_as_unsent(kind: type[HttpxFami
 
 
 async def test_the_whole_timeout_during_the_handshake_counts_as_unsent(kind: type[HttpxFamilyTransport]) -> None:
-    async with wire(always(answer())) as server:
+    async with scripted_server(always(answer())) as server:
         with pytest.raises(TransportError, match="nothing within") as caught:
             await kind().send(token_request(server.origin.replace("http:", "https:")), timeout=0.1)
     assert not caught.value.sent
@@ -135,13 +142,13 @@ async def test_a_name_that_can_not_be_looked_up_counts_as_unsent(
 
 async def test_a_refused_connection_says_so(kind: type[HttpxFamilyTransport]) -> None:
     with pytest.raises(TransportError, match=r"ConnectError \(.+\)") as caught:
-        await kind().send(token_request(nobody()), timeout=ENOUGH)
+        await kind().send(token_request(unused_origin()), timeout=ENOUGH)
     assert not caught.value.sent
 
 
 async def test_an_unknown_certificate_counts_as_unsent(kind: type[HttpxFamilyTransport]) -> None:
     server_side, _ = throwaway_tls()
-    async with wire(always(answer()), ssl=server_side) as server:
+    async with scripted_server(always(answer()), ssl=server_side) as server:
         with pytest.raises(TransportError, match=r"certificate is not accepted .*self-signed") as caught:
             await kind().send(token_request(server.origin), timeout=ENOUGH)
         assert not server.received
@@ -150,13 +157,13 @@ async def test_an_unknown_certificate_counts_as_unsent(kind: type[HttpxFamilyTra
 
 async def test_a_certificate_can_be_made_known(kind: type[HttpxFamilyTransport]) -> None:
     server_side, client_side = throwaway_tls()
-    async with wire(always(answer(200)), ssl=server_side) as server:
+    async with scripted_server(always(answer(200)), ssl=server_side) as server:
         response = await kind(ssl=client_side).send(token_request(server.origin), timeout=ENOUGH)
     assert response.status == 200
 
 
 async def test_goes_through_a_proxy(kind: type[HttpxFamilyTransport]) -> None:
-    async with wire(always(answer(203))) as proxy:
+    async with scripted_server(always(answer(203))) as proxy:
         transport = kind(proxy=proxy.origin.replace("//", "//name:hidden-word@"))
         response = await transport.send(token_request("http://token.test"), timeout=ENOUGH)
     assert response.status == 203
@@ -165,7 +172,7 @@ async def test_goes_through_a_proxy(kind: type[HttpxFamilyTransport]) -> None:
 
 
 async def test_a_proxy_that_refuses_counts_as_unsent(kind: type[HttpxFamilyTransport]) -> None:
-    async with wire(always(answer(407))) as proxy:
+    async with scripted_server(always(answer(407))) as proxy:
         transport = kind(proxy=proxy.origin.replace("//", "//name:hidden-word@"))
         with pytest.raises(TransportError, match="the proxy answered 407") as caught:
             await transport.send(token_request("https://token.test"), timeout=ENOUGH)
@@ -175,7 +182,7 @@ async def test_a_proxy_that_refuses_counts_as_unsent(kind: type[HttpxFamilyTrans
 
 
 async def test_a_proxy_that_is_not_there_counts_as_unsent(kind: type[HttpxFamilyTransport]) -> None:
-    transport = kind(proxy=nobody().replace("//", "//name:hidden-word@"))
+    transport = kind(proxy=unused_origin().replace("//", "//name:hidden-word@"))
     with pytest.raises(TransportError) as caught:
         await transport.send(token_request("https://token.test"), timeout=ENOUGH)
     assert not caught.value.sent
@@ -185,7 +192,7 @@ async def test_a_proxy_that_is_not_there_counts_as_unsent(kind: type[HttpxFamily
 async def test_the_environment_names_the_proxy_only_if_it_is_trusted(
     kind: type[HttpxFamilyTransport], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with wire(always(answer(200))) as server, wire(always(answer(203))) as proxy:
+    async with scripted_server(always(answer(200))) as server, scripted_server(always(answer(203))) as proxy:
         monkeypatch.setenv("http_proxy", proxy.origin.removeprefix("http://"))
         monkeypatch.setenv("no_proxy", "direct.test")
 
@@ -201,7 +208,7 @@ async def test_the_environment_names_the_proxy_only_if_it_is_trusted(
 
 async def test_headers_that_come_twice_are_joined(kind: type[HttpxFamilyTransport]) -> None:
     data = answer().replace(b"\r\n\r\n", b"\r\nX-Twice: one\r\nX-Twice: two\r\n\r\n")
-    async with wire(always(data)) as server:
+    async with scripted_server(always(data)) as server:
         response = await kind().send(token_request(server.origin), timeout=ENOUGH)
     assert response.headers["x-twice"] == "one, two"
 
@@ -218,7 +225,7 @@ async def test_r1_a_process_that_was_stopped_before_it_sent_does_not_send_any_mo
             request.extensions["trace"] = trace
             return await given.handle_async_request(request)
 
-    async with wire(always(answer())) as server, library.AsyncHTTPTransport() as given:
+    async with scripted_server(always(answer())) as server, library.AsyncHTTPTransport() as given:
         with pytest.raises(TransportError) as caught:
             await kind(Traced()).send(token_request(server.origin), timeout=0.1)
         assert not caught.value.sent
@@ -235,7 +242,7 @@ async def test_r1_a_process_that_was_stopped_before_it_sent_does_not_send_any_mo
     ],
 )
 async def test_what_can_not_be_sent_is_the_programs_fault(kind: type[HttpxFamilyTransport], request_: Request) -> None:
-    async with wire(always(answer())) as server:
+    async with scripted_server(always(answer())) as server:
         url = request_.url.replace("http://127.0.0.1:1", server.origin)
         with pytest.raises(ConfigurationError) as caught:
             await kind().send(Request(url=url, headers=request_.headers, body=b""), timeout=ENOUGH)
@@ -252,7 +259,7 @@ async def test_what_fails_in_the_callers_transport_after_sending_may_hide_a_rene
             msg = "in somebody's transport"
             raise RuntimeError(msg)
 
-    async with wire(always(answer())) as server, library.AsyncHTTPTransport() as given:
+    async with scripted_server(always(answer())) as server, library.AsyncHTTPTransport() as given:
         with pytest.raises(TransportError, match="RuntimeError") as caught:
             await kind(Fails()).send(token_request(server.origin), timeout=ENOUGH)
     assert caught.value.sent
@@ -272,11 +279,11 @@ def test_serves_both_sides_of_a_fork(library: ModuleType, kind: type[HttpxFamily
     program = textwrap.dedent(f"""
         import asyncio, os
         from bitbucket_auth_async.testing.transport_contract import token_request
-        from bitbucket_auth_async.testing.scripted_server import always, answer, wire
+        from bitbucket_auth_async.testing.scripted_server import always, answer, scripted_server
         from bitbucket_auth_async.transports.{library.__name__} import {kind.__name__}
 
         async def main():
-            async with wire(always(answer(200))) as server:
+            async with scripted_server(always(answer(200))) as server:
                 assert (await transport.send(token_request(server.origin), timeout=20)).status == 200
 
         transport = {kind.__name__}()
@@ -290,7 +297,7 @@ def test_serves_both_sides_of_a_fork(library: ModuleType, kind: type[HttpxFamily
 
 
 async def _send_once(transport: HttpxFamilyTransport, server_side: ssl.SSLContext | None = None) -> None:
-    async with wire(always(answer()), ssl=server_side) as server:
+    async with scripted_server(always(answer()), ssl=server_side) as server:
         await transport.send(token_request(server.origin), timeout=ENOUGH)
 
 

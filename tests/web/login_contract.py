@@ -12,7 +12,7 @@ import pytest
 from bitbucket_auth_async import Token
 from bitbucket_auth_async.testing.fake import faults
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
-from bitbucket_auth_async.testing.scripted_server import always, answer, wire
+from bitbucket_auth_async.testing.scripted_server import always, answer, scripted_server
 from bitbucket_auth_async.testing.server import Site
 from bitbucket_auth_async.testing.server import serve as serve_fake
 from tests.web.people import CALL, FORM, PAGE, Browser, Serve, Stage, staged, together
@@ -426,7 +426,7 @@ class LoginContract:
 
     async def test_a_long_body_arrives_whole(self, serve: Serve, fake_bitbucket: FakeBitbucket, site: Site) -> None:
         api_answer = answer(200, b'{"account_id": "ada"}', {"Content-Type": "application/json"})
-        async with wire(always(api_answer)) as api:
+        async with scripted_server(always(api_answer)) as api:
             server = replace(site.server, api_origins=frozenset({api.origin}))
             async with staged(serve, fake_bitbucket, site, server=server, writes=True) as stage:
                 ada = stage.browser()

@@ -15,7 +15,7 @@ from bitbucket_auth_async import AuthorizationServer, Client, TokenManager, Toke
 from bitbucket_auth_async.codecs.encrypted import EncryptionKey
 from bitbucket_auth_async.protocols import Clock
 from bitbucket_auth_async.stores.memory import MemoryStore
-from bitbucket_auth_async.testing.fake.registered import Person
+from bitbucket_auth_async.testing.fake.registry import Person
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 from bitbucket_auth_async.testing.server import Site
 from bitbucket_auth_async.web.login import Login

@@ -177,7 +177,7 @@ class Demo:
 
     def _figures(self, lost: int) -> Figures:
         total = self._crew.total()
-        again = [entry.spent for entry in self._fake.second_spends]
+        again = [entry.presented for entry in self._fake.second_spends]
         repairs = sum(spent == self._killed for spent in again)
         broken = self._broken or self._crew.broken()
         return Figures(

@@ -6,11 +6,11 @@ from urllib.parse import urlencode, urlsplit
 
 from bitbucket_auth_async.errors import BitbucketAuthError
 from bitbucket_auth_async.oauth2.servers import is_loopback
-from bitbucket_auth_async.testing.fake.issued_tokens import Code, Ledger
-from bitbucket_auth_async.testing.fake.registered import Person, RegisteredClient
+from bitbucket_auth_async.testing.fake.issued_tokens import Code, IssuedTokens
+from bitbucket_auth_async.testing.fake.registry import Person, RegisteredClient
 from bitbucket_auth_async.testing.fake.responses import Refusal, page
-from bitbucket_auth_async.testing.fake.scopes import granted
-from bitbucket_auth_async.testing.fake.server_settings import Rules
+from bitbucket_auth_async.testing.fake.scopes import granted_scope
+from bitbucket_auth_async.testing.fake.server_rules import ServerRules
 
 
 class SilentPageError(BitbucketAuthError):
@@ -40,7 +40,7 @@ class DeniedError(BitbucketAuthError):
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ConsentRequest:
     """An authorization request that a person can be asked about."""
 
     client: RegisteredClient
@@ -62,13 +62,13 @@ class Question:
 
 @dataclass(slots=True)
 class AuthorizationEndpoint:
-    """Asks persons for their consent."""
+    """Asks persons for their request."""
 
-    rules: Rules
-    ledger: Ledger
+    rules: ServerRules
+    issued: IssuedTokens
     clients: dict[str, RegisteredClient]
 
-    def question(self, params: Mapping[str, str]) -> Question:
+    def consent_request(self, params: Mapping[str, str]) -> ConsentRequest:
         """Check a request before anybody is asked.
 
         Raises:
@@ -86,50 +86,52 @@ class AuthorizationEndpoint:
             cause = f"The fake has {client.callback!r} for this client; register_client(callback=…) sets another."
             raise SilentPageError(msg, cause)
         kind = params.get("response_type", "")
-        draft = Question(client, frozenset(), kind, redirect_uri, params.get("state"), params.get("code_challenge"))
+        draft = ConsentRequest(
+            client, frozenset(), kind, redirect_uri, params.get("state"), params.get("code_challenge")
+        )
         if kind != "code" and not (kind == "token" and self.rules.legacy):
             raise _denied(draft, "unsupported_response_type", f"The response type {kind!r} is not supported.")
         if draft.challenge is not None and params.get("code_challenge_method", "plain") != "S256":
             raise _denied(draft, "invalid_request", "code_challenge_method must be S256.")
         try:
-            scope = granted(client, params.get("scope"))
+            scope = granted_scope(client, params.get("scope"))
         except Refusal as refusal:
             raise _denied(draft, refusal.error, refusal.description) from refusal
-        return Question(client, scope, kind, redirect_uri, draft.state, draft.challenge)
+        return ConsentRequest(client, scope, kind, redirect_uri, draft.state, draft.challenge)
 
-    def agree(self, question: Question, person: Person) -> str:
+    def approve(self, request: ConsentRequest, person: Person) -> str:
         """Return where the browser goes after *person* said yes."""
-        if question.response_type == "token":
-            return self._implicit(question, person)
+        if request.response_type == "token":
+            return self._implicit(request, person)
         code = Code(
-            client=question.client,
+            client=request.client,
             person=person,
-            scope=question.scope,
-            redirect_uri=question.redirect_uri,
-            challenge=question.challenge,
-            issued_at=self.ledger.wall(),
+            scope=request.scope,
+            redirect_uri=request.redirect_uri,
+            challenge=request.challenge,
+            issued_at=self.issued.wall(),
         )
-        return question.back({"code": self.ledger.issue_code(code)})
+        return request.back({"code": self.issued.issue_code(code)})
 
-    def refuse(self, question: Question) -> str:
+    def deny(self, request: ConsentRequest) -> str:
         """Return where the browser goes after the person said no."""
-        return question.back({"error": "access_denied", "error_description": "The user denied access."})
+        return request.back({"error": "access_denied", "error_description": "The user denied access."})
 
-    def _implicit(self, question: Question, person: Person) -> str:
-        family = self.ledger.family(question.client, person, "implicit", question.scope)
-        access = self.ledger.issue_access(family, question.scope)
-        return question.back(
+    def _implicit(self, request: ConsentRequest, person: Person) -> str:
+        family = self.issued.family(request.client, person, "implicit", request.scope)
+        access = self.issued.issue_access(family, request.scope)
+        return request.back(
             {
                 "access_token": access.text,
-                "scopes": " ".join(sorted(question.scope)),
+                "scopes": " ".join(sorted(request.scope)),
                 "expires_in": f"{self.rules.lifetime:g}",
                 "token_type": "bearer",
             }
         )
 
 
-def _denied(question: Question, error: str, description: str) -> DeniedError:
-    return DeniedError(error, question.back({"error": error, "error_description": description}))
+def _denied(request: ConsentRequest, error: str, description: str) -> DeniedError:
+    return DeniedError(error, request.back({"error": error, "error_description": description}))
 
 
 def _extends(redirect_uri: str, callback: str) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import unquote_plus
 
-from bitbucket_auth_async.testing.fake.registered import Installation, RegisteredClient
+from bitbucket_auth_async.testing.fake.registry import Installation, RegisteredClient
 from bitbucket_auth_async.testing.fake.responses import Refusal
 
 _SKEW = 60.0

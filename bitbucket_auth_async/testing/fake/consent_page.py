@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from html import escape
 
 from bitbucket_auth_async.oauth2.http_messages import Response
-from bitbucket_auth_async.testing.fake.authorization_endpoint import Question
-from bitbucket_auth_async.testing.fake.registered import Person
+from bitbucket_auth_async.testing.fake.authorization_endpoint import ConsentRequest
+from bitbucket_auth_async.testing.fake.registry import Person
 from bitbucket_auth_async.testing.fake.responses import HTML
 
 _STYLE = """
@@ -43,15 +43,15 @@ _HEADERS = {
 }
 
 
-def consent_page(question: Question, persons: Iterable[Person], params: Mapping[str, str]) -> Response:
+def consent_page(request: ConsentRequest, persons: Iterable[Person], params: Mapping[str, str]) -> Response:
     """Return the page; its form carries *params* along, and needs no script."""
-    client = escape(question.client.client_id)
+    client = escape(request.client.client_id)
     people = "".join(
         f'<label><input type="radio" name="person" value="{escape(person.username)}"{"" if place else " checked"}> '
         f"{escape(person.display_name)}</label>"
         for place, person in enumerate(persons)
     )
-    scopes = "".join(f"<li><code>{escape(scope)}</code></li>" for scope in sorted(question.scope))
+    scopes = "".join(f"<li><code>{escape(scope)}</code></li>" for scope in sorted(request.scope))
     hidden = "".join(
         f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">' for name, value in params.items()
     )

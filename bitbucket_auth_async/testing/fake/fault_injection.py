@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import Callable
 from functools import partial
+from typing import Self
 
 from bitbucket_auth_async.errors import TransportError
 from bitbucket_auth_async.oauth2.http_messages import Response
 from bitbucket_auth_async.protocols import Timer
-from bitbucket_auth_async.testing.fake.faults import Fault, Injection, wake
+from bitbucket_auth_async.testing.fake.faults import Fault
+from bitbucket_auth_async.testing.fake.request_log import RequestInfo
 
 CallLater = Callable[[float, Callable[[], object]], Timer]
 
@@ -22,7 +24,68 @@ class DroppedError(Exception):
         self.half = half
 
 
-async def strike(
+class Injection:
+    """A fault in the queue of a fake: how often it has struck, and the way to release or remove it.
+
+    As a context manager it is removed, and what it holds is released, at the end of the block.
+    """
+
+    def __init__(self, fault: Fault, *, times: int | None, when: Callable[[RequestInfo], bool]) -> None:
+        """Strike the next *times* requests for which *when* is true; None: until removed."""
+        self.fault = fault
+        self.left = times
+        self.when = when
+        self.hits = 0
+        self.reached = asyncio.Event()
+        """Set when the fault has struck for the first time."""
+        self._released = False
+        self._gates: list[asyncio.Future[None]] = []
+
+    def __repr__(self) -> str:
+        """Show the fault, and how often it has struck and will."""
+        left = "until removed" if self.left is None else f"{self.left} left"
+        return f"<Injection of {self.fault.name}: {self.hits} hits, {left}>"
+
+    def take(self, info: RequestInfo) -> bool:
+        """Tell whether this request is struck, and count it."""
+        if self.left == 0 or not self.when(info):
+            return False
+        if self.left is not None:
+            self.left -= 1
+        self.hits += 1
+        self.reached.set()
+        return True
+
+    def gate(self) -> asyncio.Future[None] | None:
+        """Return what a held request waits for; None: it need not."""
+        if not self.fault.held or self._released:
+            return None
+        gate = asyncio.get_running_loop().create_future()
+        self._gates.append(gate)
+        return gate
+
+    def release(self) -> None:
+        """Let all go on that are held back, now and later."""
+        self._released = True
+        gates, self._gates = self._gates, []
+        for gate in gates:
+            _wake(gate)
+
+    def remove(self) -> None:
+        """Strike no more; what is held stays held until it is released."""
+        self.left = 0
+
+    def __enter__(self) -> Self:
+        """Return this injection."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove it and release what it holds."""
+        self.remove()
+        self.release()
+
+
+async def apply_fault(
     injection: Injection, work: Callable[[], Response], call_later: CallLater, limit: float | None
 ) -> Response:
     """Do *work* as far as the fault lets it, wait as long as it says, and return what it makes of the answer.
@@ -51,7 +114,7 @@ async def strike(
 def _gate(injection: Injection, call_later: CallLater) -> asyncio.Future[None] | None:
     if injection.fault.seconds > 0:
         gate = asyncio.get_running_loop().create_future()
-        call_later(injection.fault.seconds, partial(wake, gate))
+        call_later(injection.fault.seconds, partial(_wake, gate))
         return gate
     return injection.gate()
 
@@ -83,3 +146,9 @@ def _outcome(fault: Fault, real: Response | None) -> Response:
 def _time_out(done: asyncio.Future[Response]) -> None:
     if not done.done():
         done.set_exception(TransportError("The fake held the answer back for longer than the time-out.", sent=True))
+
+
+def _wake(gate: asyncio.Future[None]) -> None:
+    """Let go on what waits for *gate*."""
+    if not gate.done():
+        gate.set_result(None)

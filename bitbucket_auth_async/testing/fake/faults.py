@@ -1,17 +1,13 @@
 """Faults on demand: what the network and Bitbucket's front end do to a request."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Self
 
 from bitbucket_auth_async.oauth2.http_messages import Response
-from bitbucket_auth_async.testing.fake.request_log import Call
 from bitbucket_auth_async.testing.fake.responses import JSON, api_error, page
 
 __all__ = [
     "Fault",
-    "Injection",
     "body",
     "empty",
     "garbage",
@@ -134,73 +130,6 @@ def wrong_charset(charset: str = "utf-16") -> Fault:
 def body(content: bytes, *, content_type: str = JSON, code: int = 200, processed: bool = True) -> Fault:
     """Answer with exactly these bytes."""
     return _body("body", content, content_type=content_type, code=code, processed=processed)
-
-
-class Injection:
-    """A fault in the queue of a fake: how often it has struck, and the way to release or remove it.
-
-    As a context manager it is removed, and what it holds is released, at the end of the block.
-    """
-
-    def __init__(self, fault: Fault, *, times: int | None, when: Callable[[Call], bool]) -> None:
-        """Strike the next *times* requests for which *when* is true; None: until removed."""
-        self.fault = fault
-        self.left = times
-        self.when = when
-        self.hits = 0
-        self.reached = asyncio.Event()
-        """Set when the fault has struck for the first time."""
-        self._released = False
-        self._gates: list[asyncio.Future[None]] = []
-
-    def __repr__(self) -> str:
-        """Show the fault, and how often it has struck and will."""
-        left = "until removed" if self.left is None else f"{self.left} left"
-        return f"<Injection of {self.fault.name}: {self.hits} hits, {left}>"
-
-    def strike(self, call: Call) -> bool:
-        """Tell whether this request is struck, and count it."""
-        if self.left == 0 or not self.when(call):
-            return False
-        if self.left is not None:
-            self.left -= 1
-        self.hits += 1
-        self.reached.set()
-        return True
-
-    def gate(self) -> asyncio.Future[None] | None:
-        """Return what a held request waits for; None: it need not."""
-        if not self.fault.held or self._released:
-            return None
-        gate = asyncio.get_running_loop().create_future()
-        self._gates.append(gate)
-        return gate
-
-    def release(self) -> None:
-        """Let all go on that are held back, now and later."""
-        self._released = True
-        gates, self._gates = self._gates, []
-        for gate in gates:
-            wake(gate)
-
-    def remove(self) -> None:
-        """Strike no more; what is held stays held until it is released."""
-        self.left = 0
-
-    def __enter__(self) -> Self:
-        """Return this injection."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Remove it and release what it holds."""
-        self.remove()
-        self.release()
-
-
-def wake(gate: asyncio.Future[None]) -> None:
-    """Let go on what waits for *gate*."""
-    if not gate.done():
-        gate.set_result(None)
 
 
 _PLAIN = Fault(name="none")

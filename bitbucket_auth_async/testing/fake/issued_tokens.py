@@ -1,12 +1,12 @@
-"""Ledger: every code and token that the fake has issued, and whether it is still good."""
+"""IssuedTokens: every code and token that the fake has issued, and whether it is still good."""
 
 import base64
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from bitbucket_auth_async.testing.fake.registered import Person, RegisteredClient
-from bitbucket_auth_async.testing.fake.server_settings import Rules
+from bitbucket_auth_async.testing.fake.registry import Person, RegisteredClient
+from bitbucket_auth_async.testing.fake.server_rules import ServerRules
 
 _SHORTEST = 32
 """Characters of a token that can't be guessed, however short it is asked to be."""
@@ -22,7 +22,7 @@ class AccessToken:
     family: "Family"
     scope: frozenset[str]
     expires_at: float
-    dead: bool = False
+    revoked: bool = False
     scope_header: str = ""
 
 
@@ -35,7 +35,7 @@ class RefreshToken:
     generation: int
     issued_at: float
     used_at: float | None = None
-    dead: bool = False
+    revoked: bool = False
     parent: "RefreshToken | None" = field(default=None, repr=False)
 
 
@@ -74,14 +74,14 @@ class Code:
 
 
 @dataclass(slots=True)
-class Ledger:
+class IssuedTokens:
     """What was issued; it decides nothing but whether a token is good."""
 
-    rules: Rules
+    rules: ServerRules
     wall: Callable[[], float]
     seed: str
     access: dict[str, AccessToken] = field(default_factory=dict[str, AccessToken], repr=False)
-    made: dict[str, AccessToken] = field(default_factory=dict[str, AccessToken], repr=False)
+    user_tokens: dict[str, AccessToken] = field(default_factory=dict[str, AccessToken], repr=False)
     """Access tokens and API tokens that people made in the settings."""
     refresh: dict[str, RefreshToken] = field(default_factory=dict[str, RefreshToken], repr=False)
     codes: dict[str, Code] = field(default_factory=dict[str, Code], repr=False)
@@ -106,16 +106,16 @@ class Ledger:
         family.access.append(token)
         return token
 
-    def make(self, family: Family, expires_at: float) -> AccessToken:
+    def issue_user_token(self, family: Family, expires_at: float) -> AccessToken:
         """Issue a token that nobody renews."""
         token = AccessToken(
-            text=self._name(family.grant_type.replace("_", "-"), len(self.made), _MADE),
+            text=self._name(family.grant_type.replace("_", "-"), len(self.user_tokens), _MADE),
             family=family,
             scope=family.scope,
             expires_at=expires_at,
             scope_header=", ".join(sorted(family.scope)),
         )
-        self.made[token.text] = token
+        self.user_tokens[token.text] = token
         return token
 
     def issue_refresh(self, family: Family, parent: RefreshToken | None = None) -> RefreshToken:
@@ -140,16 +140,16 @@ class Ledger:
     def presented(self, authorization: str) -> AccessToken | None:
         """Return what an Authorization header shows, dead or alive; an API token is shown with the primary address."""
         user, text = (None, authorization[7:]) if authorization.startswith("Bearer ") else _basic(authorization)
-        token = self.access.get(text) or self.made.get(text)
+        token = self.access.get(text) or self.user_tokens.get(text)
         return token if token is not None and user in token.family.shown_with else None
 
     def is_live(self, token: AccessToken) -> bool:
         """Tell whether the API takes this access token now."""
-        return not token.dead and not token.family.revoked and self.wall() < token.expires_at
+        return not token.revoked and not token.family.revoked and self.wall() < token.expires_at
 
     def is_spendable(self, token: RefreshToken) -> bool:
         """Tell whether the token endpoint would take this refresh token now."""
-        if token.dead or token.family.revoked:
+        if token.revoked or token.family.revoked:
             return False
         if token.used_at is not None and self.rules.rotates:
             return self.wall() < token.used_at + self.rules.reuse_grace

@@ -2,15 +2,56 @@
 
 import secrets
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from bitbucket_auth_async.oauth2.clients import Client
 from bitbucket_auth_async.oauth2.grants import scope_set
-from bitbucket_auth_async.testing.fake.registered import Installation, Person, RegisteredClient
 
 CLIENT_ID = "fake-client-id"
 CLIENT_SECRET = "fake-client-secret"  # noqa: S105  - it opens nothing but the fake
 
 _SCOPE = frozenset({"account", "email", "repository"})
+
+
+@dataclass(slots=True, kw_only=True)
+class Person:
+    """Somebody with a Bitbucket account; change `active` to close it."""
+
+    username: str
+    display_name: str
+    password: str = field(repr=False)
+    emails: tuple[str, ...] = ()
+    """The first one is the primary address."""
+    active: bool = True
+
+
+@dataclass(slots=True, kw_only=True)
+class RegisteredClient:
+    """What Bitbucket calls an OAuth consumer."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+    callback: str | None
+    private: bool
+    """The box "This is a private consumer" is ticked."""
+    scope: frozenset[str]
+    workspace: str
+    owner: Person | None = None
+
+    @property
+    def client(self) -> Client:
+        """The client as its own program knows it."""
+        return Client(self.client_id, self.client_secret)
+
+
+@dataclass(slots=True, kw_only=True)
+class Installation:
+    """A Connect app in one workspace, and the secret that both sides share."""
+
+    client: RegisteredClient
+    app_key: str
+    client_key: str
+    shared_secret: str = field(repr=False)
 
 
 class Registry:

@@ -1,11 +1,11 @@
-"""Books: what the token endpoint was asked, by whom, and what came of it."""
+"""RequestLog: what the token endpoint was asked, by whom, and what came of it."""
 
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 
-class Call(NamedTuple):
+class RequestInfo(NamedTuple):
     """A request as faults see it, before anything is decided."""
 
     at: str
@@ -19,20 +19,20 @@ class Call(NamedTuple):
 
 
 @dataclass(slots=True, kw_only=True)
-class Entry:
+class LoggedRequest:
     """One token request; tokens are named by their fingerprints, never shown."""
 
     at: float
     """Epoch seconds."""
     grant_type: str | None
     client_id: str | None
-    spent: str | None
+    presented: str | None
     """Fingerprint of the refresh token that was presented."""
     family: int | None = None
     """The sign-in that it belongs to."""
     generation: int | None = None
     """The place of the refresh token in its family; the first is 1."""
-    again: bool = False
+    reused: bool = False
     """The refresh token had been used before."""
     processed: bool = False
     """It took effect; False: a fault came first."""
@@ -47,15 +47,17 @@ class Entry:
 
 
 @dataclass(slots=True)
-class Books:
+class RequestLog:
     """All token requests in the order of their coming, and how often each refresh token was presented."""
 
-    log: list[Entry] = field(default_factory=list[Entry])
+    entries: list[LoggedRequest] = field(default_factory=list[LoggedRequest])
     spends: Counter[str] = field(default_factory=Counter[str])
     """How often each refresh token, named by its fingerprint, was presented to the token endpoint itself."""
 
-    def open(self, call: Call, now: float) -> Entry:
+    def open(self, info: RequestInfo, now: float) -> LoggedRequest:
         """Begin the entry of a request that has just come in."""
-        entry = Entry(at=now, grant_type=call.grant_type, client_id=call.client_id, spent=call.refresh_token)
-        self.log.append(entry)
+        entry = LoggedRequest(
+            at=now, grant_type=info.grant_type, client_id=info.client_id, presented=info.refresh_token
+        )
+        self.entries.append(entry)
         return entry

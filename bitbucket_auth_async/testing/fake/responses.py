@@ -29,19 +29,19 @@ class Refusal(Exception):  # noqa: N818  - it never leaves the fake; it is an an
         return Response(status=self.status, headers=_TOKEN_HEADERS, body=json.dumps(body).encode())
 
 
-def token_answer(fields: Mapping[str, Any]) -> Response:
+def token_response(fields: Mapping[str, Any]) -> Response:
     """Return a token response (RFC 6749 section 5.1)."""
     return Response(status=200, headers=_TOKEN_HEADERS, body=json.dumps(fields).encode())
 
 
-def api_answer(value: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def api_response(value: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Return an answer of the REST API."""
     return Response(status=status, headers={"content-type": JSON, **(headers or {})}, body=json.dumps(value).encode())
 
 
 def api_error(status: int, message: str, *, headers: Mapping[str, str] | None = None, **more: object) -> Response:
     """Return an error of the REST API in its envelope."""
-    return api_answer({"type": "error", "error": {"message": message, **more}}, status=status, headers=headers)
+    return api_response({"type": "error", "error": {"message": message, **more}}, status=status, headers=headers)
 
 
 def page(title: str, text: str, *, status: int) -> Response:

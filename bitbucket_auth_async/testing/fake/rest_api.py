@@ -10,18 +10,18 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from bitbucket_auth_async.oauth2.http_messages import Response
-from bitbucket_auth_async.testing.fake.issued_tokens import AccessToken, Ledger
-from bitbucket_auth_async.testing.fake.registered import Person, RegisteredClient
-from bitbucket_auth_async.testing.fake.responses import api_answer, api_error
+from bitbucket_auth_async.testing.fake.issued_tokens import AccessToken, IssuedTokens
+from bitbucket_auth_async.testing.fake.registry import Person, RegisteredClient
+from bitbucket_auth_async.testing.fake.responses import api_error, api_response
 from bitbucket_auth_async.testing.fake.scopes import with_implied
-from bitbucket_auth_async.testing.fake.server_settings import Rules
+from bitbucket_auth_async.testing.fake.server_rules import ServerRules
 
 _log = logging.getLogger(__name__)
 
 _LONGEST_PAGE = 100
 _ANOTHER_TIME = 60.0
 """Seconds by which a clock differs from the system's once it is another one."""
-_GONE = frozenset(
+_REMOVED = frozenset(
     {"/2.0/workspaces", "/2.0/repositories", "/2.0/user/permissions/workspaces", "/2.0/user/permissions/repositories"}
 )
 
@@ -30,8 +30,8 @@ _GONE = frozenset(
 class RestApi:
     """Answers requests to api.bitbucket.org."""
 
-    rules: Rules
-    ledger: Ledger
+    rules: ServerRules
+    issued: IssuedTokens
     repositories: int = 25
     """How many repositories each workspace has."""
     base_url: str = "https://api.bitbucket.org"
@@ -39,8 +39,8 @@ class RestApi:
 
     def answer(self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str]) -> Response:
         """Answer one request; header names are in lower case."""
-        token = self.ledger.presented(headers.get("authorization", ""))
-        if token is None or not self.ledger.is_live(token):
+        token = self.issued.presented(headers.get("authorization", ""))
+        if token is None or not self.issued.is_live(token):
             return self._unauthorized(token)
         if path == "/2.0/user":
             need = "account"
@@ -48,8 +48,8 @@ class RestApi:
             need = "email"
         elif path == "/2.0/user/workspaces":
             need = "account"
-        elif path in _GONE:
-            return _gone()
+        elif path in _REMOVED:
+            return _removed()
         elif path.startswith("/2.0/repositories/"):
             need = "repository"
         else:
@@ -65,20 +65,20 @@ class RestApi:
 
     def _unauthorized(self, token: AccessToken | None) -> Response:
         headers = {"www-authenticate": 'Bearer realm="Bitbucket.org HTTP"'}
-        made = token is not None and token.text in self.ledger.made
-        if token is None or made or token.family.revoked or self.ledger.wall() < token.expires_at:
+        made = token is not None and token.text in self.issued.user_tokens
+        if token is None or made or token.family.revoked or self.issued.wall() < token.expires_at:
             return api_error(401, "Token is invalid, expired, or not supported for this endpoint.", headers=headers)
         who = "Access" if self.rules.legacy else "OAuth2 access"
         text = f"{who} token expired. Use your refresh token to obtain a new access token."
         # By one clock a manager sends no token that has run out; expire_access_tokens() is somebody's wish.
-        if not token.dead and abs(self.ledger.wall() - time.time()) > _ANOTHER_TIME:
+        if not token.revoked and abs(self.issued.wall() - time.time()) > _ANOTHER_TIME:
             _log.warning("A token that has expired by the fake's own clock: has your TokenManager the same clock=?")
         return api_error(401, text, headers=headers)
 
     def _resource(self, token: AccessToken, path: str, query: Mapping[str, str], more: Mapping[str, str]) -> Response:
         person, client = token.family.person, token.family.client
         if path == "/2.0/user":
-            return api_answer(_principal(person, client), headers=more)
+            return api_response(_principal(person, client), headers=more)
         if path == "/2.0/user/emails":
             return self._page(path, query, _emails(person), more)
         if path == "/2.0/user/workspaces":
@@ -88,7 +88,7 @@ class RestApi:
             known = {f"{workspace}-{number}": number for number in range(1, self.repositories + 1)}
             if slug not in known:
                 return api_error(404, f"Repository {workspace}/{slug} not found", headers=more)
-            return api_answer(_repository(workspace, known[slug]), headers=more)
+            return api_response(_repository(workspace, known[slug]), headers=more)
         return self._page(path, query, _Repositories(workspace, self.repositories), more)
 
     def _page(self, path: str, query: Mapping[str, str], rows: Any, more: Mapping[str, str]) -> Response:  # noqa: ANN401  - anything that has a length and can be sliced
@@ -109,7 +109,7 @@ class RestApi:
         for name, other in (("next", number + 1), ("previous", number - 1)):
             if 1 <= other <= last:
                 answer[name] = f"{self.base_url}{quote(path)}?{urlencode({**query, 'page': other})}"
-        return api_answer(answer, headers=more)
+        return api_response(answer, headers=more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +179,7 @@ def _emails(person: Person | None) -> list[dict[str, Any]]:
     ]
 
 
-def _gone() -> Response:
+def _removed() -> Response:
     message = "CHANGE-2770 - Functionality has been deprecated"
     url = "https://developer.atlassian.com/cloud/bitbucket/changelog/#CHANGE-2770"
     detail = "This endpoint has been removed; ask for one workspace instead."

@@ -1,6 +1,6 @@
 """Which scopes a client may ask for, and what each of them includes."""
 
-from bitbucket_auth_async.testing.fake.registered import RegisteredClient
+from bitbucket_auth_async.testing.fake.registry import RegisteredClient
 from bitbucket_auth_async.testing.fake.responses import Refusal
 
 # All implications that Bitbucket documents, and no other; copied in full so that the fake judges independently of the
@@ -27,7 +27,7 @@ def with_implied(scope: frozenset[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-def granted(client: RegisteredClient, asked: str | None, within: frozenset[str] | None = None) -> frozenset[str]:
+def granted_scope(client: RegisteredClient, asked: str | None, within: frozenset[str] | None = None) -> frozenset[str]:
     """Return what is granted: all that the registration says, or the part of it that was asked for.
 
     Raises:

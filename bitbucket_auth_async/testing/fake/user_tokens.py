@@ -4,20 +4,19 @@ import math
 from collections.abc import Iterable
 
 from bitbucket_auth_async.oauth2.grants import scope_set
-from bitbucket_auth_async.testing.fake.issued_tokens import AccessToken, Family, Ledger
-from bitbucket_auth_async.testing.fake.registered import Person, RegisteredClient
-from bitbucket_auth_async.testing.fake.registry import Registry
+from bitbucket_auth_async.testing.fake.issued_tokens import AccessToken, Family, IssuedTokens
+from bitbucket_auth_async.testing.fake.registry import Person, RegisteredClient, Registry
 
 _READING = frozenset({"repository"})
 
 
-class Settings(Registry):
+class UserTokens(Registry):
     """Who is known, and the access tokens and API tokens that were made."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, issued: IssuedTokens) -> None:
         """Make none yet."""
         super().__init__()
-        self._ledger = ledger
+        self._issued = issued
 
     def issue_access_token(self, *, scope: Iterable[str] = _READING, expires_at: float | None = None) -> str:
         """Return the text of a new access token of a repository, project or workspace: what `AccessToken` takes.
@@ -28,14 +27,14 @@ class Settings(Registry):
         """
         allowed = scope_set(scope)
         owner = RegisteredClient(
-            client_id=f"access-token-{len(self._ledger.made) + 1}",
+            client_id=f"access-token-{len(self._issued.user_tokens) + 1}",
             client_secret="",
             callback=None,
             private=True,
             scope=allowed,
             workspace=self.registration().workspace,
         )
-        return self._make("access_token", owner, None, allowed, expires_at).text
+        return self._issue("access_token", owner, None, allowed, expires_at).text
 
     def issue_api_token(
         self, person: Person | None = None, *, scope: Iterable[str] | None = None, expires_at: float | None = None
@@ -49,27 +48,27 @@ class Settings(Registry):
         """
         owner = self.registration()
         allowed = owner.scope if scope is None else scope_set(scope)
-        return self._make("api_token", owner, person or self.person, allowed, expires_at).text
+        return self._issue("api_token", owner, person or self.person, allowed, expires_at).text
 
     def kill_access_token(self, access_token: str) -> None:
         """Let one access token die, of whatever kind, an API token too: what revoking it in the settings does."""
-        (self._ledger.access.get(access_token) or self._ledger.made[access_token]).dead = True
+        (self._issued.access.get(access_token) or self._issued.user_tokens[access_token]).revoked = True
 
     def is_live(self, access_token: str) -> bool:
         """Tell whether the API takes this access token, or API token, now."""
-        token = self._ledger.access.get(access_token) or self._ledger.made.get(access_token)
-        return token is not None and self._ledger.is_live(token)
+        token = self._issued.access.get(access_token) or self._issued.user_tokens.get(access_token)
+        return token is not None and self._issued.is_live(token)
 
     def git_accepts(self, username: str, password: str) -> bool:
         """Tell whether Git over HTTPS gets in with this pair; for a Git server of your own beside the fake."""
-        token = self._ledger.access.get(password) or self._ledger.made.get(password)
-        if token is None or not self._ledger.is_live(token):
+        token = self._issued.access.get(password) or self._issued.user_tokens.get(password)
+        if token is None or not self._issued.is_live(token):
             return False
         if token.family.person is None or token.family.grant_type != "api_token":
             return username == "x-token-auth"
         return username in {"x-bitbucket-api-token-auth", token.family.person.username}
 
-    def _make(
+    def _issue(
         self,
         kind: str,
         owner: RegisteredClient,
@@ -79,4 +78,4 @@ class Settings(Registry):
     ) -> AccessToken:
         # No sign-in, so not among the ledger's families.
         family = Family(number=0, client=owner, person=person, grant_type=kind, scope=scope)
-        return self._ledger.make(family, math.inf if expires_at is None else expires_at)
+        return self._issued.issue_user_token(family, math.inf if expires_at is None else expires_at)

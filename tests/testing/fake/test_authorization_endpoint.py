@@ -101,7 +101,7 @@ async def test_what_can_not_be_granted_is_told_to_the_client(
 
 async def test_scope_narrows_what_is_granted(fake: FakeBitbucket, ask: Ask) -> None:
     fake.authorize(params(fake, scope="email account"))
-    [code] = fake._ledger.codes.values()
+    [code] = fake._issued.codes.values()
     assert code.scope == {"account", "email"}
 
 
@@ -117,5 +117,5 @@ async def test_the_older_bitbucket_answers_in_the_fragment(clock: FakeClock) -> 
 async def test_the_token_is_the_persons_who_said_yes(fake: FakeBitbucket) -> None:
     grace = fake.register_person("grace")
     fake.authorize(params(fake), grace)
-    [code] = fake._ledger.codes.values()
+    [code] = fake._issued.codes.values()
     assert code.person is grace

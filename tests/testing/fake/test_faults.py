@@ -237,7 +237,7 @@ async def test_mending_removes_and_releases_everything(fake: FakeBitbucket, send
     injection = fake.inject(faults.hold(), times=None)
     task = send()
     await injection.reached.wait()
-    fake.mend()
+    fake.clear_faults()
     assert (await task).status == 200
     assert (await send()).status == 200
 

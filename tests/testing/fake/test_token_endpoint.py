@@ -420,14 +420,14 @@ async def test_the_books_name_tokens_and_never_show_them(fake: FakeBitbucket, as
     ask.refresh("made up")
     first, second, third = fake.log
     assert (first.grant_type, first.client_id, first.at) == ("refresh_token", "fake-client-id", clock.wall())
-    assert (first.spent, first.refresh) == (fingerprint(str(token.refresh_token)), second.spent)
+    assert (first.presented, first.refresh) == (fingerprint(str(token.refresh_token)), second.presented)
     assert (first.family, first.generation, second.generation) == (1, 1, 2)
-    assert (first.error, first.processed, first.fault, first.again) == (None, True, None, False)
+    assert (first.error, first.processed, first.fault, first.reused) == (None, True, None, False)
     assert third.error == "invalid_request: Invalid refresh_token"
     assert fake.token_requests == 3
-    assert set(fake.books.spends.values()) == {1}
+    assert set(fake.request_log.spends.values()) == {1}
     for secret in (token.access_token, token.refresh_token, answer["access_token"], answer["refresh_token"]):
-        assert str(secret) not in repr((fake.log, fake.families, fake.books))
+        assert str(secret) not in repr((fake.log, fake.families, fake.request_log))
 
 
 async def test_every_presentation_of_a_token_is_counted(fake: FakeBitbucket, ask: Ask) -> None:

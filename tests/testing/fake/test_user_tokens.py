@@ -10,7 +10,7 @@ from bitbucket_auth_async import AccessToken, ApiToken
 from bitbucket_auth_async.api import ApiError, BitbucketAPI, MissingScopeError
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 from bitbucket_auth_async.testing.fake_clock import FakeClock
-from bitbucket_auth_async.testing.mocking import mock_bitbucket
+from bitbucket_auth_async.testing.mock_aiohttp import mock_bitbucket
 from bitbucket_auth_async.testing.server import serve
 
 ADA = "ada@example.com"

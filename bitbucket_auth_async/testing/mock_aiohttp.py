@@ -75,7 +75,7 @@ class _Detour:
         *args: Any,  # noqa: ANN401  - traces and time-outs, handed on as they come
         **kwargs: Any,  # noqa: ANN401  - the same
     ) -> Connection:
-        # Asked before the pool is: a connection that is still open would lead past the mock.
+        # TokenRequest before the pool is: a connection that is still open would lead past the mock.
         if not self._leads_here(request):
             return await _CONNECT(connector, request, *args, **kwargs)
         while True:

@@ -1,4 +1,4 @@
-"""Rules: which Bitbucket the fake is, today's or an older or stricter one."""
+"""ServerRules: which Bitbucket the fake is, today's or an older or stricter one."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -7,7 +7,7 @@ DAY = 24 * 3600.0
 
 
 @dataclass(slots=True, kw_only=True)
-class Rules:
+class ServerRules:
     """What may be changed at any time; the defaults are what is known of Bitbucket Cloud late in 2026."""
 
     lifetime: float = 3600.0

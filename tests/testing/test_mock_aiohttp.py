@@ -12,7 +12,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from bitbucket_auth_async.testing.client_settings import basic_auth
 from bitbucket_auth_async.testing.fake import faults
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
-from bitbucket_auth_async.testing.mocking import UnmockedHostError, mock_bitbucket
+from bitbucket_auth_async.testing.mock_aiohttp import UnmockedHostError, mock_bitbucket
 from bitbucket_auth_async.testing.server import listening, serve
 
 TOKEN = "https://bitbucket.org/site/oauth2/access_token"
