@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from fnmatch import fnmatch
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,28 @@ def imports(tree: ast.Module) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
+def import_graph(folder: str) -> dict[str, set[str]]:
+    """Return which modules each module of a folder imports, inside functions and for type checkers too."""
+    paths = sorted((ROOT / folder).rglob("*.py"))
+    names = [".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in paths]
+    trees = dict(zip(names, (ast.parse(path.read_text(encoding="utf-8")) for path in paths), strict=True))
+    # An imported name is a module, or it is defined in one.
+    return {
+        name: {found if found in trees else found.rpartition(".")[0] for found in imports(tree)} & trees.keys()
+        for name, tree in trees.items()
+    }
+
+
+def circle(graph: dict[str, set[str]]) -> list[str]:
+    """Return modules each of which imports the one before it, and the first of which is also the last."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        found: list[str] = error.args[1]
+        return found
+    return []
+
+
 def foreign(tree: ast.Module) -> set[str]:
     """Name the libraries that a module imports: neither ours nor Python's."""
     return {name.partition(".")[0] for name in imports(tree)} - sys.stdlib_module_names - {PACKAGE}
@@ -151,6 +174,13 @@ def test_the_command_line_takes_of_the_testing_kit_only_the_fake_its_server_and_
         if found.startswith(testing)
     }
     assert taken <= {"fake_clock", "fake", "fake_bitbucket", "server"}
+
+
+@pytest.mark.parametrize("folder", [PACKAGE, "tests/simulation"])
+def test_no_modules_import_each_other_in_a_circle(folder: str) -> None:
+    graph = import_graph(folder)
+    assert sum(map(len, graph.values())) > len(graph), "the graph lacks imports"
+    assert circle(graph) == []
 
 
 def test_init_files_only_re_export() -> None:

@@ -6,28 +6,17 @@ from typing import TYPE_CHECKING
 
 from bitbucket_auth_async.telemetry.events import EventKind
 from tests.simulation.branches import DECISIONS, SETTLEMENTS
-from tests.simulation.history import KINDS
+from tests.simulation.history import STEP_KINDS
+from tests.simulation.process import POINTS
 
 if TYPE_CHECKING:
     from tests.simulation.trial import Verdict
 
-POINTS = (
-    "load asked",
-    "load answered",
-    "claim asked",
-    "claim answered",
-    "request leaving",
-    "answer arriving",
-    "save asked",
-    "save answered",
-    "a timer",
-)
-"""Where a process waits, and may die."""
 _ELSEWHERE = frozenset({EventKind.NOT_DURABLE, EventKind.API_REFUSED, EventKind.API_REPEATED})
 """Events that no fleet can meet: each of its processes has a store, and none has a bearer."""
 
 EXPECTED = (
-    *(f"step: {kind.what}" for kind in KINDS),
+    *(f"step: {kind.name}" for kind in STEP_KINDS),
     *(f"{what} at: {point}" for what in ("crash", "pause", "cancel callers") for point in POINTS),
     *DECISIONS,
     *SETTLEMENTS,

@@ -11,7 +11,7 @@ import pytest
 from bitbucket_auth_async.renewal import settle
 from bitbucket_auth_async.telemetry.events import ROUTINE
 from tests.simulation.__main__ import options, verdicts
-from tests.simulation.history import Setting, Step, draw, setting
+from tests.simulation.history import Rules, Step, draw_rules, draw_steps
 from tests.simulation.trial import Verdict, live, shortened, story, told
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bitbucket_auth_async.renewal.record import Record
 
 SEEDS = 200
-CALM = Setting(
+CALM = Rules(
     strict=False,
     app=False,
     rotates=True,
@@ -28,7 +28,7 @@ CALM = Setting(
     revokes_access=False,
     lifetime=900.0,
     one_host=False,
-    keen=False,
+    keep_fresh=False,
 )
 
 
@@ -45,10 +45,10 @@ def test_r1_to_r9_hold_in_two_hundred_histories() -> None:
 def test_the_same_seed_tells_the_same_story_in_any_process() -> None:
     program = (
         "from tests.simulation.trial import story\n"
-        "from tests.simulation.history import draw, setting\n"
+        "from tests.simulation.history import draw_rules, draw_steps\n"
         "for seed in range(12):\n"
-        "    rules = setting(seed)\n"
-        "    print(story(seed, rules, draw(seed, app=rules.app)))"
+        "    rules = draw_rules(seed)\n"
+        "    print(story(seed, rules, draw_steps(seed, app=rules.app)))"
     )
     stories = {
         subprocess.run(
@@ -75,9 +75,9 @@ def test_a_failing_history_is_cut_down_to_what_it_takes(monkeypatch: pytest.Monk
 
     monkeypatch.setattr("bitbucket_auth_async.manager.renewer.settle", losing)
     steps = (
-        Step(at=100.0, what="cancel_callers", process=1),
-        Step(at=300.0, what="lose_request", seconds=900.0),
-        Step(at=1300.0, what="reject", process=2),
+        Step(at=100.0, name="cancel_callers", process=1),
+        Step(at=300.0, name="lose_request", seconds=900.0),
+        Step(at=1300.0, name="reject", process=2),
     )
     fewest = shortened(2, CALM, steps)
     assert fewest == steps[1:2]
@@ -87,23 +87,23 @@ def test_a_failing_history_is_cut_down_to_what_it_takes(monkeypatch: pytest.Monk
 
 
 def test_each_seed_has_its_own_history() -> None:
-    assert draw(1) == draw(1)
-    assert draw(1) != draw(2)
+    assert draw_steps(1) == draw_steps(1)
+    assert draw_steps(1) != draw_steps(2)
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_r1_a_fleet_without_misfortune_renews_in_peace(seed: int) -> None:
-    fleet = live(seed, setting(seed), ())
-    assert fleet.judge.broken == []
-    assert fleet.fake.second_spends == []
-    assert fleet.judge.counts["event: renewed"] >= 3
+    fleet = live(seed, draw_rules(seed), ())
+    assert fleet.journal.broken == []
+    assert fleet.world.fake.second_spends == []
+    assert fleet.journal.counts["event: renewed"] >= 3
     routine = {f"event: {kind.value}" for kind in ROUTINE}
-    assert set(fleet.judge.counts) <= {"caller: token", "event: renewed", "event: adopted"} | routine
+    assert set(fleet.journal.counts) <= {"caller: token", "event: renewed", "event: adopted"} | routine
 
 
 def test_a_sign_in_lost_to_a_request_that_came_after_its_time_out_is_told_as_that() -> None:
     rules = replace(CALM, strict=True, lifetime=600.0)
     fleet = live(0, rules, (Step(250.0, "slow_request", seconds=42.0),))
-    assert fleet.judge.broken == []
-    assert fleet.judge.counts["sign-in lost"] == 1
-    assert fleet.judge.counts["sign-in lost to a request that came after its time-out"] == 1
+    assert fleet.journal.broken == []
+    assert fleet.journal.counts["sign-in lost"] == 1
+    assert fleet.journal.counts["sign-in lost to a request that came after its time-out"] == 1

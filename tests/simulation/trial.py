@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from tests.simulation.branches import counted
 from tests.simulation.fleet import Fleet
-from tests.simulation.history import Setting, Step, Temper, draw, setting
-from tests.simulation.telling import folded
+from tests.simulation.history import Rules, Step, Temper, draw_rules, draw_steps
+from tests.simulation.story import folded
 
 
 @dataclass(slots=True)
@@ -29,9 +29,9 @@ class Verdict:
         self.broken |= other.broken
 
 
-def live(seed: int, rules: Setting, steps: tuple[Step, ...], *, telling: bool = False) -> Fleet:
+def live(seed: int, rules: Rules, steps: tuple[Step, ...], *, keep_story: bool = False) -> Fleet:
     """Live through one history, and return the fleet with its judge and its story; the log is silent meanwhile."""
-    fleet = Fleet(seed, rules, steps, telling=telling)
+    fleet = Fleet(seed, rules, steps, keep_story=keep_story)
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
@@ -41,14 +41,14 @@ def live(seed: int, rules: Setting, steps: tuple[Step, ...], *, telling: bool = 
     return fleet
 
 
-def shortened(seed: int, rules: Setting, steps: tuple[Step, ...]) -> tuple[Step, ...]:
+def shortened(seed: int, rules: Rules, steps: tuple[Step, ...]) -> tuple[Step, ...]:
     """Return as few of the steps as still break a promise: halves are left out first, single steps last."""
     size = max(len(steps) // 2, 1)
     while True:
         start, before = 0, len(steps)
         while start < len(steps):
             fewer = steps[:start] + steps[start + size :]
-            if live(seed, rules, fewer).judge.broken:
+            if live(seed, rules, fewer).journal.broken:
                 steps = fewer
             else:
                 start += size
@@ -57,17 +57,18 @@ def shortened(seed: int, rules: Setting, steps: tuple[Step, ...]) -> tuple[Step,
         size = max(size // 2, 1)
 
 
-def story(seed: int, rules: Setting, steps: tuple[Step, ...]) -> str:
+def story(seed: int, rules: Rules, steps: tuple[Step, ...]) -> str:
     """Tell what happened, and which promise broke."""
-    fleet = live(seed, rules, steps, telling=True)
-    end = next((number for number, line in enumerate(fleet.story, 1) if "BROKEN: " in line), len(fleet.story))
-    return "\n".join([f"Seed {seed}: {rules}.", *folded(fleet.story[:end])])
+    fleet = live(seed, rules, steps, keep_story=True)
+    lines = fleet.journal.story
+    end = next((number for number, line in enumerate(lines, 1) if "BROKEN: " in line), len(lines))
+    return "\n".join([f"Seed {seed}: {rules}.", *folded(lines[:end])])
 
 
 def told(seed: int, temper: Temper | None = None) -> str:
     """Tell the shortest history that still breaks what *seed* breaks."""
-    rules = setting(seed, temper)
-    return story(seed, rules, shortened(seed, rules, draw(seed, app=rules.app)))
+    rules = draw_rules(seed, temper)
+    return story(seed, rules, shortened(seed, rules, draw_steps(seed, app=rules.app)))
 
 
 def trial(seeds: Iterable[int], temper: Temper | None = None) -> Verdict:
@@ -75,10 +76,10 @@ def trial(seeds: Iterable[int], temper: Temper | None = None) -> Verdict:
     verdict = Verdict()
     with counted(verdict.counts):
         for seed in seeds:
-            rules = setting(seed, temper)
-            judge = live(seed, rules, draw(seed, app=rules.app)).judge
+            rules = draw_rules(seed, temper)
+            journal = live(seed, rules, draw_steps(seed, app=rules.app)).journal
             verdict.seeds += 1
-            verdict.counts += judge.counts
-            if judge.broken:
-                verdict.broken[seed] = judge.broken
+            verdict.counts += journal.counts
+            if journal.broken:
+                verdict.broken[seed] = journal.broken
     return verdict

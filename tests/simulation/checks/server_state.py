@@ -1,4 +1,4 @@
-"""What is true at the server, whatever the processes believe."""
+"""The tokens that the server has issued, whatever the processes believe."""
 
 from functools import lru_cache
 
@@ -10,15 +10,25 @@ from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 
 @lru_cache(maxsize=10_000)
 def fingerprint(secret: str) -> str:
-    """Return a token's fingerprint; a history asks thousands of times for those of its few hundred tokens."""
+    """Return a token's fingerprint, cached: a history needs those of its few hundred tokens thousands of times."""
     return tokens.fingerprint(secret)
 
 
-class Truth:
-    """The fake's tokens, found by text or fingerprint."""
+def refresh_fingerprint(token: Token | None) -> str | None:
+    """Return the fingerprint of a token's refresh token, if it has one."""
+    return None if token is None or token.refresh_token is None else fingerprint(token.refresh_token)
+
+
+def name_of(secret: str) -> str:
+    """Return the name of a token of the fake, as stories show it: `refresh-3`."""
+    return secret.partition(".")[0].removeprefix("fake-") or "nothing"
+
+
+class ServerState:
+    """The fake server's tokens, found by text or fingerprint."""
 
     def __init__(self, fake: FakeBitbucket) -> None:
-        """Read along."""
+        """Read the tokens of *fake*."""
         self._fake = fake
         self._access: dict[str, AccessToken] = {}
         self._refresh: dict[str, RefreshToken] = {}
@@ -38,27 +48,27 @@ class Truth:
         return self._refresh.get(name)
 
     def knows(self, access_token: str) -> bool:
-        """Tell whether the server issued this."""
+        """Return whether the server issued this access token."""
         return self.access(access_token) is not None
 
-    def is_live(self, access_token: str) -> bool:
-        """Tell whether the API takes this access token now."""
+    def accepts(self, access_token: str) -> bool:
+        """Return whether the API accepts this access token now."""
         return self._fake.is_live(access_token)
 
     def is_spendable(self, token: Token | None) -> bool:
-        """Tell whether the token endpoint takes this token's refresh token now."""
+        """Return whether the token endpoint accepts this token's refresh token now."""
         return token is not None and token.refresh_token is not None and self._fake.is_spendable(token.refresh_token)
 
     def successors(self, token: RefreshToken) -> list[RefreshToken]:
-        """Return what was issued for a refresh token."""
+        """Return the refresh tokens that were issued for *token*."""
         return [other for other in token.family.refresh if other.parent is token]
 
     def family(self, token: Token) -> Family | None:
-        """Return the sign-in to which a token belongs."""
+        """Return the sign-in that a token belongs to."""
         issued = self.access(token.access_token)
         if issued is not None:
             return issued.family
-        refresh = None if token.refresh_token is None else self.refresh(fingerprint(token.refresh_token))
+        refresh = self.refresh(refresh_fingerprint(token))
         return None if refresh is None else refresh.family
 
     def _read_all(self) -> None:
