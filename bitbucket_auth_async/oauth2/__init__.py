@@ -1,1 +1,1 @@
-"""OAuth 2.0 as values and functions: no I/O, no clock, no Bitbucket."""
+"""OAuth 2.0 as values and pure functions, without I/O and without a clock."""

@@ -1,4 +1,4 @@
-"""What a refusal of the token endpoint means (RFC 6749 section 5.2): by its code, and by wordings seen in the wild."""
+"""Error responses of the token endpoint (RFC 6749 section 5.2), read by error code and by known wordings."""
 
 import re
 from collections.abc import Mapping
@@ -10,123 +10,125 @@ from bitbucket_auth_async.oauth2.json_types import is_mapping
 
 
 @dataclass(frozen=True, slots=True)
-class _Wording:
-    """A sentence that says more than the code beside it."""
+class _KnownWording:
+    """A description that is more specific than the error code that it comes with."""
 
-    sentence: str
-    """What the description holds, in lower case."""
+    text: str
+    """Part of the description, in lower case."""
     code: str
-    """The code it stands for where the answer names none."""
+    """The error code for a response without one."""
     error: type[OAuthError]
     advice: str
 
 
-_WHERE = "the OAuth consumer (in Bitbucket: Workspace settings, OAuth consumers)"
+_CONSUMER = "the OAuth consumer (in Bitbucket: Workspace settings, OAuth consumers)"
 
-# Bodies and sources: https://github.com/harness/harness/issues/1650, https://github.com/p2/OAuth2/issues/96,
+# Sources of the wordings: https://github.com/harness/harness/issues/1650, https://github.com/p2/OAuth2/issues/96,
 # https://github.com/composer/composer/issues/5335, https://github.com/micronaut-projects/micronaut-security/issues/93,
 # https://github.com/jenkinsci/bitbucket-build-status-notifier-plugin/issues/47,
 # https://bitbucket.org/site/master/issues/16249
 _WORDINGS = (
-    _Wording(
+    _KnownWording(
         "requests must be authenticated using oauth client credentials",
         "invalid_client",
         InvalidClientError,
-        f"The request named no client secret: give the client the Secret of {_WHERE}.",
+        f"The request had no client secret: give the client the Secret of {_CONSUMER}.",
     ),
-    _Wording(
+    _KnownWording(
         "no callback uri defined",
         "invalid_request",
         InvalidClientError,
-        f'Fill in "Callback URL" of {_WHERE}; Bitbucket wants one for every grant, even where it is not used.',
+        f'Fill in "Callback URL" of {_CONSUMER}; Bitbucket requires one for every grant, even if it is not used.',
     ),
-    _Wording(
+    _KnownWording(
         'with a consumer marked as "public"',
         "unauthorized_client",
         InvalidClientError,
-        f'Tick "This is a private consumer" of {_WHERE}: only then may the client speak for itself.',
+        f'Tick "This is a private consumer" of {_CONSUMER}: the client credentials grant needs it.',
     ),
-    _Wording(
+    _KnownWording(
         "redirect_uri does not match",
         "invalid_request",
         OAuthError,
         'Send the same redirect_uri here as in the authorization request: the "Callback URL" of '
-        f"{_WHERE}, or one that begins with it; sent in one place, it must be sent in both.",
+        f"{_CONSUMER}, or a URL that begins with it. Send it in both requests or in neither.",
     ),
-    _Wording(
+    _KnownWording(
         "user is inactive",
         "access_denied",
         OAuthError,
-        "The person's account is deactivated; the sign-in is kept, and works again once that is undone.",
+        "The user's account is deactivated. The sign-in is kept and works again when the account is reactivated.",
     ),
-    _Wording(
+    _KnownWording(
         "unsupported grant type",
         "unsupported_grant_type",
         OAuthError,
-        "The server does not take this grant_type, or found none in the body. Bitbucket Cloud takes "
+        "The server does not accept this grant_type, or found none in the body. Bitbucket Cloud accepts "
         "authorization_code, refresh_token, client_credentials and its JWT grant; it has withdrawn the password grant.",
     ),
 )
 
-SCOPE_ADVICE = f"Ask for scopes that {_WHERE} has; separate them by space."
-"""What to do about an `invalid_scope`, at either endpoint."""
+SCOPE_ADVICE = f"Request only scopes that {_CONSUMER} has, separated by spaces."
+"""Advice for the error code `invalid_scope`, at either endpoint."""
 
 _ADVICE = {
-    "invalid_client": f"Compare client_id and client_secret with Key and Secret of {_WHERE}.",
-    "unauthorized_client": f"Compare client_id and client_secret with Key and Secret of {_WHERE}; "
-    "if they are right, the client is not allowed to use this grant.",
+    "invalid_client": f"Compare client_id and client_secret with Key and Secret of {_CONSUMER}.",
+    "unauthorized_client": f"Compare client_id and client_secret with Key and Secret of {_CONSUMER}. "
+    "If they are right, the client may not use this grant.",
     "unsupported_grant_type": _WORDINGS[-1].advice,
     "invalid_scope": SCOPE_ADVICE,
 }
-_GONE = "What was presented is spent, expired or another client's (a code works once); begin the login again."
-_NO_REFUSAL = frozenset({"server_error", "temporarily_unavailable"})
+_INVALID_GRANT_ADVICE = (
+    "The code or token is used, expired or another client's (a code works once); start the login again."
+)
+_OUTAGE_CODES = frozenset({"server_error", "temporarily_unavailable"})
 _LONGEST_SHOWN = 200
 _LONGEST_CODE = 64
-_LONGEST_TEXT = 1000
+_LONGEST_BODY = 1000
 
 
 def refusal(status: int, answer: Mapping[str, Any]) -> OAuthError | None:
-    """Return the error that a JSON answer means; None if it is not an error of RFC 6749 section 5.2."""
+    """Return the error of a JSON response; None if it is not an error response of RFC 6749 section 5.2."""
     code, description = answer.get("error"), answer.get("error_description")
-    if is_mapping(code):  # as the REST API answers: {"type": "error", "error": {"message": …}}
+    if is_mapping(code):  # the REST API's format: {"type": "error", "error": {"message": …}}
         return _by_wording(status, None, code.get("message"))
-    if not isinstance(code, str) or not code.strip() or code in _NO_REFUSAL:
+    if not isinstance(code, str) or not code.strip() or code in _OUTAGE_CODES:
         return None
     return _by_wording(status, code, description) or _by_code(status, code, description)
 
 
 def refusal_in_text(status: int, body: bytes) -> OAuthError | None:
-    """Return the error that a short plain text means; None if it is none of the sentences we know, or HTML."""
-    if len(body) > _LONGEST_TEXT or body.lstrip().startswith(b"<"):
+    """Return the error of a short plain-text response; None for an unknown text or HTML."""
+    if len(body) > _LONGEST_BODY or body.lstrip().startswith(b"<"):
         return None
     return _by_wording(status, None, body.decode("utf-8", "replace").strip())
 
 
 def harmless(text: object) -> str | None:
-    """Return a server's text fit for an error: one line, 200 characters at most, and nothing that may be a secret.
+    """Return a server's text for an error message: one line of at most 200 characters, without possible secrets.
 
-    The server may have echoed what we sent. We can't know it here, so each word that could be a token, a code or a
-    client secret is taken out: 16 characters or more that are not plain lower-case words.
+    The server may echo what we sent. A word that could be a token, a code or a client secret is redacted: 16 or more
+    characters that are not plain lower-case words.
     """
     if not isinstance(text, str):
         return None
     line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    line = re.sub(r"\S{16,}", lambda word: word[0] if _PLAIN.fullmatch(word[0]) else "[redacted]", line)
+    line = re.sub(r"\S{16,}", lambda word: word[0] if _PLAIN_WORDS.fullmatch(word[0]) else "[redacted]", line)
     return line if len(line) <= _LONGEST_SHOWN else line[: _LONGEST_SHOWN - 1] + "…"
 
 
 def harmless_code(code: str) -> str:
-    """Return a server's error code fit for an error: as `harmless`, and 64 characters at most."""
+    """Return a server's error code for an error message: as `harmless`, at most 64 characters."""
     return (harmless(code) or "")[:_LONGEST_CODE]
 
 
-_PLAIN = re.compile(r"""["'(]*[A-Z]?[a-z]{1,20}(?:[_'/-][a-z]{1,20})*["'),.;:!?]*""")
+_PLAIN_WORDS = re.compile(r"""["'(]*[A-Z]?[a-z]{1,20}(?:[_'/-][a-z]{1,20})*["'),.;:!?]*""")
 
 
 def _by_wording(status: int, code: str | None, description: object) -> OAuthError | None:
     text = description.lower() if isinstance(description, str) else ""
     for wording in _WORDINGS:
-        if wording.sentence in text:
+        if wording.text in text:
             shown = harmless_code(code or wording.code)
             return wording.error(shown, harmless(description), status=status, advice=wording.advice)
     return None
@@ -134,16 +136,18 @@ def _by_wording(status: int, code: str | None, description: object) -> OAuthErro
 
 def _by_code(status: int, code: str, description: object) -> OAuthError:
     shown, said = harmless_code(code), harmless(description)
-    if _is_dead(status, code, description):
-        return InvalidGrantError(shown, said, status=status, advice=_GONE if code == "invalid_grant" else "")
+    if _is_invalid_grant(status, code, description):
+        return InvalidGrantError(
+            shown, said, status=status, advice=_INVALID_GRANT_ADVICE if code == "invalid_grant" else ""
+        )
     kind = InvalidClientError if code in {"invalid_client", "unauthorized_client"} else OAuthError
     return kind(shown, said, status=status, advice=_ADVICE.get(code, ""))
 
 
-def _is_dead(status: int, code: str, description: object) -> bool:
+def _is_invalid_grant(status: int, code: str, description: object) -> bool:
     if code == "invalid_grant":
-        # Atlassian's other platform says 403: https://developer.atlassian.com/cloud/oauth/getting-started/refresh-tokens
+        # Atlassian's other platform answers 403: https://developer.atlassian.com/cloud/oauth/getting-started/refresh-tokens
         return status in {400, 401, 403}
-    # Bitbucket's own words for a dead refresh token: https://github.com/readthedocs/readthedocs.org/issues/2992
+    # Bitbucket's own wording for an invalid refresh token: https://github.com/readthedocs/readthedocs.org/issues/2992
     said = description.strip(" .").lower() if isinstance(description, str) else ""
     return status == 400 and code == "invalid_request" and said == "invalid refresh_token"  # noqa: PLR2004  - HTTP

@@ -1,4 +1,4 @@
-"""Request and Response: the two plain values that cross the wire."""
+"""Request and Response: what a transport sends and returns."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A POST to the token endpoint; what carries secrets stays out of its `repr`."""
+    """One HTTP request, by default a POST; the `repr` hides headers and body, which may hold secrets."""
 
     url: str
     headers: Mapping[str, str] = field(repr=False)
@@ -17,7 +17,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """What came back, whole; a transport raises TransportError if it can't give that."""
+    """A complete HTTP response; a transport raises TransportError instead of returning part of one."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)

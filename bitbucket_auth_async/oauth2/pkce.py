@@ -11,15 +11,15 @@ _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}", re.ASCII)
 
 
 def new_code_verifier() -> str:
-    """Return 256 random bits as text that RFC 7636 section 4.1 allows."""
+    """Return a new `code_verifier` of 256 random bits (RFC 7636 section 4.1)."""
     return secrets.token_urlsafe(32)
 
 
 def code_challenge(code_verifier: str) -> str:
-    """Return what the authorization request shows of the verifier (RFC 7636 section 4.2).
+    """Return the `code_challenge` of a verifier (RFC 7636 section 4.2).
 
     Raises:
-        ConfigurationError: The verifier is not 43 to 128 characters of those that RFC 7636 section 4.1 allows.
+        ConfigurationError: The verifier is not 43 to 128 of the characters that RFC 7636 section 4.1 allows.
     """
     if not _VERIFIER.fullmatch(code_verifier):
         msg = "code_verifier: expected 43 to 128 characters of A-Z a-z 0-9 . _ ~ -"

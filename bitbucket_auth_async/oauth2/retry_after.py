@@ -1,18 +1,15 @@
-"""Retry-After (RFC 9110 section 10.2.3): when the server asked to be tried again."""
+"""The Retry-After header (RFC 9110 section 10.2.3): how long a server asks its clients to wait."""
 
 LONGEST_WAIT = 3600.0
-"""Whatever a server asks, look again after an hour."""
+"""Seconds; a longer wait is cut to this."""
 
-_LONGEST_TEXT = 64
+_LONGEST_VALUE = 64
 
 
 def seconds_to_wait(value: str | None, *, now: float) -> float | None:
-    """Return the seconds from *now* (since the epoch) that the header asks for, an hour at most.
-
-    None: there is no header, or it makes no sense.
-    """
+    """Return the seconds to wait after *now* (seconds since the epoch), at most an hour; None: no valid header."""
     text = (value or "").strip()
-    if not text.isascii() or len(text) > _LONGEST_TEXT:
+    if not text.isascii() or len(text) > _LONGEST_VALUE:
         return None
     if text.isdecimal():
         return min(float(text), LONGEST_WAIT)
@@ -21,7 +18,7 @@ def seconds_to_wait(value: str | None, *, now: float) -> float | None:
 
 
 def _epoch_seconds(http_date: str) -> float | None:
-    # Only an ailing server sends a date; `email` would cost every program's start some milliseconds.
+    # Dates are rare, and importing `email` would slow the start of every program by some milliseconds.
     from email.utils import mktime_tz, parsedate_tz  # noqa: PLC0415  - see above
 
     try:

@@ -1,4 +1,4 @@
-"""The back channel: a grant becomes a Request, a Response becomes a Token or a typed error."""
+"""The token endpoint: the request for a grant, and the token or error in its response."""
 
 import json
 import re
@@ -19,23 +19,23 @@ from bitbucket_auth_async.oauth2.tokens import Token
 
 _OK = 200
 _CLIENT_ERRORS = range(400, 500)
-_COME_BACK_LATER = frozenset({408, 425, 429})
+_RETRY_LATER = frozenset({408, 425, 429})
 _MEDIA_TYPE = re.compile(r"[a-z]+/[a-z.+-]{1,40}")
 
 
 def token_request(token_endpoint: str, client: ClientAuthentication, grant: Grant, *, now: float) -> Request:
-    """Return the request that presents *grant* (RFC 6749 section 4), *now* being seconds since the epoch.
+    """Return the token request for *grant* (RFC 6749 section 4); *now* is in seconds since the epoch.
 
     Raises:
-        ConfigurationError: Something in grant or client can't be written in a form.
+        ConfigurationError: The grant or the client contains text that can't be encoded in a form.
     """
     try:
         headers, fields = client.proof(token_endpoint, now=now)
-        # A JSON body is answered with "Unsupported grant type: None": https://bitbucket.org/site/master/issues/16249
+        # Bitbucket answers a JSON body with "Unsupported grant type: None": https://bitbucket.org/site/master/issues/16249
         body = urlencode({**grant.parameters(), "grant_type": grant.grant_type, **fields}).encode("ascii")
     except UnicodeEncodeError:
-        # The cause holds the text that could not be written, and that may be a secret.
-        msg = "The client or the grant holds text that is not Unicode (a lone surrogate)."
+        # The cause contains the text that could not be encoded, which may be a secret.
+        msg = "The client or the grant contains half of a surrogate pair; decode its text as UTF-8."
         raise ConfigurationError(msg) from None
     return Request(
         url=token_endpoint,
@@ -48,20 +48,20 @@ def token_from(response: Response, *, requested_at: float, scope: AbstractSet[st
     """Return the token that the endpoint granted (RFC 6749 section 5.1).
 
     Args:
-        response: The whole answer.
+        response: The complete response.
         requested_at: Seconds since the epoch at which the request was sent.
-        scope: What was asked for; it counts as granted if the answer names no scope.
+        scope: The requested scope; it counts as granted if the response names no scope.
 
     Raises:
-        InvalidGrantError: What was presented is dead.
-        InvalidClientError: The client is unknown, its secret wrong or its registration incomplete.
-        OAuthError: Another refusal; the request or the registration must be mended.
+        InvalidGrantError: The code or token is no longer valid.
+        InvalidClientError: The client is unknown, its secret is wrong or its registration is incomplete.
+        OAuthError: Another refusal; the request or the registration must be corrected.
         UnavailableError: Neither a token nor a refusal: 5xx, 429, a redirect, HTML, garbage.
     """
     status = response.status
     if status == _OK:
         return _granted(response, requested_at, scope)
-    if status in _CLIENT_ERRORS and status not in _COME_BACK_LATER:
+    if status in _CLIENT_ERRORS and status not in _RETRY_LATER:
         answer = _json_object(response.body) or {}
         refused = refusal(status, answer) or refusal_in_text(status, response.body)
         if refused is not None:
@@ -76,13 +76,13 @@ def _granted(response: Response, requested_at: float, scope: AbstractSet[str]) -
     try:
         token = Token.from_response(answer, requested_at=requested_at)
     except ConfigurationError as error:
-        raise _unavailable(response, requested_at, f"without a usable token: {error}") from error
+        raise _unavailable(response, requested_at, f"without a valid token: {error}") from error
     return replace(token, scope=frozenset(scope)) if token.scope is None and scope else token
 
 
 def _json_object(body: bytes) -> Mapping[str, Any] | None:
     try:
-        # Whole numbers as floats: one of 5,000 digits is absurd, but no reason to drop the token beside it.
+        # Integers as floats: one of 5,000 digits must not be a reason to drop the token next to it.
         answer = json.loads(body.decode("utf-8-sig"), parse_int=float)
     except (ValueError, RecursionError):
         return None
@@ -90,7 +90,7 @@ def _json_object(body: bytes) -> Mapping[str, Any] | None:
 
 
 def _unavailable(response: Response, now: float, why: str = "") -> UnavailableError:
-    said = f"The token endpoint answered {response.status} with {_kind(response)}"
+    said = f"The token endpoint answered {response.status} with {_body_type(response)}"
     return UnavailableError(
         f"{said}, {why}".rstrip(", .") + ".",
         status=response.status,
@@ -98,10 +98,10 @@ def _unavailable(response: Response, now: float, why: str = "") -> UnavailableEr
     )
 
 
-def _kind(response: Response) -> str:
-    """Say what kind of thing came, and nothing of what it holds."""
+def _body_type(response: Response) -> str:
+    """Return a description of the body by media type and length, without its content."""
     if not response.body:
         return "an empty body"
     media_type = response.headers.get("content-type", "").split(";")[0].strip().lower()
-    shown = media_type if _MEDIA_TYPE.fullmatch(media_type) else "content of no known type"
+    shown = media_type if _MEDIA_TYPE.fullmatch(media_type) else "content of unknown type"
     return f"{shown}, {len(response.body)} bytes"

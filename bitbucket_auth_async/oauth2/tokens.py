@@ -1,4 +1,4 @@
-"""Token: what a token endpoint grants (RFC 6749 section 5.1), and its form as plain data."""
+"""Token: a token response (RFC 6749 section 5.1) as a value, and its form as plain data."""
 
 import hashlib
 from collections.abc import Mapping
@@ -14,33 +14,33 @@ _YEAR = 366 * 24 * 3600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
-    """A bearer token and what it takes to renew it; its `repr` shows no secret, and it pickles."""
+    """A bearer token and the refresh token to renew it; its `repr` shows no secret, and it can be pickled."""
 
     access_token: str = field(repr=False)
     refresh_token: str | None = field(default=None, repr=False)
     issued_at: float
-    """Seconds since the epoch at which we asked for it."""
+    """Seconds since the epoch at which it was requested."""
     expires_at: float | None = None
-    """Seconds since the epoch, counted from when we asked; None: the server did not say."""
+    """Seconds since the epoch, counted from the request; None: the server did not say."""
     scope: frozenset[str] | None = None
-    """What was granted; None: the server did not say."""
+    """The granted scope; None: the server did not say."""
 
     @classmethod
     def from_response(cls, answer: Mapping[str, Any], *, requested_at: float) -> Self:
-        """Read the JSON object of a token response; unknown fields are ignored, as RFC 6749 section 5.1 asks.
+        """Return the token of a token response; unknown fields are ignored (RFC 6749 section 5.1).
 
         Args:
             answer: The decoded JSON object.
-            requested_at: Seconds since the epoch at which the request was sent, so that expiry errs on the early side.
+            requested_at: Seconds since the epoch at which the request was sent; `expires_at` is rather early than late.
 
         Raises:
-            ConfigurationError: A field has the wrong type, or there is no bearer token inside. The text names the
-                field and its type, never its value.
+            ConfigurationError: A field has the wrong type, or the bearer token is missing. The message names the field
+                and its type, never its value.
         """
         check("from_response()", answer, "get", example="the decoded JSON object")
         token_type = answer.get("token_type", "bearer")
         if not isinstance(token_type, str) or token_type.lower() != "bearer":
-            msg = "token_type: expected 'bearer', the only type that this package can use."
+            msg = "token_type: expected 'bearer', the only type that this package supports."
             raise ConfigurationError(msg)
         lifetime = _seconds(answer.get("expires_in"))
         return cls(
@@ -53,11 +53,11 @@ class Token:
 
     @property
     def lifetime(self) -> float | None:
-        """Seconds for which it was granted; None: the server did not say."""
+        """Seconds from request to expiry; None: the server did not say."""
         return None if self.expires_at is None else self.expires_at - self.issued_at
 
     def to_plain(self) -> dict[str, Any]:
-        """Return JSON-able data, secrets included, that `from_plain` reads back."""
+        """Return JSON-compatible data, secrets included, that `from_plain` accepts."""
         return {
             "access_token": self.access_token,
             "refresh_token": self.refresh_token,
@@ -68,10 +68,10 @@ class Token:
 
     @classmethod
     def from_plain(cls, data: Mapping[str, Any]) -> Self:
-        """Read back what `to_plain` gave.
+        """Return the token that `to_plain` wrote.
 
         Raises:
-            KeyError, TypeError, ValueError: It is something else.
+            KeyError, TypeError, ValueError: *data* has another form.
         """
         scope, expires_at, refresh_token = data["scope"], data["expires_at"], data["refresh_token"]
         return cls(
@@ -84,12 +84,12 @@ class Token:
 
 
 def fingerprint(secret: str) -> str:
-    """Name a token without showing it: 128 bits of its SHA-256, in hex."""
+    """Return an identifier of a token that does not reveal it: 128 bits of its SHA-256, in hex."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def is_sendable(value: str) -> bool:
-    """Tell whether a header can hold it: VSCHAR only (RFC 6749 appendix A.12); a line break would be an injection."""
+    """Return whether a header can hold it: VSCHAR only (RFC 6749 appendix A.12), so no line break can be injected."""
     return bool(value) and value.isascii() and value.isprintable() and " " not in value
 
 
@@ -102,7 +102,7 @@ def _text(answer: Mapping[str, Any], name: str) -> str:
 
 
 def _seconds(value: object) -> float | None:
-    """Take a number or a numeric string; what is absent or makes no sense as a lifetime is None."""
+    """Return a lifetime from a number or a numeric string; None: it is missing or out of range."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
@@ -113,7 +113,7 @@ def _seconds(value: object) -> float | None:
 
 
 def _scope(answer: Mapping[str, Any]) -> frozenset[str] | None:
-    # Since 2026-05-04 Bitbucket says "scope"; before, it said "scopes" (some backends still do).
+    # Bitbucket sends "scope" since 2026-05-04; before it sent "scopes", as some of its backends still do.
     for name in ("scope", "scopes"):
         value = answer.get(name)
         if isinstance(value, str):

@@ -45,7 +45,7 @@ class TestGrant:
         assert dict(grant.parameters()) == {"scope": "account repository:write", "bitbucket_repository": UUID}
 
     @pytest.mark.parametrize("scope", ["account email", ["email", "account"], {"account", "email"}])
-    def test_a_scope_is_taken_in_any_form(self, scope: object) -> None:
+    def test_a_scope_is_accepted_in_any_form(self, scope: object) -> None:
         assert JwtGrant(cast("frozenset[str]", scope)).scope == frozenset({"account", "email"})
 
     @pytest.mark.parametrize("uuid", ["", " "])

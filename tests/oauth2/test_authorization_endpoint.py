@@ -1,4 +1,4 @@
-"""The front channel: the address that is built, and the redirect that is judged, state before all else."""
+"""AuthorizationRequest: the URL that it builds, and the callback that it checks, state first."""
 
 import hmac
 import pickle
@@ -58,7 +58,7 @@ def refusal(callback_url: str, **changed: object) -> str:
 
 
 class TestUrl:
-    def test_it_holds_what_the_rfc_asks_and_pkce(self) -> None:
+    def test_it_has_the_parameters_of_the_rfc_and_pkce(self) -> None:
         url = request(scope={"repository", "account"}).url
         assert url.startswith("https://bitbucket.org/site/oauth2/authorize?")
         assert parse_qsl(urlsplit(url).query, strict_parsing=True) == [
@@ -72,7 +72,7 @@ class TestUrl:
         ]
         assert "account%20repository" in url
 
-    def test_what_is_left_out_is_not_sent(self) -> None:
+    def test_omitted_parameters_are_not_sent(self) -> None:
         url = request(redirect_uri=None, code_verifier=None).url
         assert parse_qs(urlsplit(url).query) == {"response_type": ["code"], "client_id": ["id"], "state": [STATE]}
 
@@ -82,7 +82,7 @@ class TestUrl:
         assert "response_type=token&" in implicit.url
         assert "code_challenge" not in implicit.url
 
-    def test_a_query_and_path_of_the_endpoint_stay(self) -> None:
+    def test_path_and_query_of_the_endpoint_are_kept(self) -> None:
         server = AuthorizationServer(
             authorization_endpoint="https://a.example/x/authorize?tenant=a%20b#y",
             token_endpoint="https://a.example/token",
@@ -92,7 +92,7 @@ class TestUrl:
         assert url == f"https://a.example/x/authorize?tenant=a%20b&response_type=code&client_id=id&state={STATE}"
 
     @pytest.mark.parametrize("query", ["state=x", "client_id=", "scope=a&response_type=code"])
-    def test_a_query_of_the_endpoint_that_clashes_is_refused(self, query: str) -> None:
+    def test_an_endpoint_whose_query_has_our_parameters_is_refused(self, query: str) -> None:
         server = AuthorizationServer(
             authorization_endpoint=f"https://a.example/authorize?{query}",
             token_endpoint="https://a.example/token",
@@ -101,7 +101,7 @@ class TestUrl:
         with pytest.raises(ConfigurationError) as caught:
             request(server=server, scope={"a"})
         names = ", ".join(sorted(parse_qs(query, keep_blank_values=True)))
-        expected = f"authorization_endpoint already has {names} in its query; leave that to the request."
+        expected = f"authorization_endpoint already has {names} in its query; remove it there."
         assert str(caught.value) == expected
 
     def test_r11_the_secret_and_the_verifier_are_not_in_it(self) -> None:
@@ -125,7 +125,7 @@ class TestValue:
         assert "app.example" in shown
 
     @pytest.mark.parametrize("scope", [{"a", "b"}, frozenset({"a", "b"}), ["a", "b"], "b a"])
-    def test_a_scope_is_taken_in_any_form(self, scope: object) -> None:
+    def test_a_scope_is_accepted_in_any_form(self, scope: object) -> None:
         assert request(scope=scope).scope == frozenset({"a", "b"})
         assert isinstance(request(scope=scope).scope, frozenset)
 
@@ -133,14 +133,14 @@ class TestValue:
         with pytest.raises(ConfigurationError, match="separate scopes by space"):
             request(scope={"account,repository"})
 
-    def test_it_survives_until_the_redirect_comes_back(self) -> None:
+    def test_it_can_be_pickled_until_the_callback_arrives(self) -> None:
         assert pickle.loads(pickle.dumps(request())) == request()  # noqa: S301  - our own bytes
 
     @pytest.mark.parametrize("state", ["", "  ", "é", "a\nb"])
-    def test_a_state_that_protects_nothing_is_refused(self, state: str) -> None:
+    def test_an_empty_or_unprintable_state_is_refused(self, state: str) -> None:
         with pytest.raises(ConfigurationError) as caught:
             request(state=state)
-        assert str(caught.value) == "state: expected printable ASCII text that nobody can guess."
+        assert str(caught.value) == "state: expected unguessable, printable ASCII text."
 
     def test_a_state_may_have_spaces(self) -> None:
         assert request(state="a b").judge(back(state="a b", code="c")).code == "c"
@@ -148,7 +148,7 @@ class TestValue:
     def test_an_unknown_response_type_is_refused(self) -> None:
         with pytest.raises(ConfigurationError) as caught:
             request(response_type="id_token")
-        assert str(caught.value) == "response_type 'id_token' is unknown: code or token."
+        assert str(caught.value) == "response_type 'id_token' is unknown: use code or token."
 
     def test_a_verifier_that_the_rfc_forbids_is_refused_at_once(self) -> None:
         with pytest.raises(ConfigurationError, match=r"^code_verifier: "):
@@ -176,10 +176,10 @@ class TestValue:
             "myapp:",
         ],
     )
-    def test_a_redirect_uri_is_an_absolute_address_without_fragment(self, redirect_uri: str) -> None:
+    def test_a_redirect_uri_must_be_an_absolute_url_without_fragment(self, redirect_uri: str) -> None:
         with pytest.raises(ConfigurationError) as caught:
             request(redirect_uri=redirect_uri)
-        said = "redirect_uri: expected an absolute address without fragment (RFC 6749 section 3.1.2)."
+        said = "redirect_uri: expected an absolute URL without fragment (RFC 6749 section 3.1.2)."
         assert str(caught.value) == said
 
     @pytest.mark.parametrize(
@@ -193,16 +193,16 @@ class TestValue:
             "x://y",
         ],
     )
-    def test_these_are_redirect_uris(self, redirect_uri: str) -> None:
+    def test_these_redirect_uris_are_valid(self, redirect_uri: str) -> None:
         assert request(redirect_uri=redirect_uri).redirect_uri == redirect_uri
 
 
 class TestJudge:
-    def test_a_good_answer_is_a_code_ready_for_exchange(self) -> None:
+    def test_a_valid_callback_gives_a_code_ready_for_exchange(self) -> None:
         code = request(scope={"account"}).judge(back(code="the-code"))
         assert code == AuthorizationCode("the-code", HERE, VERIFIER, frozenset({"account"}))
 
-    def test_what_was_not_sent_is_not_exchanged(self) -> None:
+    def test_parameters_that_were_not_sent_are_not_exchanged(self) -> None:
         code = request(redirect_uri=None, code_verifier=None).judge(back("http://anywhere.example/x", code="c"))
         assert code == AuthorizationCode("c", None, None)
 
@@ -226,8 +226,8 @@ class TestJudge:
             f"{HERE}?state=\ud800&code=c",
         ],
     )
-    def test_a_foreign_state_is_refused_whatever_else_came(self, url: str) -> None:
-        assert refusal(url) == "The callback's state is not the one of this login; begin the login again."
+    def test_a_foreign_state_is_refused_before_anything_else_is_used(self, url: str) -> None:
+        assert refusal(url) == "The callback's state belongs to another login; start the login again."
 
     @pytest.mark.parametrize(
         "url",
@@ -240,8 +240,8 @@ class TestJudge:
             back_in_fragment(code="c"),
         ],
     )
-    def test_a_state_is_there_exactly_once(self, url: str) -> None:
-        said = "The callback's state is not there exactly once in the query; begin the login again."
+    def test_a_state_must_occur_exactly_once(self, url: str) -> None:
+        said = "The callback's state does not occur exactly once in the query; start the login again."
         assert refusal(url) == said
 
     def test_a_state_is_compared_in_constant_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,8 +267,8 @@ class TestJudge:
             "https://app.example/Callback",
         ],
     )
-    def test_an_answer_at_another_address_is_refused(self, here: str) -> None:
-        said = f"The callback came to another address than {HERE}; give the one that the browser sees."
+    def test_a_callback_at_another_url_is_refused(self, here: str) -> None:
+        said = f"The callback URL does not match {HERE}; give the URL that the browser shows."
         assert refusal(back(here, code="c")) == said
 
     @pytest.mark.parametrize(
@@ -281,7 +281,7 @@ class TestJudge:
             ("myapp:/cb", "myapp:/cb"),
         ],
     )
-    def test_the_same_address_may_be_spelled_otherwise(self, redirect_uri: str, here: str) -> None:
+    def test_the_same_url_in_another_spelling_is_accepted(self, redirect_uri: str, here: str) -> None:
         assert request(redirect_uri=redirect_uri).judge(back(here, code="c")).code == "c"
 
     @pytest.mark.parametrize(
@@ -297,13 +297,13 @@ class TestJudge:
             back(error="access_denied") + "&error=x",
         ],
     )
-    def test_an_answer_in_two_voices_is_refused(self, url: str) -> None:
-        said = "The callback names a parameter twice, or holds part of the answer in its fragment."
+    def test_repeated_or_split_parameters_are_refused(self, url: str) -> None:
+        said = "The callback repeats a parameter, or has response parameters in its fragment."
         assert refusal(url) == said
 
     @pytest.mark.parametrize("answer", [{}, {"code": ""}, {"code": "a\r\nb"}, {"code": "é"}, {"code": "\x7f"}])
-    def test_without_a_usable_code_there_is_no_answer(self, answer: dict[str, str]) -> None:
-        assert refusal(back(**answer)) == "The callback holds no usable code."
+    def test_a_callback_without_a_valid_code_is_refused(self, answer: dict[str, str]) -> None:
+        assert refusal(back(**answer)) == "The callback contains no valid code."
 
     def test_a_no_is_an_error_of_its_own(self) -> None:
         with pytest.raises(AccessDeniedError) as caught:
@@ -312,15 +312,15 @@ class TestJudge:
         assert str(caught.value) == "The authorization server answered 'access_denied': The user said no"
 
     @pytest.mark.parametrize("code", ["invalid_scope", "server_error", "access_denied_not"])
-    def test_other_errors_are_told_as_they_are(self, code: str) -> None:
+    def test_other_errors_are_raised_unchanged(self, code: str) -> None:
         with pytest.raises(AuthorizationError) as caught:
             request().judge(back(error=code))
         assert type(caught.value) is AuthorizationError
         assert (caught.value.error, caught.value.description) == (code, None)
 
-    def test_a_scope_that_is_refused_says_what_to_ask_for(self) -> None:
+    def test_an_invalid_scope_error_says_which_scopes_to_request(self) -> None:
         with pytest.raises(
-            AuthorizationError, match=r"'invalid_scope': No such scope\. Ask for scopes that the OAuth con"
+            AuthorizationError, match=r"'invalid_scope': No such scope\. Request only scopes that the OAuth con"
         ):
             request().judge(back(error="invalid_scope", error_description="No such scope."))
 
@@ -334,8 +334,8 @@ class TestJudge:
             {"error": "", "code": "c"},
         ],
     )
-    def test_an_error_beside_a_grant_or_without_a_name_is_refused(self, answer: dict[str, str]) -> None:
-        assert refusal(back(**answer)) == "The callback holds an error and a grant at once, or an error without a name."
+    def test_an_error_with_a_grant_or_without_a_name_is_refused(self, answer: dict[str, str]) -> None:
+        assert refusal(back(**answer)) == "The callback contains both an error and a grant, or an error without a name."
 
     def test_r11_an_error_shows_nothing_that_may_be_a_secret(self) -> None:
         with pytest.raises(AuthorizationError) as caught:
@@ -352,22 +352,22 @@ class TestJudge:
     @pytest.mark.parametrize(
         "url", ["https://[::1/?", "https://app.example:x/callback?", "https://app.example:0/callback?"]
     )
-    def test_what_is_no_address_is_refused(self, url: str) -> None:
+    def test_an_invalid_url_is_refused(self, url: str) -> None:
         with pytest.raises(CallbackError) as caught:
             request().judge(f"{url}code=s3cret")
-        assert str(caught.value) == "The callback is not an address: give the whole one that the browser went to."
+        assert str(caught.value) == "The callback is not a URL: give the full URL that the browser went to."
         assert caught.value.__cause__ is None
         assert caught.value.__context__ is None
 
     @pytest.mark.parametrize("url", [None, "", " ", "abc", "https://app.example/callback"])
-    def test_what_holds_no_answer_is_refused_with_the_way_to_get_one(self, url: Any) -> None:  # noqa: ANN401 - whatever
-        with pytest.raises(CallbackError, match="give the whole address that the browser went to"):
+    def test_a_callback_without_parameters_is_refused_with_advice(self, url: Any) -> None:  # noqa: ANN401 - not only text
+        with pytest.raises(CallbackError, match="give the full URL that the browser went to"):
             request().judge(url)
 
-    def test_an_implicit_request_has_its_own_judge(self) -> None:
+    def test_an_implicit_request_needs_judge_implicit(self) -> None:
         with pytest.raises(ConfigurationError) as caught:
             request(response_type="token").judge(back(code="c"))
-        assert str(caught.value) == "This request has response_type=token: use judge_implicit."
+        assert str(caught.value) == "This request has response_type=token: call judge_implicit()."
 
 
 class TestJudgeImplicit:
@@ -379,48 +379,48 @@ class TestJudgeImplicit:
             self.judge(url)
         return str(caught.value)
 
-    def test_a_good_answer_is_a_token(self) -> None:
+    def test_a_valid_callback_gives_a_token(self) -> None:
         url = back_in_fragment(access_token="at", token_type="bearer", expires_in="3600", scope="account email")
         assert self.judge(url) == Token(
             access_token="at", issued_at=1000.0, expires_at=4600.0, scope=frozenset({"account", "email"})
         )
 
-    def test_the_scope_asked_for_counts_where_none_is_named(self) -> None:
+    def test_the_requested_scope_applies_if_the_response_names_none(self) -> None:
         assert self.judge(back_in_fragment(access_token="at"), scope={"account"}).scope == frozenset({"account"})
         assert self.judge(back_in_fragment(access_token="at", scope="email"), scope={"account"}).scope == frozenset(
             {"email"}
         )
         assert self.judge(back_in_fragment(access_token="at")).scope is None
 
-    def test_a_refresh_token_is_not_taken(self) -> None:
+    def test_a_refresh_token_is_ignored(self) -> None:
         assert self.judge(back_in_fragment(access_token="at", refresh_token="planted")).refresh_token is None
 
     def test_a_state_in_the_query_does_not_count(self) -> None:
-        said = "The callback's state is not there exactly once in the fragment; begin the login again."
+        said = "The callback's state does not occur exactly once in the fragment; start the login again."
         assert self.refusal(back(access_token="at")) == said
 
     @pytest.mark.parametrize("query", ["access_token=t", "code=c", "error=x", f"state={STATE}"])
-    def test_part_of_the_answer_in_the_query_is_refused(self, query: str) -> None:
-        said = "The callback names a parameter twice, or holds part of the answer in its query."
+    def test_response_parameters_in_the_query_are_refused(self, query: str) -> None:
+        said = "The callback repeats a parameter, or has response parameters in its query."
         assert self.refusal(back_in_fragment(f"{HERE}?{query}", access_token="at")) == said
 
     def test_another_address_is_refused(self) -> None:
-        assert "came to another address" in self.refusal(back_in_fragment("https://evil.example/", access_token="at"))
+        assert "does not match" in self.refusal(back_in_fragment("https://evil.example/", access_token="at"))
 
     @pytest.mark.parametrize("answer", [{}, {"access_token": ""}, {"access_token": "s3cret s3cret"}])
-    def test_without_a_usable_token_there_is_no_answer(self, answer: dict[str, str]) -> None:
+    def test_a_callback_without_a_valid_token_is_refused(self, answer: dict[str, str]) -> None:
         said = self.refusal(back_in_fragment(**answer))
-        assert said.startswith("The callback holds no usable token. access_token: expected printable ASCII")
+        assert said.startswith("The callback contains no valid token. access_token: expected printable ASCII")
         assert "s3cret" not in said
 
     def test_a_no_is_an_error_of_its_own(self) -> None:
         with pytest.raises(AccessDeniedError):
             self.judge(back_in_fragment(error="access_denied"))
 
-    def test_a_code_request_has_its_own_judge(self) -> None:
+    def test_a_code_request_needs_judge(self) -> None:
         with pytest.raises(ConfigurationError) as caught:
             request().judge_implicit(back_in_fragment(access_token="at"), received_at=0.0)
-        assert str(caught.value) == "This request has response_type=code: use judge."
+        assert str(caught.value) == "This request has response_type=code: call judge()."
 
 
 PARTS = st.sampled_from(["state", "code", "error", "error_description", "access_token", "x"])
@@ -430,11 +430,11 @@ PLACES = st.sampled_from([HERE, "https://evil.example/", "", "https://[", "x:"])
 
 
 class TestIssuer:
-    """RFC 9207: the server names itself, so that no other can answer in its place."""
+    """RFC 9207: the server names itself, so that no other server can answer for it."""
 
     SERVER = replace(BITBUCKET_CLOUD, issuer="https://as.example")
 
-    def test_a_callback_of_that_server_is_taken(self) -> None:
+    def test_a_callback_of_that_server_is_accepted(self) -> None:
         assert request(server=self.SERVER).judge(back(code="c", iss="https://as.example")).code == "c"
 
     @pytest.mark.parametrize("iss", [{}, {"iss": ""}, {"iss": "https://evil.example"}, {"iss": "https://as.example/"}])
@@ -444,7 +444,7 @@ class TestIssuer:
     def test_an_error_of_another_server_is_refused_too(self) -> None:
         refusal(back(error="access_denied", iss="https://evil.example"), server=self.SERVER)
 
-    def test_a_server_without_a_known_issuer_is_not_asked_for_one(self) -> None:
+    def test_a_server_without_a_known_issuer_need_not_send_one(self) -> None:
         assert request().judge(back(code="c", iss="https://as.example")).code == "c"
 
 
@@ -456,7 +456,7 @@ def judgement(callback_url: str) -> AuthorizationCode | BitbucketAuthError:
 
 
 @given(place=PLACES, query=PAIRS | st.text(max_size=30), fragment=PAIRS | st.text(max_size=30))
-def test_whatever_comes_back_is_ours_or_an_error_of_ours(place: str, query: str, fragment: str) -> None:
+def test_every_callback_gives_our_code_or_one_of_our_errors(place: str, query: str, fragment: str) -> None:
     url = f"{place}?{query}#{fragment}"
     outcome = judgement(url)
     if isinstance(outcome, BitbucketAuthError):

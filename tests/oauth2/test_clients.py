@@ -1,4 +1,4 @@
-"""Client authentication (RFC 6749 section 2.3): three ways, and clear words for what can't work."""
+"""Client authentication (RFC 6749 section 2.3): three methods, and a clear error for invalid arguments."""
 
 import base64
 from typing import Any, Literal, cast
@@ -11,18 +11,18 @@ from bitbucket_auth_async.oauth2.clients import Client
 ENDPOINT = "https://bitbucket.org/site/oauth2/access_token"
 
 
-def test_a_secret_goes_by_http_basic_unless_told_otherwise() -> None:
+def test_a_secret_is_sent_by_http_basic_by_default() -> None:
     headers, fields = Client("id", "s3cret").proof(ENDPOINT, now=0.0)
     assert headers == {"Authorization": "Basic " + base64.b64encode(b"id:s3cret").decode()}
     assert fields == {}
 
 
-def test_both_halves_are_form_encoded_before_they_are_joined() -> None:
+def test_id_and_secret_are_form_encoded_before_they_are_joined() -> None:
     headers, _ = Client("i:d é", "s%c+t ~").proof(ENDPOINT, now=0.0)
     assert base64.b64decode(headers["Authorization"].removeprefix("Basic ")) == b"i%3Ad+%C3%A9:s%25c%2Bt+~"
 
 
-def test_client_secret_basic_can_be_named() -> None:
+def test_client_secret_basic_can_be_given() -> None:
     assert Client("id", "s", "client_secret_basic").proof(ENDPOINT, now=0.0) == Client("id", "s").proof(ENDPOINT, now=0)
 
 
@@ -31,7 +31,7 @@ def test_client_secret_post_puts_both_in_the_body() -> None:
     assert proof == ({}, {"client_id": "id", "client_secret": "s3cret"})
 
 
-def test_a_public_client_only_names_itself() -> None:
+def test_a_public_client_sends_only_its_id() -> None:
     for client in (Client("id"), Client("id", auth_method="none"), Client("id", "s3cret", "none")):
         assert client.proof(ENDPOINT, now=0.0) == ({}, {"client_id": "id"})
 
@@ -40,11 +40,11 @@ def test_a_public_client_only_names_itself() -> None:
 def test_a_client_needs_an_id(client_id: object) -> None:
     with pytest.raises(ConfigurationError) as caught:
         Client(cast("str", client_id), "s")
-    assert str(caught.value) == "client_id is empty. It is what Bitbucket calls the Key of your OAuth consumer."
+    assert str(caught.value) == "client_id is empty. Give the Key of your OAuth consumer."
 
 
 @pytest.mark.parametrize("secret", ["", " \n"])
-def test_an_empty_secret_is_no_public_client(secret: str) -> None:
+def test_an_empty_secret_is_refused(secret: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         Client("id", secret)
     expected = "client_secret is empty. Give the Secret of your OAuth consumer, or None for a public client."
@@ -52,7 +52,7 @@ def test_an_empty_secret_is_no_public_client(secret: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])
-def test_a_method_that_shows_a_secret_needs_one(method: Literal["client_secret_basic", "client_secret_post"]) -> None:
+def test_a_method_that_sends_a_secret_needs_one(method: Literal["client_secret_basic", "client_secret_post"]) -> None:
     with pytest.raises(ConfigurationError) as caught:
         Client("id", auth_method=method)
     assert str(caught.value) == f"auth_method {method} needs a client_secret."
@@ -62,7 +62,7 @@ def test_an_unknown_method_is_refused() -> None:
     method: Any = "private_key_jwt"
     with pytest.raises(ConfigurationError) as caught:
         Client("id", "s", method)
-    expected = "auth_method 'private_key_jwt' is unknown: client_secret_basic, client_secret_post or none."
+    expected = "auth_method 'private_key_jwt' is unknown: use client_secret_basic, client_secret_post or none."
     assert str(caught.value) == expected
 
 

@@ -1,4 +1,4 @@
-"""What a server's text may show in an error of ours."""
+"""How a server's text appears in our errors."""
 
 import re
 import string
@@ -23,7 +23,7 @@ from bitbucket_auth_async.oauth2.error_responses import harmless, harmless_code
         "a" * 14 + "1",
     ],
 )
-def test_what_a_server_says_is_shown(text: str) -> None:
+def test_plain_words_of_a_server_are_shown(text: str) -> None:
     assert harmless(text) == text
 
 
@@ -42,7 +42,7 @@ def test_what_a_server_says_is_shown(text: str) -> None:
     ],
 )
 @pytest.mark.parametrize("around", ["{}", 'token "{}" is bad', "no such code: {}.", "\x00{}\n"])
-def test_r11_what_may_be_a_secret_is_taken_out(secret: str, around: str) -> None:
+def test_r11_a_possible_secret_is_redacted(secret: str, around: str) -> None:
     shown = harmless(around.format(secret))
     assert shown is not None
     assert secret not in shown
@@ -52,14 +52,14 @@ def test_r11_what_may_be_a_secret_is_taken_out(secret: str, around: str) -> None
 @given(st.text(string.ascii_letters + string.digits + "-._~+/=", min_size=24, max_size=3000))
 @example("a" * 3000)
 @example("abcdefgh-" * 40 + "1")
-def test_r11_no_token_survives(secret: str) -> None:
+def test_r11_a_token_is_redacted(secret: str) -> None:
     shown = harmless(f"bad token {secret} given") or ""
     if re.fullmatch(r"[A-Z]?[a-z]{1,20}([_'/-][a-z]{1,20})*[.]*", secret):
-        return  # words, as far as anybody can tell
+        return  # indistinguishable from words
     assert shown == "bad token [redacted] given"
 
 
-def test_a_text_becomes_one_line_that_no_terminal_obeys() -> None:
+def test_a_text_becomes_one_line_without_control_characters() -> None:
     assert harmless("a\r\nb\x1b[31m\u202ec\ud800d\t e ") == "a b [31m c d e"
 
 
@@ -70,7 +70,7 @@ def test_a_long_text_is_cut_at_200_characters() -> None:
 
 
 @pytest.mark.parametrize("value", [None, 5, ["text"], {"a": 1}])
-def test_what_is_no_text_is_nothing(value: object) -> None:
+def test_a_description_that_is_not_a_string_is_dropped(value: object) -> None:
     assert harmless(value) is None
 
 

@@ -1,4 +1,4 @@
-"""Grants: each states its parameters, takes a scope in any form and shows no secret."""
+"""Grants: each has its form fields, accepts a scope in any form and shows no secret."""
 
 from typing import cast
 
@@ -39,7 +39,7 @@ SCOPE = frozenset({"repository", "account"})
         (RefreshToken("rt", SCOPE), "refresh_token", {"refresh_token": "rt", "scope": "account repository"}),
     ],
 )
-def test_a_grant_states_its_parameters(grant: Grant, grant_type: str, parameters: dict[str, str]) -> None:
+def test_a_grant_has_its_form_fields(grant: Grant, grant_type: str, parameters: dict[str, str]) -> None:
     assert grant.grant_type == grant_type
     assert dict(grant.parameters()) == parameters
 
@@ -57,7 +57,7 @@ def test_r11_a_repr_shows_no_secret(grant: Grant) -> None:
 
 
 @pytest.mark.parametrize("given", [["account", "repository"], {"repository account"}, "account  repository"])
-def test_every_grant_takes_a_scope_in_any_form(given: object) -> None:
+def test_every_grant_accepts_a_scope_in_any_form(given: object) -> None:
     scope = cast("frozenset[str]", given)
     grants: list[Grant] = [ClientCredentials(scope), Password("a", "b", scope), RefreshToken("r", scope)]
     grants.append(AuthorizationCode("c", scope=scope))
@@ -67,14 +67,14 @@ def test_every_grant_takes_a_scope_in_any_form(given: object) -> None:
         assert hash(grant)
 
 
-def test_nothing_asked_for_sends_no_scope() -> None:
+def test_an_empty_scope_is_not_sent() -> None:
     assert scope_parameter(frozenset()) == {}
     assert scope_set("") == scope_set(()) == frozenset()
 
 
 @pytest.mark.parametrize("name", ["account,repository", 'a"b', "a\\b", "é", "a\x00b"])
-def test_a_name_that_no_scope_can_have_is_refused(name: str) -> None:
+def test_an_invalid_scope_name_is_refused(name: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         scope_set({name})
-    expected = f"scope {name!r}: separate scopes by space, or give a set of them; no comma, quote or backslash."
+    expected = f"scope {name!r}: separate scopes by spaces, or give a set; no comma, quote or backslash."
     assert str(caught.value) == expected

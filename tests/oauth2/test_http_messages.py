@@ -1,4 +1,4 @@
-"""The two values that cross the wire keep what they carry out of their repr."""
+"""Request and Response hide headers and body in their repr."""
 
 from bitbucket_auth_async.oauth2.http_messages import Request, Response
 
@@ -8,7 +8,7 @@ def test_r11_a_request_shows_neither_headers_nor_body() -> None:
     assert repr(request) == "Request(url='https://a.example/t', method='POST')"
 
 
-def test_r11_a_response_shows_its_status_alone() -> None:
+def test_r11_a_response_shows_only_its_status() -> None:
     response = Response(status=200, headers={"set-cookie": "s3cret"}, body=b"s3cret")
     assert repr(response) == "Response(status=200)"
 

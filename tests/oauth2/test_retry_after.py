@@ -1,4 +1,4 @@
-"""Retry-After: seconds or a date, never longer than an hour, nothing where it makes no sense."""
+"""Retry-After: seconds or a date, at most an hour; None for an invalid value."""
 
 import pytest
 from hypothesis import given
@@ -36,7 +36,7 @@ NOW = 784_111_700.0  # 77 seconds before the date of RFC 9110's examples
         ("Sun, 06 Nov 999999999999 08:49:37 GMT", None),
     ],
 )
-def test_a_wait_is_seconds_or_a_date_or_nothing(value: str | None, wait: float | None) -> None:
+def test_the_header_is_seconds_or_a_date_or_invalid(value: str | None, wait: float | None) -> None:
     assert seconds_to_wait(value, now=NOW) == wait
 
 
@@ -44,6 +44,6 @@ def test_a_wait_is_seconds_or_a_date_or_nothing(value: str | None, wait: float |
     st.text(max_size=70)
     | st.from_regex(r"[A-Z][a-z]{2}, [0-9]{1,3} [A-Z][a-z]{2} [0-9]{1,9} [0-9:]{1,12}( .*)?", fullmatch=True)
 )
-def test_whatever_comes_the_wait_is_nothing_or_at_most_an_hour(value: str) -> None:
+def test_every_value_gives_at_most_an_hour_or_none(value: str) -> None:
     wait = seconds_to_wait(value, now=NOW)
     assert wait is None or 0.0 <= wait <= LONGEST_WAIT

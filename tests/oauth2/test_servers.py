@@ -1,4 +1,4 @@
-"""AuthorizationServer: https or loopback, one spelling for an origin, no address with two readings."""
+"""AuthorizationServer: https or loopback, normalized origins, no ambiguous URL."""
 
 from typing import Any
 
@@ -18,12 +18,12 @@ def server(**changed: object) -> AuthorizationServer:
     return AuthorizationServer(**values)
 
 
-def test_an_unknown_server_is_strict() -> None:
+def test_a_server_has_no_reuse_grace_by_default() -> None:
     assert server().reuse_grace == 0.0
     assert server(reuse_grace=600.0).reuse_grace == 600.0
 
 
-def test_origins_are_kept_in_one_spelling() -> None:
+def test_origins_are_normalized() -> None:
     origins = {"https://API.a.example:443/2.0/", "https://api.a.example.", "https://b.example:8443"}
     assert server(api_origins=origins).api_origins == {"https://api.a.example", "https://b.example:8443"}
 
@@ -40,19 +40,19 @@ def test_an_endpoint_must_be_https(name: str, url: str) -> None:
 def test_an_origin_must_be_https() -> None:
     with pytest.raises(ConfigurationError) as caught:
         server(api_origins={"http://api.a.example"})
-    assert str(caught.value) == "api_origins: http://api.a.example would send secrets in clear; use https."
+    assert str(caught.value) == "api_origins: http://api.a.example would send secrets unencrypted; use https."
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8080/x", "http://localhost/x", "http://[::1]:99/x"])
-def test_plain_http_is_for_loopback_alone(url: str) -> None:
+def test_plain_http_is_for_loopback_only(url: str) -> None:
     assert server(token_endpoint=url).token_endpoint == url
 
 
 @pytest.mark.parametrize("grace", [-1.0, float("nan")])
-def test_a_grace_is_not_negative(grace: float) -> None:
+def test_a_negative_reuse_grace_is_refused(grace: float) -> None:
     with pytest.raises(ConfigurationError) as caught:
         server(reuse_grace=grace)
-    assert str(caught.value) == f"reuse_grace is {grace!r}: it takes seconds, 0 or more."
+    assert str(caught.value) == f"reuse_grace is {grace!r}: expected seconds, 0 or more."
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_grace_is_not_negative(grace: float) -> None:
         ("http://[::1]:8080/", "http://[::1]:8080"),
     ],
 )
-def test_an_origin_has_one_spelling(url: str, origin: str) -> None:
+def test_an_origin_is_normalized(url: str, origin: str) -> None:
     assert origin_of(url) == origin
 
 
@@ -85,17 +85,17 @@ def test_an_origin_has_one_spelling(url: str, origin: str) -> None:
         "https://a.example:0/",
     ],
 )
-def test_r12_what_two_readers_read_differently_is_no_address(url: str) -> None:
+def test_r12_an_ambiguous_url_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         origin_of(url)
-    assert str(caught.value) == "url: this is not an address."
+    assert str(caught.value) == "url: this is not a URL."
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
 def test_r11_user_information_is_refused_and_not_shown() -> None:
     with pytest.raises(ConfigurationError) as caught:
         origin_of("https://ann:s3cret@a.example", name="base_url")
-    assert str(caught.value) == "base_url: expected an absolute https address without user information."
+    assert str(caught.value) == "base_url: expected an absolute https URL without user information."
 
 
 @pytest.mark.parametrize(
@@ -111,5 +111,5 @@ def test_r11_user_information_is_refused_and_not_shown() -> None:
         ("", False),
     ],
 )
-def test_loopback_is_what_can_only_be_this_machine(host: str, loopback: bool) -> None:  # noqa: FBT001  - a table's column
+def test_loopback_is_always_this_machine(host: str, loopback: bool) -> None:  # noqa: FBT001  - a table's column
     assert is_loopback(host) is loopback

@@ -1,4 +1,4 @@
-"""The back channel: the form that is sent, and what each kind of answer means."""
+"""The token endpoint: the form that is sent, and the meaning of each kind of response."""
 
 import json
 from collections.abc import Mapping
@@ -52,7 +52,7 @@ def unavailable(response: Response) -> UnavailableError:
 
 
 class TestRequest:
-    def test_a_grant_is_a_form_and_asks_for_json(self) -> None:
+    def test_a_grant_is_sent_as_a_form_and_accepts_json(self) -> None:
         request = token_request(ENDPOINT, Client("id", "s3cret"), RefreshToken("r&t="), now=ASKED)
         assert (request.method, request.url) == ("POST", ENDPOINT)
         assert dict(request.headers) == {
@@ -65,7 +65,7 @@ class TestRequest:
             "refresh_token": ["r&t="],
         }
 
-    def test_a_client_may_prove_itself_in_the_body(self) -> None:
+    def test_a_client_may_authenticate_in_the_body(self) -> None:
         client = Client("id", "s3cret", "client_secret_post")
         request = token_request(ENDPOINT, client, ClientCredentials(frozenset({"b", "a"})), now=ASKED)
         assert "Authorization" not in request.headers
@@ -76,7 +76,7 @@ class TestRequest:
             ("scope", "a b"),
         ]
 
-    def test_the_proof_is_told_where_and_when(self) -> None:
+    def test_client_authentication_gets_the_endpoint_and_the_time(self) -> None:
         class Asked:
             client_id = "id"
 
@@ -97,10 +97,12 @@ class TestRequest:
             (Client("id", "s3cret\ud800"), ClientCredentials()),
         ],
     )
-    def test_r11_text_that_no_form_can_hold_is_refused_and_not_shown(self, client: Client, grant: Password) -> None:
+    def test_r11_text_that_can_not_be_encoded_is_refused_and_not_shown(self, client: Client, grant: Password) -> None:
         with pytest.raises(ConfigurationError) as caught:
             token_request(ENDPOINT, client, grant, now=ASKED)
-        assert str(caught.value) == "The client or the grant holds text that is not Unicode (a lone surrogate)."
+        assert (
+            str(caught.value) == "The client or the grant contains half of a surrogate pair; decode its text as UTF-8."
+        )
         assert caught.value.__suppress_context__
 
     def test_r11_a_request_shows_no_secret(self) -> None:
@@ -110,7 +112,7 @@ class TestRequest:
 
 
 class TestGranted:
-    def test_an_answer_of_2026_is_a_token(self) -> None:
+    def test_a_response_of_2026_gives_a_token(self) -> None:
         body = {
             "access_token": "at",
             "refresh_token": "rt",
@@ -126,22 +128,22 @@ class TestGranted:
             scope=frozenset({"account"}),
         )
 
-    def test_without_a_scope_in_the_answer_the_one_asked_for_counts(self) -> None:
+    def test_the_requested_scope_applies_if_the_response_has_none(self) -> None:
         assert granted({"access_token": "at"}, frozenset({"account"})).scope == frozenset({"account"})
 
-    def test_a_scope_in_the_answer_outranks_the_one_asked_for(self) -> None:
+    def test_the_scope_of_the_response_replaces_the_requested_one(self) -> None:
         assert granted({"access_token": "at", "scopes": ""}, frozenset({"account"})).scope == frozenset()
         assert granted({"access_token": "at", "scope": "email"}, frozenset({"account"})).scope == frozenset({"email"})
 
-    def test_where_nothing_was_asked_and_nothing_said_the_scope_is_unknown(self) -> None:
+    def test_without_any_scope_the_scope_is_unknown(self) -> None:
         assert granted({"access_token": "at"}).scope is None
 
     @pytest.mark.parametrize("number", [b"9" * 5000, b"-" + b"9" * 5000, b"NaN", b"Infinity", b"1e999"])
-    def test_r2_an_absurd_number_does_not_cost_the_token_beside_it(self, number: bytes) -> None:
+    def test_r2_an_absurd_number_does_not_lose_the_token_next_to_it(self, number: bytes) -> None:
         token = granted(b'{"access_token":"at","refresh_token":"rt","expires_in":' + number + b"}")
         assert (token.refresh_token, token.expires_at) == ("rt", None)
 
-    def test_a_byte_order_mark_is_no_obstacle(self) -> None:
+    def test_a_byte_order_mark_is_accepted(self) -> None:
         assert granted(b'\xef\xbb\xbf{"access_token":"at"}').access_token == "at"
 
     @pytest.mark.parametrize(
@@ -156,10 +158,10 @@ class TestGranted:
             ({"error": "invalid_grant"}, "access_token: expected"),
         ],
     )
-    def test_an_object_without_a_usable_token_is_an_outage(self, body: object, why: str) -> None:
+    def test_an_object_without_a_valid_token_is_an_outage(self, body: object, why: str) -> None:
         error = unavailable(answer(200, body, content_type="application/json"))
         size = len(json.dumps(body))
-        said = f"The token endpoint answered 200 with application/json, {size} bytes, without a usable token: {why}"
+        said = f"The token endpoint answered 200 with application/json, {size} bytes, without a valid token: {why}"
         assert str(error).startswith(said)
         assert str(error).endswith(".")
         assert not str(error).endswith("..")
@@ -187,22 +189,22 @@ class TestGranted:
         assert str(error) == said
         assert error.__cause__ is None
 
-    def test_an_empty_answer_is_an_outage(self) -> None:
+    def test_an_empty_response_is_an_outage(self) -> None:
         said = "The token endpoint answered 200 with an empty body, not a JSON object."
         assert str(unavailable(answer(200, b"", content_type="application/json"))) == said
 
 
 class TestRefused:
-    """The rows of what Bitbucket's token endpoint was seen to answer, and their neighbours."""
+    """Responses that Bitbucket's token endpoint has sent, and similar ones."""
 
-    def test_a_dead_refresh_token_is_an_invalid_request_at_bitbucket(self) -> None:
+    def test_bitbucket_reports_an_invalid_refresh_token_as_invalid_request(self) -> None:
         error = refused(400, {"error": "invalid_request", "error_description": "Invalid refresh_token"})
         assert type(error) is InvalidGrantError
         assert (error.error, error.description) == ("invalid_request", "Invalid refresh_token")
         assert str(error) == "The token endpoint answered 400 'invalid_request': Invalid refresh_token."
 
     @pytest.mark.parametrize("description", ["invalid refresh_token.", " Invalid Refresh_Token "])
-    def test_a_dead_refresh_token_may_be_spelled_otherwise(self, description: str) -> None:
+    def test_the_wording_for_an_invalid_refresh_token_may_vary(self, description: str) -> None:
         error = refused(400, {"error": "invalid_request", "error_description": description})
         assert type(error) is InvalidGrantError
 
@@ -210,7 +212,7 @@ class TestRefused:
     @pytest.mark.parametrize(
         "description", ["The specified code is not valid.", "Unknown or invalid refresh token.", None, 5]
     )
-    def test_an_invalid_grant_is_dead(self, status: int, description: object) -> None:
+    def test_invalid_grant_is_an_invalid_grant_error(self, status: int, description: object) -> None:
         error = refused(status, {"error": "invalid_grant", "error_description": description})
         assert type(error) is InvalidGrantError
         assert error.error == "invalid_grant"
@@ -233,7 +235,9 @@ class TestRefused:
             (401, "invalid_grant", "User is inactive"),
         ],
     )
-    def test_r8_no_other_refusal_counts_as_a_dead_token(self, status: int, code: str, description: str | None) -> None:
+    def test_r8_no_other_refusal_counts_as_an_invalid_token(
+        self, status: int, code: str, description: str | None
+    ) -> None:
         error = refused(status, {"error": code, "error_description": description})
         assert type(error) is OAuthError
         assert (error.error, error.description) == (code, description)
@@ -242,7 +246,7 @@ class TestRefused:
         "code, description, advice",
         [
             ("invalid_client", None, "Compare client_id and client_secret with Key and Secret of the OAuth consumer"),
-            ("unauthorized_client", "Invalid OAuth client credentials", "not allowed to use this grant."),
+            ("unauthorized_client", "Invalid OAuth client credentials", "may not use this grant."),
             (
                 "unauthorized_client",
                 "Requests must be authenticated using OAuth client credentials",
@@ -260,7 +264,7 @@ class TestRefused:
             ),
         ],
     )
-    def test_a_client_that_is_not_set_up_gets_advice(self, code: str, description: str | None, advice: str) -> None:
+    def test_a_misconfigured_client_gets_advice(self, code: str, description: str | None, advice: str) -> None:
         for status in (400, 401):
             error = refused(status, {"error": code, "error_description": description})
             assert type(error) is InvalidClientError
@@ -278,19 +282,21 @@ class TestRefused:
             (
                 "invalid_grant",
                 "Unsupported grant type: None",
-                "Bitbucket Cloud takes authorization_code, refresh_token",
+                "Bitbucket Cloud accepts authorization_code, refresh_token",
             ),
-            ("unsupported_grant_type", None, "Bitbucket Cloud takes authorization_code, refresh_token"),
-            ("invalid_scope", None, "Ask for scopes that the OAuth consumer"),
-            ("access_denied", "User is inactive", "the sign-in is kept"),
+            ("unsupported_grant_type", None, "Bitbucket Cloud accepts authorization_code, refresh_token"),
+            ("invalid_scope", None, "Request only scopes that the OAuth consumer"),
+            ("access_denied", "User is inactive", "The sign-in is kept"),
         ],
     )
-    def test_a_request_that_must_be_mended_gets_advice(self, code: str, description: str | None, advice: str) -> None:
+    def test_a_request_that_must_be_corrected_gets_advice(
+        self, code: str, description: str | None, advice: str
+    ) -> None:
         error = refused(400, {"error": code, "error_description": description})
         assert type(error) is OAuthError
         assert advice in str(error)
 
-    def test_a_code_that_we_do_not_know_is_told_as_it_is(self) -> None:
+    def test_an_unknown_error_code_is_shown_unchanged(self) -> None:
         error = refused(418, {"error": "teapot", "error_description": "short and stout"})
         assert type(error) is OAuthError
         assert str(error) == "The token endpoint answered 418 'teapot': short and stout."
@@ -305,13 +311,13 @@ class TestRefused:
             b'{"error":"access_denied","error_description":"User is inactive"}',
         ],
     )
-    def test_r8_an_inactive_person_loses_no_sign_in(self, body: bytes) -> None:
+    def test_r8_an_inactive_user_keeps_the_sign_in(self, body: bytes) -> None:
         error = refused(401, body)
         assert type(error) is OAuthError
         assert error.error == "access_denied"
         assert "User is inactive" in (error.description or "")
 
-    def test_what_we_know_is_understood_as_plain_text_too(self) -> None:
+    def test_a_known_wording_is_recognized_in_plain_text(self) -> None:
         error = refused(400, b'Cannot use client_credentials with a consumer marked as "public".')
         assert type(error) is InvalidClientError
         assert error.error == "unauthorized_client"
@@ -321,7 +327,7 @@ class TestRefused:
         known = b"Requests must be authenticated using OAuth client credentials"
         assert refused(401, known).error == "invalid_client"
 
-    def test_a_known_sentence_in_text_may_stand_beside_bad_bytes_and_no_more_than_1000(self) -> None:
+    def test_a_known_wording_is_recognized_next_to_invalid_bytes_up_to_1000_bytes(self) -> None:
         assert type(refused(401, b"\xff User is inactive")) is OAuthError
         assert type(refused(401, b"User is inactive".ljust(1000, b"."))) is OAuthError
         unavailable(answer(401, b"User is inactive".ljust(1001, b".")))
@@ -354,11 +360,11 @@ class TestRefused:
         ],
     )
     @pytest.mark.parametrize("status", [400, 401, 403, 404])
-    def test_r7_what_is_no_clear_refusal_is_an_outage(self, status: int, body: bytes) -> None:
+    def test_r7_an_unclear_refusal_is_an_outage(self, status: int, body: bytes) -> None:
         unavailable(answer(status, body))
 
     @pytest.mark.parametrize("status", [100, 201, 204, 301, 302, 307, 399, 408, 425, 429, 500, 502, 503, 504, 599, 600])
-    def test_r7_other_statuses_are_outages_whatever_the_body_says(self, status: int) -> None:
+    def test_r7_other_statuses_are_outages_with_any_body(self, status: int) -> None:
         unavailable(answer(status, {"error": "invalid_grant", "error_description": "User is inactive"}))
         unavailable(answer(status, {"access_token": "at"}))
 
@@ -385,32 +391,32 @@ class TestUnavailable:
             ("text/html", "text/html"),
             ("Text/HTML; charset=utf-8", "text/html"),
             (" application/problem+json ;x", "application/problem+json"),
-            ("", "content of no known type"),
-            ("html", "content of no known type"),
-            ("text/s3cret", "content of no known type"),
-            ("text/" + "x" * 41, "content of no known type"),
-            ("text/html\nX: y", "content of no known type"),
+            ("", "content of unknown type"),
+            ("html", "content of unknown type"),
+            ("text/s3cret", "content of unknown type"),
+            ("text/" + "x" * 41, "content of unknown type"),
+            ("text/html\nX: y", "content of unknown type"),
         ],
     )
-    def test_the_text_tells_what_kind_of_thing_came(self, content_type: str, shown: str) -> None:
+    def test_the_message_names_the_media_type(self, content_type: str, shown: str) -> None:
         error = unavailable(answer(503, b"<html>" + b"s3cret" * 10, content_type=content_type))
         assert str(error) == f"The token endpoint answered 503 with {shown}, 66 bytes."
 
-    def test_without_a_content_type_it_is_of_no_known_type(self) -> None:
-        said = "The token endpoint answered 302 with content of no known type, 1 bytes."
+    def test_without_a_content_type_the_type_is_unknown(self) -> None:
+        said = "The token endpoint answered 302 with content of unknown type, 1 bytes."
         assert str(unavailable(answer(302, b"x"))) == said
 
     def test_an_empty_body_is_named(self) -> None:
         assert str(unavailable(answer(500, b""))) == "The token endpoint answered 500 with an empty body."
 
     @pytest.mark.parametrize("status", [200, 302, 400, 429, 503])
-    def test_r7_the_wait_that_the_server_asks_for_is_kept(self, status: int) -> None:
+    def test_r7_the_retry_after_of_the_server_is_kept(self, status: int) -> None:
         assert unavailable(answer(status, b"", retry_after="120")).retry_after == 120.0
         assert unavailable(answer(status, b"", retry_after="Sun, 06 Nov 1994 08:49:37 GMT")).retry_after == 77.0
         assert unavailable(answer(status, b"", retry_after="soon")).retry_after is None
         assert unavailable(answer(status, b"")).retry_after is None
 
-    def test_the_wait_is_kept_where_an_object_holds_no_token(self) -> None:
+    def test_the_retry_after_is_kept_for_an_object_without_a_token(self) -> None:
         assert unavailable(answer(200, {}, retry_after="5")).retry_after == 5.0
         assert unavailable(answer(200, {}, retry_after="Sun, 06 Nov 1994 08:49:37 GMT")).retry_after == 77.0
 
@@ -439,7 +445,7 @@ def outcome(response: Response) -> Token | BitbucketAuthError:
 
 
 @given(status=STATUSES, headers=HEADERS, body=BODIES)
-def test_whatever_comes_is_a_token_or_an_error_of_ours(status: int, headers: dict[str, str], body: bytes) -> None:
+def test_every_response_gives_a_token_or_one_of_our_errors(status: int, headers: dict[str, str], body: bytes) -> None:
     result = outcome(Response(status=status, headers=headers, body=body))
     if isinstance(result, Token):
         assert status == 200
@@ -467,7 +473,7 @@ def echoes(secret: str) -> list[object]:
 
 
 @given(st.from_regex(r"[!-~]{11,30}[0-9][!-~]{11,30}", fullmatch=True), STATUSES)
-def test_r11_no_answer_makes_an_error_show_a_secret(secret: str, status: int) -> None:
+def test_r11_no_response_makes_an_error_show_a_secret(secret: str, status: int) -> None:
     for body in echoes(secret):
         result = outcome(answer(status, body, content_type=secret, retry_after=secret))
         if isinstance(result, BitbucketAuthError):

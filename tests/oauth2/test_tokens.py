@@ -1,4 +1,4 @@
-"""Token: read from a response as RFC 6749 section 5.1 says, and kept as plain data."""
+"""Token: read from a response (RFC 6749 section 5.1), and kept as plain data."""
 
 import copy
 import hashlib
@@ -22,7 +22,7 @@ def token_of(**answer: object) -> Token:
     return Token.from_response({"access_token": "at", **answer}, requested_at=1000.0)
 
 
-def test_an_answer_of_2026_is_read() -> None:
+def test_a_response_of_2026_is_read() -> None:
     answer = {
         "access_token": "at",
         "refresh_token": "rt",
@@ -43,7 +43,7 @@ def test_an_answer_of_2026_is_read() -> None:
     assert token.lifetime == 3600.0
 
 
-def test_a_token_of_6_kb_is_whole() -> None:
+def test_a_token_of_6_kb_is_complete() -> None:
     assert token_of(refresh_token="r" * 6000, access_token="a" * 6000).access_token == "a" * 6000
 
 
@@ -71,7 +71,7 @@ def test_a_token_of_6_kb_is_whole() -> None:
         ({}, None),
     ],
 )
-def test_a_lifetime_is_a_number_in_any_form_or_nothing(expires_in: object, lifetime: float | None) -> None:
+def test_a_lifetime_is_a_number_in_any_form_or_none(expires_in: object, lifetime: float | None) -> None:
     token = token_of(expires_in=expires_in)
     assert token.lifetime == lifetime
     assert token.expires_at == (None if lifetime is None else 1000.0 + lifetime)
@@ -109,7 +109,7 @@ def test_the_case_of_token_type_does_not_matter(token_type: str) -> None:
 @pytest.mark.parametrize("token_type", ["mac", "", None, 5, ["bearer"]])
 def test_another_token_type_is_refused(token_type: object) -> None:
     with pytest.raises(
-        ConfigurationError, match=r"^token_type: expected 'bearer', the only type that this package can"
+        ConfigurationError, match=r"^token_type: expected 'bearer', the only type that this package supports"
     ):
         token_of(token_type=token_type)
 
@@ -127,24 +127,24 @@ def test_another_token_type_is_refused(token_type: object) -> None:
         ("secret\x7f", "a str"),
     ],
 )
-def test_what_is_no_access_token_is_named_and_not_shown(value: object, kind: str) -> None:
+def test_an_invalid_access_token_is_described_and_not_shown(value: object, kind: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         token_of(access_token=value)
     assert str(caught.value) == f"access_token: expected printable ASCII text without spaces, found {kind}."
 
 
-def test_an_answer_without_access_token_is_refused() -> None:
+def test_a_response_without_access_token_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"access_token: .* found nothing"):
         Token.from_response({}, requested_at=1000.0)
 
 
 @pytest.mark.parametrize("absent", [None, "", False, 0])
-def test_no_refresh_token_is_none(absent: object) -> None:
+def test_a_missing_refresh_token_is_none(absent: object) -> None:
     assert token_of(refresh_token=absent).refresh_token is None
 
 
 @pytest.mark.parametrize("wrong", ["a b", 5, ["rt"], "r\nt"])
-def test_a_refresh_token_that_can_be_none_of_it_is_refused(wrong: object) -> None:
+def test_an_invalid_refresh_token_is_refused(wrong: object) -> None:
     with pytest.raises(ConfigurationError, match="refresh_token: expected"):
         token_of(refresh_token=wrong)
 
@@ -155,7 +155,7 @@ def test_r11_a_repr_shows_no_secret() -> None:
     assert "issued_at=1.0" in repr(token)
 
 
-def test_a_token_pickles_and_copies() -> None:
+def test_a_token_can_be_pickled_and_copied() -> None:
     token = token_of(refresh_token="rt", expires_in=60, scope="a")
     assert pickle.loads(pickle.dumps(token)) == token  # noqa: S301  - our own bytes
     assert copy.deepcopy(token) == token
@@ -175,7 +175,7 @@ TOKENS = st.builds(
 
 
 @given(TOKENS)
-def test_plain_data_is_json_and_reads_back_the_same(token: Token) -> None:
+def test_plain_data_is_json_and_gives_the_same_token_back(token: Token) -> None:
     assert Token.from_plain(json.loads(json.dumps(token.to_plain()))) == token
 
 
@@ -183,7 +183,7 @@ def test_plain_data_lists_the_scope_in_order() -> None:
     assert token_of(scope="c a b").to_plain()["scope"] == ["a", "b", "c"]
 
 
-def test_plain_data_holds_these_fields() -> None:
+def test_plain_data_has_these_fields() -> None:
     assert token_of().to_plain() == {
         "access_token": "at",
         "refresh_token": None,
@@ -227,6 +227,6 @@ def test_a_fingerprint_is_the_first_half_of_the_sha_256() -> None:
     assert len(fingerprint("")) == 32
 
 
-def test_a_fingerprint_takes_any_text() -> None:
+def test_a_fingerprint_accepts_any_text() -> None:
     assert fingerprint("\ud800") != fingerprint("\ud801")
     assert fingerprint("é") == hashlib.sha256("é".encode()).hexdigest()[:32]
