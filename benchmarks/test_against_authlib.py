@@ -18,7 +18,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from benchmarks.measuring import side_by_side, tell
 from benchmarks.world import LIFETIME, SERVER, CountingServer
 from bitbucket_auth_async import Client, RefreshToken, TokenManager
-from tests.support.shifted_clock import AheadClock
+from tests.support.clocks import ShiftedClock
 
 CALLS = 20_000
 ROUNDS = 11
@@ -83,7 +83,7 @@ def test_a_fresh_token_against_authlib(benchmark: BenchmarkFixture) -> None:
 
 @pytest.mark.parametrize("callers", [1_000, 10_000])
 def test_callers_at_expiry_against_authlib(benchmark: BenchmarkFixture, callers: int) -> None:
-    clock, server, authlib_server = AheadClock(), CountingServer(), CountingServer()
+    clock, server, authlib_server = ShiftedClock(), CountingServer(), CountingServer()
     with asyncio.Runner() as runner:
         theirs = authlib_client(authlib_server)
         ours = TokenManager(Client("id", "secret"), server=SERVER, transport=server, clock=clock)
@@ -95,7 +95,7 @@ def test_callers_at_expiry_against_authlib(benchmark: BenchmarkFixture, callers:
             await asyncio.gather(*(ask_authlib(theirs) for _ in range(callers)))
 
         async def all_ask() -> None:
-            clock.hurry(LIFETIME)
+            clock.advance(LIFETIME)
             await asyncio.gather(*(ours.get_token() for _ in range(callers)))
 
         result = side_by_side(

@@ -8,7 +8,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from benchmarks.measuring import side_by_side, tell
 from benchmarks.world import LIFETIME, SERVER, CountingServer
 from bitbucket_auth_async import Client, RefreshToken, Token, TokenManager
-from tests.support.shifted_clock import AheadClock
+from tests.support.clocks import ShiftedClock
 
 ROUNDS = 11
 
@@ -33,7 +33,7 @@ async def all_ask(manager: TokenManager, callers: int) -> list[Token]:
 
 @pytest.mark.parametrize("callers", [1_000, 10_000])
 def test_callers_at_expiry(benchmark: BenchmarkFixture, callers: int) -> None:
-    clock, server = AheadClock(), CountingServer()
+    clock, server = ShiftedClock(), CountingServer()
     failures = 0
     with asyncio.Runner() as runner:
         manager = TokenManager(Client("id", "secret"), server=SERVER, transport=server, clock=clock)
@@ -41,7 +41,7 @@ def test_callers_at_expiry(benchmark: BenchmarkFixture, callers: int) -> None:
 
         def expire_and_ask() -> None:
             nonlocal failures
-            clock.hurry(LIFETIME)
+            clock.advance(LIFETIME)
             tokens = runner.run(all_ask(manager, callers))
             failures += len({token.access_token for token in tokens}) - 1
 

@@ -20,8 +20,8 @@ from bitbucket_auth_async.stores.memory import MemoryStore
 from bitbucket_auth_async.stores.postgres import PostgresStore
 from bitbucket_auth_async.stores.redis import RedisStore
 from bitbucket_auth_async.stores.sqlite import SQLiteStore
+from tests.support.clocks import ShiftedClock
 from tests.support.keyrings import MemoryRing
-from tests.support.shifted_clock import AheadClock
 from tests.support.store_servers import DURABLE, postgres_server, redis_server
 
 RENEWALS = 20
@@ -53,14 +53,14 @@ async def opened(kind: str, folder: Path) -> AsyncGenerator[TokenStore]:
 
 async def renewing(store: TokenStore) -> Callable[[], Coroutine[Any, Any, None]]:
     """Return what renews one sign-in some times over; connections are open by then."""
-    clock, server = AheadClock(), CountingServer()
+    clock, server = ShiftedClock(), CountingServer()
     manager = TokenManager(Client("id", "secret"), server=SERVER, transport=server, clock=clock, store=store, key="a")
     await manager.exchange(RefreshToken("first"))
 
     async def renew() -> None:
         asked = server.requests
         for _ in range(RENEWALS):
-            clock.hurry(LIFETIME)
+            clock.advance(LIFETIME)
             await manager.get_token()
         assert server.requests - asked == RENEWALS
 

@@ -120,7 +120,7 @@ async def test_patience_counts_from_the_first_failure() -> None:
 
     async def slow_first(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         if len(here.server.received) == 1:
-            here.clock._ahead += 1_000
+            here.clock._offset += 1_000
             writer.write(reply({}, 500))
         else:
             writer.write(OK)

@@ -1,8 +1,5 @@
-"""The client that the environment names, and clear words where it names none."""
+"""client_from_env finds the client in the environment, or says which variable to set."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -68,96 +65,8 @@ def test_nothing_set_names_every_way() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "content, value",
-    [
-        (b"s3cret", "s3cret"),
-        (b"s3cret\n", "s3cret"),
-        (b"s3cret\r\n", "s3cret"),
-        (b"s3cret\n\n", "s3cret\n"),
-        (b" s3cret ", " s3cret "),
-        (b"\xef\xbb\xbfs3cret", "s3cret"),
-    ],
-)
-def test_a_file_gives_its_content_without_one_line_end(tmp_path: Path, content: bytes, value: str) -> None:
-    path = tmp_path / "secret"
-    path.write_bytes(content)
-    assert client_from_env({ID: "id", f"{SECRET}_FILE": str(path)}) == Client("id", value)
-
-
 def test_both_halves_may_be_in_files(tmp_path: Path) -> None:
     (tmp_path / "id").write_text("id\n")
     (tmp_path / "secret").write_text("s3cret\n")
     environ = {f"{ID}_FILE": str(tmp_path / "id"), f"{SECRET}_FILE": str(tmp_path / "secret")}
     assert client_from_env(environ) == Client("id", "s3cret")
-
-
-def test_a_file_beside_the_value_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "secret").write_text("s3cret")
-    for name in (ID, SECRET):
-        environ = {ID: "id", SECRET: "s3cret", f"{name}_FILE": str(tmp_path / "secret")}
-        assert refused(environ) == f"{name} and {name}_FILE are both set: leave one out."
-
-
-def test_an_empty_path_is_named() -> None:
-    assert (
-        refused({ID: "id", f"{SECRET}_FILE": ""})
-        == f"{SECRET}_FILE is set, but empty or blank: give it its value, or unset it."
-    )
-
-
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "nowhere"
-    said = refused({ID: "id", f"{SECRET}_FILE": str(path)})
-    assert said == f"{SECRET}_FILE: {path} can't be read (No such file or directory)."
-
-
-def test_a_directory_is_no_file(tmp_path: Path) -> None:
-    assert (
-        refused({ID: "id", f"{SECRET}_FILE": str(tmp_path)})
-        == f"{SECRET}_FILE: {tmp_path} can't be read (Is a directory)."
-    )
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no file modes")
-def test_a_file_that_may_not_be_read_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "secret"
-    path.write_text("s3cret")
-    path.chmod(0)
-    # root may read everything, so a child without its rights looks
-    code = (
-        "import os, sys\n"
-        "from bitbucket_auth_async.bitbucket.client_from_env import client_from_env\n"
-        "from bitbucket_auth_async.errors import ConfigurationError\n"
-        "if os.getuid() == 0: os.setuid(65534)\n"
-        f"try: client_from_env({{'{ID}': 'id', '{SECRET}_FILE': sys.argv[1]}})\n"
-        "except ConfigurationError as error: print(error)\n"
-    )
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(0o755)
-    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
-    assert done.stdout == f"{SECRET}_FILE: {path} can't be read (Permission denied).\n"
-
-
-@pytest.mark.parametrize("content", [b"", b"\n", b"  \n"])
-def test_an_empty_file_is_named(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "secret"
-    path.write_bytes(content)
-    assert refused({ID: "id", f"{SECRET}_FILE": str(path)}) == f"{SECRET}_FILE: {path} is empty."
-
-
-def test_r11_a_file_that_is_no_text_is_named_and_not_shown(tmp_path: Path) -> None:
-    path = tmp_path / "secret"
-    path.write_bytes(b"s3cret\xff")
-    assert refused({ID: "id", f"{SECRET}_FILE": str(path)}) == f"{SECRET}_FILE: {path} is not a text in UTF-8."
-
-
-@pytest.mark.parametrize("secret", ["s3cret", "s3cret" * 60])
-def test_r11_a_secret_in_the_place_of_its_path_is_not_shown(secret: str) -> None:
-    said = refused({ID: "id", f"{SECRET}_FILE": secret})
-    assert said.startswith(f"{SECRET}_FILE: the file that it names can't be read (")
-    assert "s3cret" not in said
-
-
-def test_a_windows_path_is_shown() -> None:
-    assert "C:\\nowhere can't be read" in refused({ID: "id", f"{SECRET}_FILE": "C:\\nowhere"})

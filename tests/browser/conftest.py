@@ -18,8 +18,8 @@ from bitbucket_auth_async.stores.memory import MemoryStore
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 from bitbucket_auth_async.testing.server import listening, serve
 from docs.examples import web_service, web_service_fastapi
-from tests.web.apps import serving
-from tests.web.people import free_port
+from tests.support.ports import free_port
+from tests.support.web_apps import serving
 
 SCREENSHOTS = Path(__file__).parents[2] / ".build" / "screenshots"
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")

@@ -12,9 +12,10 @@ from playwright.async_api import expect
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 from bitbucket_auth_async.testing.server import serve
 from tests.browser.conftest import Open
+from tests.support.ports import free_port
 from tests.support.throwaway_tls import throwaway_tls
-from tests.web.apps import serve_aiohttp, serve_starlette
-from tests.web.people import Serve, free_port, staged
+from tests.support.web_apps import serve_aiohttp, serve_starlette
+from tests.support.web_sign_in import Serve, staged
 
 _HOP_BY_HOP = {"connection", "content-length", "keep-alive", "transfer-encoding"}
 

@@ -15,7 +15,7 @@ from bitbucket_auth_async.web.return_address import local_path
 from bitbucket_auth_async.web.static_files import STATIC
 from docs.examples.offline import browser_only
 from tests.browser.conftest import WIDTHS, Open, judged
-from tests.web.people import free_port
+from tests.support.ports import free_port
 
 PARTS = Path(__file__).with_name("parts.js").read_text(encoding="utf-8")
 PAGE = '<!doctype html><html lang="en"><title>t</title><button data-authorize>in</button>'

@@ -12,7 +12,8 @@ import pytest_asyncio
 
 from bitbucket_auth_async.cli.profiles.open_profile import stand_in
 from bitbucket_auth_async.testing.fake import faults
-from tests.support.command_line import Program, free_port
+from tests.support.command_line import Program
+from tests.support.ports import free_port
 
 
 class Served:

@@ -32,6 +32,7 @@ from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 from bitbucket_auth_async.testing.server import serve, server_at
 from bitbucket_auth_async.transports.aiohttp import AiohttpTransport
 from tests.support.manager_world import FaultyStore, World
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -61,7 +62,7 @@ async def _adopt(manager: TokenManager, world: World) -> None:
 @pytest.mark.parametrize("given", [False, True])
 def test_two_loops_after_each_other_over_a_real_port(world: World, given: bool) -> None:  # noqa: FBT001 - a parameter of the test
     """The same with sockets, which belong to a loop: with the default transport, and with one that is given."""
-    port = _free_port()
+    port = free_port()
     server = server_at(f"http://127.0.0.1:{port}", world.fake)
     transport = AiohttpTransport() if given else None
     manager = TokenManager(world.fake.client, clock=world.clock, server=server, transport=transport)
@@ -75,15 +76,6 @@ def test_two_loops_after_each_other_over_a_real_port(world: World, given: bool) 
     assert asyncio.run(use()) != asyncio.run(use())
     asyncio.run(manager.aclose())
     assert world.fake.token_requests == 2
-
-
-def _free_port() -> int:
-    async def ask() -> int:
-        async with await asyncio.start_server(lambda _r, _w: None, "127.0.0.1", 0) as server:
-            port: int = server.sockets[0].getsockname()[1]
-            return port
-
-    return asyncio.run(ask())
 
 
 def test_keep_fresh_goes_on_in_the_second_loop(world: World) -> None:
@@ -331,7 +323,7 @@ async def _prefork(fake: FakeBitbucket, tmp_path: Path, *, before: str) -> list[
             "-W",
             "error",
             "-m",
-            "tests.manager.preforked",
+            "tests.support.programs.preforking_server",
             *arguments,
             cwd=ROOT,
             stdout=PIPE,

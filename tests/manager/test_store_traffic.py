@@ -16,8 +16,8 @@ from bitbucket_auth_async.stores.postgres import PostgresStore
 from bitbucket_auth_async.stores.redis import RedisStore
 from bitbucket_auth_async.testing.fake import faults
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
+from tests.support.clocks import ShiftedClock
 from tests.support.manager_world import FaultyStore
-from tests.support.shifted_clock import AheadClock
 from tests.support.store_servers import PostgresServer, RedisServer, postgres_server, redis_server
 from tests.support.tcp_proxies import pooler_before
 
@@ -30,7 +30,7 @@ class Renewals:
     """One sign-in, renewed as often as a test likes."""
 
     def __init__(self, store: TokenStore) -> None:
-        self.clock = AheadClock()
+        self.clock = ShiftedClock()
         self.fake = FakeBitbucket(self.clock, strict=True)
         self.manager = TokenManager(self.fake.client, store=store, key="alice", transport=self.fake, clock=self.clock)
 
@@ -41,7 +41,7 @@ class Renewals:
 
     async def renew(self) -> None:
         before = self.fake.token_requests
-        self.clock.hurry(3600)
+        self.clock.advance(3600)
         await self.manager.get_token()
         assert self.fake.token_requests == before + 1
 

@@ -13,6 +13,7 @@ from redis.crc import key_slot
 from bitbucket_auth_async.protocols import Versioned
 from bitbucket_auth_async.stores.redis import RedisStore
 from bitbucket_auth_async.testing.store_contract import TokenStoreContract, a_record
+from tests.support.ports import free_port
 from tests.support.store_servers import redis_server
 
 Node = Any
@@ -29,12 +30,13 @@ def knows_all(node: Node) -> bool:
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[list[Node]]:
     with ExitStack() as stack:
-        servers = [stack.enter_context(redis_server("valkey", *OPTIONS)) for _ in range(3)]
+        bus_ports = [str(free_port()) for _ in range(3)]
+        servers = [stack.enter_context(redis_server("valkey", *OPTIONS, "--cluster-port", port)) for port in bus_ports]
         nodes: list[Node] = [stack.enter_context(blocking.Redis(port=server.port)) for server in servers]
         for number, node in enumerate(nodes):
             node.execute_command("CLUSTER", "ADDSLOTSRANGE", EDGES[number], EDGES[number + 1] - 1)
             node.execute_command("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
-            node.execute_command("CLUSTER", "MEET", "127.0.0.1", servers[0].port)
+            node.execute_command("CLUSTER", "MEET", "127.0.0.1", servers[0].port, bus_ports[0])
         while not all(knows_all(node) for node in nodes):
             time.sleep(0.01)
         yield nodes

@@ -15,7 +15,7 @@ from bitbucket_auth_async.testing.scripted_server import (
     answer,
     scripted_server,
 )
-from tests.support.instant_clock import HastyClock
+from tests.support.clocks import InstantClock
 
 _JSON = {"Content-Type": "application/json"}
 
@@ -25,7 +25,7 @@ class Opened(NamedTuple):
 
     api: BitbucketAPI
     server: ScriptedServer
-    clock: HastyClock
+    clock: InstantClock
     source: CountingSource
 
     def targets(self) -> list[str]:
@@ -56,7 +56,7 @@ def in_turn(*answers: bytes) -> Script:
 @asynccontextmanager
 async def opened(script: Script, **options: Any) -> AsyncGenerator[Opened]:  # noqa: ANN401 - what BitbucketAPI takes
     """Open a session at a port that answers by *script*, with a clock on which nobody waits for long."""
-    clock, source = HastyClock(), CountingSource()
+    clock, source = InstantClock(), CountingSource()
     async with (
         scripted_server(script) as port,
         BitbucketAPI(options.pop("source", source), base_url=f"{port.origin}/2.0", clock=clock, **options) as api,

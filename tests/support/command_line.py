@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
@@ -18,17 +17,10 @@ from bitbucket_auth_async.stores.file import FileStore
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 from bitbucket_auth_async.testing.server import Site, fake_bitbucket_app, listening, server_at
 from tests.support.git_server import GitServer
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
-BROWSER = ROOT / "tests" / "cli" / "browser.py"
-
-
-def free_port() -> int:
-    """Return a port on which nobody listens."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+BROWSER = ROOT / "tests" / "support" / "programs" / "consenting_browser.py"
 
 
 class Done(NamedTuple):
@@ -47,7 +39,7 @@ class Program:
         self.fake = fake
         self.site = site
         self.git_server = git_server
-        self.port = free_port()  # two runs of these tests may be under way on one machine
+        self.port = free_port()
         self.callback = f"http://127.0.0.1:{self.port}/callback"
         fake.registration().callback = self.callback
         self.started: list[asyncio.subprocess.Process] = []

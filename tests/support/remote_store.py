@@ -17,7 +17,7 @@ from bitbucket_auth_async.stores.postgres import PostgresStore
 from bitbucket_auth_async.stores.redis import RedisStore
 from bitbucket_auth_async.telemetry.events import Event, EventKind
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
-from tests.support.shifted_clock import HurriedClock
+from tests.support.clocks import WakeableClock
 from tests.support.store_servers import DURABLE, postgres_server, redis_server
 from tests.support.tcp_proxies import Line, line_to
 
@@ -67,7 +67,7 @@ class Far:
         self.line = line
         self.through = through
         self.past = past
-        self.clock = HurriedClock()
+        self.clock = WakeableClock()
         self.fake = FakeBitbucket(self.clock, strict=True, token_length=200)
         self.told: asyncio.Queue[EventKind] = asyncio.Queue()
         self.manager = self.another(through)
@@ -97,7 +97,7 @@ class Far:
 
     def later(self, seconds: float) -> None:
         """Let so much time have passed, and wake who slept."""
-        self.clock.hurry(seconds)
+        self.clock.advance(seconds)
         self.clock.wake()
 
     def hear(self, event: Event) -> None:

@@ -16,6 +16,8 @@ from pathlib import Path
 from subprocess import DEVNULL, STDOUT, Popen, check_output
 from typing import BinaryIO
 
+from tests.support.ports import free_port
+
 _PATIENCE = 30.0
 
 REDIS_KINDS = ("valkey", "redis") if sys.version_info < (3, 13) or shutil.which("redis-server") else ("valkey",)
@@ -33,7 +35,7 @@ class RedisServer:
         if configuration is not None:
             (folder / "server.conf").write_text(configuration)
             files.append(str(folder / "server.conf"))
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._words = [
             str(_redis_binary(kind)),
@@ -108,7 +110,7 @@ class PostgresServer:
 
     def __init__(self, folder: Path, *, fsync: bool = False) -> None:
         self.folder = folder
-        self.port = _free_port()
+        self.port = free_port()
         self._fsync = "on" if fsync else "off"
         self.url = self.dsn = f"postgresql://postgres:s3cret@127.0.0.1:{self.port}/postgres"
         self._user = _unprivileged()
@@ -258,15 +260,6 @@ def _folder() -> Generator[Path]:
     """Give a folder that another user can be given: pytest's own are closed to all but us."""
     with tempfile.TemporaryDirectory(prefix="bitbucket-auth-async-", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
-
-
-def _free_port() -> int:
-    while True:
-        with socket.socket() as asked:
-            asked.bind(("127.0.0.1", 0))
-            port = int(asked.getsockname()[1])
-        if port <= 55_535:  # a node of a Cluster needs a port 10,000 higher as well
-            return port
 
 
 def _wait_for(what: str, ready: Callable[[], bool], process: Popen[bytes], log: Path) -> None:

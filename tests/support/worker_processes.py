@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bitbucket_auth_async.testing.server import Site
 
 ROOT = Path(__file__).parents[2]
-WORKER = ROOT / "tests" / "processes" / "worker.py"
+WORKER = ROOT / "tests" / "support" / "programs" / "fleet_worker.py"
 
 
 class EndedError(AssertionError):

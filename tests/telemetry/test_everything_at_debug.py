@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 def test_r11_whatever_breaks_where_no_secret_is_shown_with_everything_at_debug(library: str, how: str) -> None:
     """Debug logs of all libraries, asyncio's debug mode, and an exception at each await of a renewal."""
     done = subprocess.run(
-        [sys.executable, "-X", "dev", "-m", "tests.telemetry.loud_child", library, how],
+        [sys.executable, "-X", "dev", "-m", "tests.support.programs.failing_renewals", library, how],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -15,7 +15,7 @@ from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 from bitbucket_auth_async.testing.scripted_server import always, answer, scripted_server
 from bitbucket_auth_async.testing.server import Site
 from bitbucket_auth_async.testing.server import serve as serve_fake
-from tests.web.people import CALL, FORM, PAGE, Browser, Serve, Stage, staged, together
+from tests.support.web_sign_in import CALL, FORM, PAGE, Browser, Serve, Stage, staged, together
 
 HTTPS = "https://my-app.example"
 AT_PROXY = {"x-forwarded-proto": "https", "x-forwarded-host": "my-app.example"}

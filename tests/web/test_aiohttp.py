@@ -11,9 +11,9 @@ from bitbucket_auth_async.stores.memory import MemoryStore
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 from bitbucket_auth_async.web.aiohttp import add_login, current_manager
 from bitbucket_auth_async.web.login import Login
-from tests.web.apps import serve_aiohttp
+from tests.support.web_apps import serve_aiohttp
+from tests.support.web_sign_in import KEY, Serve
 from tests.web.login_contract import LoginContract
-from tests.web.people import KEY, Serve
 
 
 class TestAiohttp(LoginContract):

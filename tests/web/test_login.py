@@ -30,8 +30,8 @@ from bitbucket_auth_async.web.account import account_id
 from bitbucket_auth_async.web.flow_store import MemoryFlowStore
 from bitbucket_auth_async.web.http_messages import Incoming
 from bitbucket_auth_async.web.login import Login
-from tests.web.apps import serve_aiohttp
-from tests.web.people import CALL, KEY, People, staged
+from tests.support.web_apps import serve_aiohttp
+from tests.support.web_sign_in import CALL, KEY, People, staged
 
 HERE = "https://my-app.example/callback"
 

@@ -6,9 +6,9 @@ from starlette.requests import Request
 
 from bitbucket_auth_async.errors import ConfigurationError
 from bitbucket_auth_async.web.starlette import current_manager
-from tests.web.apps import serve_starlette
+from tests.support.web_apps import serve_starlette
+from tests.support.web_sign_in import Serve
 from tests.web.login_contract import LoginContract
-from tests.web.people import Serve
 
 
 class TestStarlette(LoginContract):

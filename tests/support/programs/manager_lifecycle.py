@@ -1,6 +1,6 @@
-"""A day in the life of a manager, over a real port and a real file: for whatever loop runs it.
+"""A manager from sign-in to logout, over a real port and a real file, in whatever event loop runs it.
 
-As a program, `python -m tests.manager.day DIRECTORY`: silent unless asyncio or Python has something to complain of.
+As a program with a directory as its argument, it prints nothing unless asyncio or Python complains.
 """
 
 import asyncio
@@ -18,14 +18,14 @@ from bitbucket_auth_async.stores.file import FileStore
 from bitbucket_auth_async.testing.fake import faults
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 from bitbucket_auth_async.testing.server import Site, serve
-from tests.support.shifted_clock import AheadClock
+from tests.support.clocks import ShiftedClock
 
 CALLERS = 100
 
 
-async def day(directory: Path) -> None:
-    """Sign in, expire, lose callers, meet a 401 and an outage, sign out, close; fail if anything goes wrong."""
-    clock = AheadClock()
+async def lifecycle(directory: Path) -> None:
+    """Sign in, expire, cancel callers, meet a 401 and an outage, log out, close; raise if anything goes wrong."""
+    clock = ShiftedClock()
     fake = FakeBitbucket(clock)
     async with serve(fake) as site:
 
@@ -45,12 +45,12 @@ async def day(directory: Path) -> None:
                 await one.get_token()
             except LoginRequiredError:
                 return
-    msg = "signed out, and it went on"
+    msg = "it hands out tokens after the logout"
     raise AssertionError(msg)
 
 
-async def _expiry(fake: FakeBitbucket, clock: AheadClock, one: TokenManager, other: TokenManager) -> None:
-    clock.hurry(3600)
+async def _expiry(fake: FakeBitbucket, clock: ShiftedClock, one: TokenManager, other: TokenManager) -> None:
+    clock.advance(3600)
     callers = [asyncio.create_task(manager.get_token()) for manager in (one, other) for _ in range(CALLERS)]
     await asyncio.sleep(0)
     for caller in callers[::5]:
@@ -61,8 +61,8 @@ async def _expiry(fake: FakeBitbucket, clock: AheadClock, one: TokenManager, oth
     assert fake.token_requests == 1
 
 
-async def _refused(fake: FakeBitbucket, clock: AheadClock, site: Site, manager: TokenManager) -> None:
-    clock.hurry(120)
+async def _refused(fake: FakeBitbucket, clock: ShiftedClock, site: Site, manager: TokenManager) -> None:
+    clock.advance(120)
     fake.expire_access_tokens()
     async with authenticated_session(manager, raise_for_status=True) as http:
         await asyncio.gather(*(_ask(http, f"{site.base_url}/2.0/user") for _ in range(20)))
@@ -74,27 +74,27 @@ async def _ask(http: aiohttp.ClientSession, url: str) -> None:
         await response.read()
 
 
-async def _outage(fake: FakeBitbucket, clock: AheadClock, manager: TokenManager) -> None:
-    clock.hurry(3600)
+async def _outage(fake: FakeBitbucket, clock: ShiftedClock, manager: TokenManager) -> None:
+    clock.advance(3600)
     with fake.inject(faults.status(503), times=None):
         answers = await asyncio.gather(*(manager.get_token() for _ in range(CALLERS)), return_exceptions=True)
     assert all(isinstance(answer, UnavailableError | OutageError) for answer in answers), answers
-    clock.hurry(120)
+    clock.advance(120)
     assert fake.is_live((await manager.get_token()).access_token)
 
 
 def main() -> None:
-    """Run the day in a loop that tells of whatever it dislikes."""
+    """Run it in an event loop that logs whatever goes wrong."""
     logging.basicConfig(level=logging.WARNING)
-    logging.getLogger("bitbucket_auth_async").setLevel(logging.CRITICAL)  # what it tells of the outage is expected
+    logging.getLogger("bitbucket_auth_async").setLevel(logging.CRITICAL)  # it reports the outage, as it should
 
     async def begin() -> None:
         loop = asyncio.get_running_loop()
-        loop.slow_callback_duration = 2  # a busy machine is none of our faults
-        await day(Path(sys.argv[1]))
+        loop.slow_callback_duration = 2  # a busy machine is no fault of ours
+        await lifecycle(Path(sys.argv[1]))
 
     asyncio.run(begin())
-    gc.collect()  # what was never looked at complains when it goes
+    gc.collect()  # an exception that nobody retrieved is logged when it is collected
 
 
 if __name__ == "__main__":

@@ -13,11 +13,11 @@ from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 from bitbucket_auth_async.testing.scripted_server import always, answer, redirects, refuses, scripted_server
 from bitbucket_auth_async.testing.server import Site, serve
 from docs.examples.full_sdk import RequestsBearer, cloud
-from tests.support.shifted_clock import AheadClock
+from tests.support.clocks import ShiftedClock
 
 
 class Shop(NamedTuple):
-    clock: AheadClock
+    clock: ShiftedClock
     fake: FakeBitbucket
     site: Site
     manager: TokenManager
@@ -25,7 +25,7 @@ class Shop(NamedTuple):
 
 @pytest.fixture
 async def shop() -> AsyncIterator[Shop]:
-    clock = AheadClock()
+    clock = ShiftedClock()
     fake = FakeBitbucket(clock)
     async with (
         serve(fake) as site,
@@ -41,7 +41,7 @@ async def test_the_sdk_lives_on_while_its_token_expires(shop: Shop) -> None:
         return [sdk.repositories.get("acme", f"acme-{number}").name for number in (1, 2)]
 
     assert await asyncio.to_thread(names) == ["acme-1", "acme-2"]
-    shop.clock.hurry(3600)
+    shop.clock.advance(3600)
     assert await asyncio.to_thread(names) == ["acme-1", "acme-2"]
     assert shop.fake.token_requests == 2
 
@@ -49,7 +49,7 @@ async def test_the_sdk_lives_on_while_its_token_expires(shop: Shop) -> None:
 async def test_a_token_that_died_early_costs_one_renewal_and_no_error(shop: Shop) -> None:
     sdk = cloud(shop.manager, shop.site.base_url)
     await asyncio.to_thread(sdk.repositories.get, "acme", "acme-1")
-    shop.clock.hurry(1000)
+    shop.clock.advance(1000)
     shop.fake.expire_access_tokens()
     found = await asyncio.gather(*(asyncio.to_thread(sdk.repositories.get, "acme", "acme-1") for _ in range(4)))
     assert [repository.slug for repository in found] == ["acme-1"] * 4

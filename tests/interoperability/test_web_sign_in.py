@@ -8,9 +8,10 @@ import pytest
 from bitbucket_auth_async import AuthorizationServer, Client, Token
 from bitbucket_auth_async.testing.fake_clock import FakeClock
 from bitbucket_auth_async.web.login import Login
-from tests.foreign.authlib_server import USERNAME, Database
-from tests.web.apps import serve_aiohttp, serve_starlette
-from tests.web.people import KEY, Browser, People, Serve, free_port
+from tests.interoperability.authlib_server import USERNAME, Database
+from tests.support.ports import free_port
+from tests.support.web_apps import serve_aiohttp, serve_starlette
+from tests.support.web_sign_in import KEY, Browser, People, Serve
 
 # The address that this server knows us by, as a reverse proxy would tell it.
 AT_PROXY = {"x-forwarded-proto": "https", "x-forwarded-host": "client.example"}

@@ -21,10 +21,10 @@ from bitbucket_auth_async.renewal.record import Record
 from bitbucket_auth_async.renewal.timing import Timing
 from bitbucket_auth_async.stores.open_store import open_store
 from bitbucket_auth_async.telemetry.events import Event
-from tests.support.shifted_clock import HurriedClock
+from tests.support.clocks import WakeableClock
 
 settings: dict[str, Any] = json.loads(sys.argv[1])
-clock = HurriedClock()
+clock = WakeableClock()
 
 
 class Fated:
@@ -67,7 +67,7 @@ def meet_fate(at: str) -> None:
         limit(100)
     elif fate:
         os.kill(os.getpid(), getattr(signal, fate))
-        clock.hurry(Fated.asleep)  # who comes here was stopped
+        clock.advance(Fated.asleep)  # who comes here was stopped
 
 
 def limit(size: int) -> None:
@@ -147,8 +147,8 @@ async def main() -> None:
             Fated.at = order.get("at", Fated.at)
             Fated.asleep = order.get("asleep", Fated.asleep)
             if "ahead" in order:
-                clock.hurry(order["ahead"] - clock.ahead)
-                say(ahead=clock.ahead)
+                clock.advance(order["ahead"] - clock.offset)
+                say(ahead=clock.offset)
             if "wake" in order:
                 clock.wake()
             if "limit" in order:

@@ -13,8 +13,8 @@ import pytest
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 from bitbucket_auth_async.testing.fake_clock import FakeClock
 from bitbucket_auth_async.testing.server import serve as serve_fake
-from tests.web.apps import serve_aiohttp, serve_starlette
-from tests.web.people import Browser, Serve, staged
+from tests.support.web_apps import serve_aiohttp, serve_starlette
+from tests.support.web_sign_in import Browser, Serve, staged
 
 TOKEN_TEXT = 2 * 2600
 """What the text of a token and of its refresh token takes; nothing of ours can make that less."""

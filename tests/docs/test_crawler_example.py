@@ -15,8 +15,7 @@ from bitbucket_auth_async.testing.fake.request_log import RequestInfo
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 from bitbucket_auth_async.testing.mock_aiohttp import mock_bitbucket
 from docs.examples.crawler import crawl, main
-from tests.support.instant_clock import HastyClock
-from tests.support.shifted_clock import AheadClock
+from tests.support.clocks import InstantClock, ShiftedClock
 
 WORKSPACES = [f"workspace-{number}" for number in range(100)]
 EACH = 500
@@ -38,12 +37,12 @@ class Calendar:
 
 
 async def test_fifty_thousand_repositories_come_once_each_across_three_expiries_and_a_storm_of_429s() -> None:
-    clock, found = AheadClock(), Counter[str]()
+    clock, found = ShiftedClock(), Counter[str]()
     async with mock_bitbucket(FakeBitbucket(clock)) as fake:
         fake.rest.repositories = EACH
 
         def expire() -> None:
-            clock.hurry(3600)
+            clock.advance(3600)
 
         def storm() -> None:
             fake.inject(faults.status(429), times=60, at="api")
@@ -51,7 +50,7 @@ async def test_fifty_thousand_repositories_come_once_each_across_three_expiries_
 
         calendar = Calendar({100: expire, 200: storm, 400: expire, 550: expire})
         fake.inject(faults.status(500), times=None, at="api", when=calendar)
-        waits = HastyClock()
+        waits = InstantClock()
         async with (
             TokenManager(fake.client, grant=ClientCredentials(), clock=clock) as manager,
             BitbucketAPI(manager, patience=3600, clock=waits) as api,

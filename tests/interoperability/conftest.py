@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from bitbucket_auth_async import AuthorizationServer
-from tests.foreign.authlib_server import Database, serving
+from tests.interoperability.authlib_server import Database, serving
 
 
 @pytest.fixture

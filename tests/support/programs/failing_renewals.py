@@ -1,6 +1,6 @@
-"""Renews with everything at debug, and with an exception at each await of a renewal in turn; says which secrets it saw.
+"""Renews at log level DEBUG, with an exception at each await of a renewal in turn, and prints the secrets it used.
 
-The output is for `test_everything_at_debug.py` to search. Run as `python -m tests.telemetry.loud_child LIBRARY FILTER`.
+Arguments: LIBRARY FILTER. tests/telemetry/test_everything_at_debug.py searches the log for the secrets.
 """
 
 import asyncio

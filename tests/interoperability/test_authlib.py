@@ -27,7 +27,7 @@ from bitbucket_auth_async import (
 )
 from bitbucket_auth_async.bearer.aiohttp import authenticated_session
 from bitbucket_auth_async.stores.file import FileStore
-from tests.foreign.authlib_server import PASSWORD, REDIRECT_URI, USERNAME, Database, RegisteredClient
+from tests.interoperability.authlib_server import PASSWORD, REDIRECT_URI, USERNAME, Database, RegisteredClient
 
 METHODS = ["client_secret_basic", "client_secret_post", "none"]
 Make = Callable[..., TokenManager]

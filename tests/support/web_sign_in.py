@@ -1,7 +1,6 @@
 """What the tests of the sign-in share: a browser, and an application's own side."""
 
 import asyncio
-import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from bitbucket_auth_async.testing.fake.registry import Person
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 from bitbucket_auth_async.testing.server import Site
 from bitbucket_auth_async.web.login import Login
+from tests.support.ports import free_port
 
 SCOPE = {"account", "repository"}
 KEY = EncryptionKey(bytes(range(32)))
@@ -120,13 +120,6 @@ class Stage:
 
     def browser(self, **extra: str) -> Browser:
         return Browser(self.http, self.base_url, extra=extra)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @asynccontextmanager

@@ -13,7 +13,8 @@ import pytest
 from yarl import URL
 
 from docs.examples import offline
-from tests.web.people import CALL, FORM, Browser, free_port
+from tests.support.ports import free_port
+from tests.support.web_sign_in import CALL, FORM, Browser
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0

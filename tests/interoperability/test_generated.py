@@ -7,10 +7,10 @@ from bitbucket_auth_async import TokenManager
 from bitbucket_auth_async.bearer.httpx import BearerAuth
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 from bitbucket_auth_async.testing.server import serve
-from tests.foreign.generated.api.users import get_user
-from tests.foreign.generated.client import Client as GeneratedClient
-from tests.foreign.generated.models.account import Account
-from tests.support.shifted_clock import AheadClock
+from tests.interoperability.generated.api.users import get_user
+from tests.interoperability.generated.client import Client as GeneratedClient
+from tests.interoperability.generated.models.account import Account
+from tests.support.clocks import ShiftedClock
 
 
 async def name(client: GeneratedClient) -> object:
@@ -21,7 +21,7 @@ async def name(client: GeneratedClient) -> object:
 
 
 async def test_a_generated_client_lives_on_while_its_token_expires_or_dies() -> None:
-    clock = AheadClock()
+    clock = ShiftedClock()
     fake = FakeBitbucket(clock)
     async with (
         serve(fake) as site,
@@ -31,10 +31,10 @@ async def test_a_generated_client_lives_on_while_its_token_expires_or_dies() -> 
         await manager.adopt(fake.sign_in())
         assert await name(client) == "ada"
         assert fake.token_requests == 0
-        clock.hurry(3600)
+        clock.advance(3600)
         assert await name(client) == "ada"
         assert fake.token_requests == 1
-        clock.hurry(1000)
+        clock.advance(1000)
         fake.expire_access_tokens()
         assert await asyncio.gather(*(name(client) for _ in range(10))) == ["ada"] * 10
         assert fake.token_requests == 2
