@@ -1,1 +1,1 @@
-"""Every fact about Bitbucket: where its servers are, its scopes, its JWT grant, its dated quirks."""
+"""Facts about Bitbucket, with their sources: addresses, limits, scopes, Git user names, the JWT grant."""

@@ -1,4 +1,4 @@
-"""Bitbucket Cloud: its endpoints, and its habits as of 2026."""
+"""BITBUCKET_CLOUD: the authorization server of Bitbucket Cloud, as of 2026."""
 
 import re
 from typing import Final
@@ -12,12 +12,12 @@ _DOMAIN: Final = re.compile(r"[A-Za-z0-9.-]+(?::[0-9]{1,5})?")
 
 
 def bitbucket_cloud(domain: str = HOST) -> AuthorizationServer:
-    """Return Bitbucket Cloud, or what stands in for it at another host name.
+    """Return Bitbucket Cloud's authorization server, or one with the same paths at another host.
 
     Endpoints: https://developer.atlassian.com/cloud/bitbucket/rest/intro/
 
     Args:
-        domain: Host name, with a port if need be; the API is then at `api.` and that name.
+        domain: Host name, with a port if needed; the API is at `api.` and this name.
 
     Raises:
         ConfigurationError: *domain* is not a host name.
@@ -28,7 +28,7 @@ def bitbucket_cloud(domain: str = HOST) -> AuthorizationServer:
     return AuthorizationServer(
         authorization_endpoint=f"https://{domain}{AUTHORIZATION_PATH}",
         token_endpoint=f"https://{domain}{TOKEN_PATH}",
-        # Since 2026-05-04 the bearer is taken at this one host, in the Authorization header alone:
+        # Since 2026-05-04 the API accepts the token at this host only, and in the Authorization header only:
         # https://developer.atlassian.com/cloud/bitbucket/changelog/#CHANGE-3052
         api_origins=frozenset({f"https://api.{domain}"}),
         reuse_grace=REUSE_GRACE,
@@ -36,4 +36,4 @@ def bitbucket_cloud(domain: str = HOST) -> AuthorizationServer:
 
 
 BITBUCKET_CLOUD: Final = bitbucket_cloud()
-"""Bitbucket Cloud, the server of whoever names no other."""
+"""Bitbucket Cloud, the default server."""

@@ -1,4 +1,4 @@
-"""Bitbucket's JWT grant for existing Connect apps (no new ones since 2026-02-02).
+"""JwtGrant and its clients: Bitbucket's grant for existing Connect apps (no new apps since 2026-02-02).
 
 Sources: https://developer.atlassian.com/cloud/bitbucket/oauth-2-connect,
 https://developer.atlassian.com/cloud/bitbucket/understanding-jwt-for-apps/,
@@ -18,13 +18,13 @@ from bitbucket_auth_async.oauth2.grants import scope_parameter, scope_set
 
 @dataclass(frozen=True, slots=True)
 class JwtGrant:
-    """A Connect app speaks for itself in one installation; replayable, and Bitbucket gives no refresh token for it.
+    """A Connect app acts for itself in one installation; replayable, and Bitbucket issues no refresh token for it.
 
-    `scope` narrows what the app has; `repository`, the UUID of one, limits the token to it and drops permissions on the
-    workspace.
+    `scope` narrows the app's scope. `repository`, a UUID, limits the token to one repository and drops permissions on
+    the workspace.
 
     Raises:
-        ConfigurationError: The repository is an empty text, which would not limit anything.
+        ConfigurationError: `repository` is empty, which would limit nothing.
     """
 
     grant_type: ClassVar[str] = "urn:bitbucket:oauth2:jwt"
@@ -32,23 +32,23 @@ class JwtGrant:
     repository: str | None = None
 
     def __post_init__(self) -> None:
-        """Take the scope in any form, and keep a frozen set."""
+        """Accept the scope in any form, and store a frozenset."""
         object.__setattr__(self, "scope", scope_set(self.scope))
         if self.repository is not None and not self.repository.strip():
-            msg = "repository: expected the UUID of a repository, found an empty text."
+            msg = "repository: expected the UUID of a repository, found an empty string."
             raise ConfigurationError(msg)
 
     def parameters(self) -> Mapping[str, str]:
-        """Return scope and repository, where they are asked for."""
+        """Return scope and repository, if they are set."""
         repository = {} if self.repository is None else {"bitbucket_repository": self.repository}
         return scope_parameter(self.scope) | repository
 
 
 @dataclass(frozen=True, slots=True)
 class JwtClient:
-    """A Connect app that brings its JWT: ready-made, or from a callable that is asked before each request.
+    """A Connect app with a given JWT, or with a callable that returns one for each request.
 
-    The callable must not block: it runs in the event loop.
+    The callable must not block, because it runs in the event loop.
     """
 
     client_id: str
@@ -56,54 +56,54 @@ class JwtClient:
     jwt: str | Callable[[], str] = field(repr=False)
 
     def __post_init__(self) -> None:
-        """Refuse an app without a name.
+        """Check the app key.
 
         Raises:
             ConfigurationError: The id is empty.
         """
         if not self.client_id.strip():
-            msg = "client_id is empty. It is the key of your app descriptor."
+            msg = "client_id is empty. Give the key of your app descriptor."
             raise ConfigurationError(msg)
 
-    def proof(self, token_endpoint: str, *, now: float) -> tuple[Mapping[str, str], Mapping[str, str]]:  # noqa: ARG002  - this JWT is made elsewhere
+    def proof(self, token_endpoint: str, *, now: float) -> tuple[Mapping[str, str], Mapping[str, str]]:  # noqa: ARG002  - the JWT is signed elsewhere
         """Return the Authorization header with the JWT, and no form fields.
 
         Raises:
-            ConfigurationError: It is not a JWT: empty, or with characters that a header can't hold.
+            ConfigurationError: The JWT is empty, or has characters that a header can't hold.
         """
         return _header(self.jwt if isinstance(self.jwt, str) else self.jwt()), {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectSigner:
-    """A Connect app that signs a fresh JWT for each request (HS256), through PyJWT: the extra `jwt`.
+    """A Connect app that signs a new JWT (HS256) for each request; needs PyJWT, the extra `jwt`.
 
     Raises:
-        ConfigurationError: A part is empty, or the lifetime is not positive.
+        ConfigurationError: A value is empty, or the lifetime is not from 1 second to a day.
     """
 
     app_key: str
     """`key` of the app descriptor."""
     client_key: str
-    """`clientKey` that Bitbucket sent with the installation; an account id does not do."""
+    """`clientKey` that Bitbucket sent with the installation; an account id does not work."""
     shared_secret: str = field(repr=False)
     """`sharedSecret` that Bitbucket sent with the installation."""
     lifetime: float = 180.0
-    """Seconds for which a JWT is good."""
+    """Seconds for which a JWT is valid."""
 
     def __post_init__(self) -> None:
-        """Refuse what the server would."""
+        """Check the values before the server does."""
         for name in ("app_key", "client_key", "shared_secret"):
             if not getattr(self, name).strip():
                 msg = f"{name} is empty."
                 raise ConfigurationError(msg)
         if not 1 <= self.lifetime <= 24 * 3600:
-            msg = f"lifetime is {self.lifetime!r}: it takes seconds, from 1 to a day."
+            msg = f"lifetime is {self.lifetime!r}: expected seconds, from 1 to 86400."
             raise ConfigurationError(msg)
 
     @property
     def client_id(self) -> str:
-        """The app key: a signer is itself a client."""
+        """The app key."""
         return self.app_key
 
     def proof(self, token_endpoint: str, *, now: float) -> tuple[Mapping[str, str], Mapping[str, str]]:
@@ -115,13 +115,13 @@ class ConnectSigner:
         return _header(self.sign("POST", token_endpoint, now=now)), {}
 
     def sign(self, method: str, url: str, *, now: float) -> str:
-        """Return a JWT for one request to Bitbucket, *now* being seconds since the epoch.
+        """Return a JWT for one request to Bitbucket; *now* is in seconds since the epoch.
 
         Raises:
             ConfigurationError: PyJWT is missing.
         """
         try:
-            import jwt  # noqa: PLC0415  - an extra: only who signs needs it
+            import jwt  # noqa: PLC0415  - an extra that only signing needs
         except ImportError as error:
             msg = "ConnectSigner needs PyJWT: pip install 'bitbucket-auth-async[jwt]'."
             raise ConfigurationError(msg) from error
@@ -142,12 +142,12 @@ def query_string_hash(method: str, url: str) -> str:
 
 
 def canonical_request(method: str, url: str) -> str:
-    """Return METHOD&path&query, in the one spelling that both sides agree on."""
+    """Return METHOD&path&query in Atlassian's canonical form."""
     parts = urlsplit(url)
     path = parts.path.rstrip("/").replace("&", "%26") or "/"
     values: dict[str, list[str]] = {}
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
-        # The JWT itself may travel in the query, and can't be part of what it signs.
+        # The query may contain the JWT itself, which can't be part of what it signs.
         if name != "jwt":
             values.setdefault(quote(name, safe="~"), []).append(quote(value, safe="~"))
     query = "&".join(f"{name}={','.join(sorted(found))}" for name, found in sorted(values.items()))
@@ -158,5 +158,5 @@ def _header(jwt: str) -> Mapping[str, str]:
     if not jwt or not jwt.isascii() or not jwt.isprintable() or " " in jwt:
         msg = "jwt: expected the three parts of a JWT, printable ASCII without spaces."
         raise ConfigurationError(msg)
-    # "JWT", not "Bearer", and the server minds the case.
+    # "JWT", not "Bearer"; the server is case-sensitive.
     return {"Authorization": f"JWT {jwt}"}

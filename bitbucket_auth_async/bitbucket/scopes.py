@@ -1,8 +1,8 @@
-"""The OAuth scopes of Bitbucket Cloud (July 2026), what each implies, and whether a token covers what is asked.
+"""SCOPES: the OAuth scopes of Bitbucket Cloud (July 2026), what each implies, and whether a token covers a request.
 
-From https://developer.atlassian.com/cloud/bitbucket/rest/intro/#bitbucket-oauth-2-0-scopes and the API description at
-https://api.bitbucket.org/swagger.json. Only documented implications count: where a page says "read and modify" but
-names no implied scope (`account:write`, `pipeline:write`, `runner:write` and others), ask for both.
+Sources: https://developer.atlassian.com/cloud/bitbucket/rest/intro/#bitbucket-oauth-2-0-scopes, and
+https://api.bitbucket.org/swagger.json. Only documented implications count: where the page says "read and modify" but
+names no implied scope (`account:write`, `pipeline:write`, `runner:write` and others), request both.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,11 +16,11 @@ class Scope:
     """One scope as Bitbucket Cloud documents it."""
 
     allows: str
-    """What a token with it may do."""
+    """The permissions of a token with this scope."""
     implies: frozenset[str] = frozenset()
-    """Scopes that come with it."""
+    """Scopes that are included."""
     served: bool = True
-    """Whether an endpoint of the API still asks for it."""
+    """Whether an endpoint of the API still requires it."""
 
 
 def _scope(allows: str, *implies: str, served: bool = True) -> Scope:
@@ -29,9 +29,9 @@ def _scope(allows: str, *implies: str, served: bool = True) -> Scope:
 
 SCOPES: Final[Mapping[str, Scope]] = MappingProxyType(
     {
-        "account": _scope("Read the person's profile, addresses, SSH keys and groups, and a workspace's members."),
-        "account:write": _scope("Change the person's account, up to deleting it."),
-        "email": _scope("Read the person's primary e-mail address."),
+        "account": _scope("Read the user's profile, addresses, SSH keys and groups, and a workspace's members."),
+        "account:write": _scope("Change the user's account, including its deletion."),
+        "email": _scope("Read the user's primary e-mail address."),
         # The issue tracker and the wikis were announced to end on 2026-08-20:
         # https://community.atlassian.com/forums/Bitbucket-articles/Announcing-sunset-of-Bitbucket-Issues-and-Wikis/ba-p/3193882
         "issue": _scope("Read issues, create new ones, comment, watch and vote.", served=False),
@@ -55,9 +55,9 @@ SCOPES: Final[Mapping[str, Scope]] = MappingProxyType(
         "snippet:write": _scope("Create, change and delete snippets.", "snippet"),
         "team": _scope("Formerly: read the membership of teams.", served=False),
         "team:write": _scope("Formerly: change the membership of teams.", served=False),
-        "test": _scope("Read test data; no endpoint asks for it.", served=False),
-        "test:write": _scope("Change test data; no endpoint asks for it.", served=False),
-        "webhook": _scope("Create and delete webhooks; one also needs the read scope of what its events carry."),
+        "test": _scope("Read test data; no endpoint requires it.", served=False),
+        "test:write": _scope("Change test data; no endpoint requires it.", served=False),
+        "webhook": _scope("Create and delete webhooks; the read scopes of their events are needed too."),
         "wiki": _scope("Read, change and clone wikis.", served=False),
     }
 )
@@ -68,26 +68,26 @@ SCOPES: Final[Mapping[str, Scope]] = MappingProxyType(
 
 
 def with_implied(names: Iterable[str]) -> frozenset[str]:
-    """Return *names* and all that they imply, however indirectly; a name that we don't know implies nothing."""
+    """Return *names* and all scopes that they imply, directly or not; an unknown name implies nothing."""
     found: set[str] = set()
-    left = set(names)
-    while left:
-        name = left.pop()
+    pending = set(names)
+    while pending:
+        name = pending.pop()
         found.add(name)
-        left |= SCOPES[name].implies - found if name in SCOPES else frozenset()
+        pending |= SCOPES[name].implies - found if name in SCOPES else frozenset()
     return frozenset(found)
 
 
 def missing_scopes(granted: Iterable[str], asked: Iterable[str]) -> frozenset[str]:
-    """Return what of *asked* is neither granted nor implied by what is."""
+    """Return the scopes in *asked* that are neither granted nor implied by a granted one."""
     return frozenset(asked) - with_implied(granted)
 
 
 def covers(granted: Iterable[str], asked: Iterable[str]) -> bool:
-    """Tell whether a token with the scopes *granted* may do all that is *asked*."""
+    """Return whether a token with the scopes *granted* has all scopes in *asked*."""
     return not missing_scopes(granted, asked)
 
 
 def unknown_scopes(names: Iterable[str]) -> frozenset[str]:
-    """Return the names that are not scopes of this list: perhaps newer than it, perhaps misspelled."""
+    """Return the names that are not in SCOPES: misspelled, or newer than this list."""
     return frozenset(names) - SCOPES.keys()

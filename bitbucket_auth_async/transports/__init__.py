@@ -1,1 +1,1 @@
-"""Transports: each module sends a Request through one HTTP library and gives the whole answer."""
+"""Transports: each module sends a Request through one HTTP library and returns the complete Response."""

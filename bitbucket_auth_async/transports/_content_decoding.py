@@ -1,4 +1,4 @@
-"""What every transport does with an answer's content coding: undo it, within a bound."""
+"""Decoding of a response's Content-Encoding, with a size limit, for every transport."""
 
 import zlib
 
@@ -7,16 +7,16 @@ _RAW_DEFLATE = -15
 
 
 class UndecodableError(ValueError):
-    """The body is not what its Content-Encoding says, or would be too long; a transport tells it its own way."""
+    """The body does not match its Content-Encoding, or is too long; transports raise it as a TransportError."""
 
 
 def decoded(body: bytes, content_encoding: str, *, limit: int) -> bytes:
-    """Return the body without its content coding (RFC 9110 section 8.4), never inflating it past *limit* bytes.
+    """Return the body without its content coding (RFC 9110 section 8.4), inflated to at most *limit* bytes.
 
-    We ask for none, but some proxies compress all the same, and losing a rotated refresh token over it is no option.
+    Requests ask for no coding, but some proxies compress anyway, and a rotated refresh token must not be lost to that.
 
     Raises:
-        UndecodableError: Another coding, damaged or cut data, or more than *limit* bytes.
+        UndecodableError: An unknown coding, damaged or truncated data, or more than *limit* bytes.
     """
     coding = content_encoding.strip().lower()
     if coding in {"", "identity"} or not body:
@@ -24,10 +24,10 @@ def decoded(body: bytes, content_encoding: str, *, limit: int) -> bytes:
     if coding in {"gzip", "x-gzip"}:
         return _inflated(body, _GZIP_OR_ZLIB, limit)
     if coding == "deflate":
-        # RFC 9110 section 8.4.1.2: zlib's header belongs there, and some servers leave it out.
+        # RFC 9110 section 8.4.1.2 requires zlib's header, but some servers omit it.
         zlib_header = body[0] & 0x0F == zlib.DEFLATED
         return _inflated(body, _GZIP_OR_ZLIB if zlib_header else _RAW_DEFLATE, limit)
-    msg = "it came in a content coding that we did not ask for"
+    msg = "its Content-Encoding is not supported"
     raise UndecodableError(msg)
 
 
@@ -36,12 +36,12 @@ def _inflated(body: bytes, wbits: int, limit: int) -> bytes:
     try:
         plain = inflater.decompress(body, limit + 1)
     except zlib.error:
-        msg = "its body is not what its Content-Encoding says"
+        msg = "its body does not match its Content-Encoding"
         raise UndecodableError(msg) from None
     if len(plain) > limit:
         msg = f"it is longer than {limit} bytes"
         raise UndecodableError(msg)
     if not inflater.eof:
-        msg = "its compressed body was cut off"
+        msg = "its compressed body is truncated"
         raise UndecodableError(msg)
     return plain

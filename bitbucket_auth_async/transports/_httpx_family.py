@@ -1,4 +1,4 @@
-"""What HttpxTransport and Httpx2Transport share: everything but the library, whose shape is the same."""
+"""HttpxFamilyTransport: the code of HttpxTransport and Httpx2Transport, whose libraries have the same API."""
 
 import ssl as tls
 from collections.abc import AsyncIterator, Mapping
@@ -18,43 +18,43 @@ from bitbucket_auth_async.transports._content_decoding import UndecodableError, 
 
 
 class Body:
-    """A body that remembers whether it was begun to be sent: until then the server can't have acted on it.
+    """A request body that records whether sending has started; until then the server can't have acted on it.
 
-    A process that was stopped, or a machine that slept, for longer than the request may take does not begin: somebody
-    else may have sent the same request by then.
+    Sending does not start after the deadline, for example in a process that was suspended: by then another process may
+    have sent the same request.
     """
 
     def __init__(self, value: bytes, seconds: float) -> None:
-        """Keep the bytes, and the last moment at which they may leave."""
+        """Set the deadline to *seconds* from now."""
         self._value = value
         self._latest = SYSTEM_CLOCK.boot() + seconds
-        self.begun = False
+        self.started = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        """Give the bytes if there is still time, and remember.
+        """Yield the bytes, and record that sending has started.
 
         Raises:
-            TimeoutError: There is none.
+            TimeoutError: The deadline has passed.
         """
         if SYSTEM_CLOCK.boot() > self._latest:
             raise TimeoutError
-        self.begun = True
+        self.started = True
         yield self._value
 
 
 class HttpxFamilyTransport:
-    """Sends requests to a token endpoint, each over a connection of its own.
+    """Sends token requests, each over a new connection.
 
-    So callers who hold every connection of their own client can't starve a renewal; nothing is bound to an event loop
-    or copied by a fork; nothing is left open; and a request never dies on a kept connection that the server had just
-    closed, which could not be told from one that it had processed. It sends below a client: no redirect is followed,
-    and no cookie, hook, `auth=` or `.netrc` goes along.
+    Callers that hold every connection of a pool can't delay a renewal. Nothing is bound to an event loop or copied by a
+    fork. No request is lost on a kept connection that the server has just closed, which would look like a processed
+    request. Requests bypass the library's client: no redirect is followed, and no cookie, hook, `auth=` or `.netrc` is
+    applied.
     """
 
     _library: ClassVar[ModuleType]
     _body: ClassVar[type[Body]]
 
-    def __init__(  # noqa: PLR0913  - each is one setting of the wire, and only the first is positional
+    def __init__(  # noqa: PLR0913  - each is one connection setting, and only the first is positional
         self,
         transport: Any = None,  # noqa: ANN401  - the library's own, which the adapter names
         *,
@@ -65,29 +65,29 @@ class HttpxFamilyTransport:
         connect_timeout: float = 10.0,
         answer_limit: int = 2**20,
     ) -> None:
-        """Keep the settings; nothing is opened before the first request."""
+        """Store the settings; connections are opened by requests only."""
         self._transport = transport
         self._proxy = proxy
         self._ssl = ssl
         self._trust_env = trust_env
         self._timeout = timeout
-        # The whole is bounded by `within`, which also covers the closing.
+        # `within` limits the total time, including closing.
         self._phases = {"connect": connect_timeout, "read": None, "write": None, "pool": None}
         self._answer_limit = answer_limit
         self._defaults: Mapping[str, str] = {
             "User-Agent": f"bitbucket-auth-async/{_version()}",
             "Accept-Encoding": "identity",
-            # Not to a transport of the caller: it may speak HTTP/2, where this header is an error.
+            # Not for the caller's transport: it may use HTTP/2, which forbids this header.
             **({"Connection": "close"} if transport is None else {}),
         }
 
     async def send(self, request: Request, /, *, timeout: float) -> Response:  # noqa: ASYNC109  - the port says so
-        """Return the answer, whatever its status; never follow a redirect; read 1 MiB at most.
+        """Return the response with any status; follow no redirect, and read at most `answer_limit` bytes.
 
         Raises:
-            TransportError: No whole answer within *timeout* seconds; its `sent` is False only if nothing of the body
-                had left yet, so that the server can't have acted on it.
-            ConfigurationError: The address, a header, the proxy or the given transport can't be used at all.
+            TransportError: No complete response within *timeout* seconds. `sent` is False only if sending the body had
+                not started, so the server can't have acted on it.
+            ConfigurationError: The URL, a header, the proxy or the given transport is not usable.
         """
         library = self._library
         seconds = min(timeout, self._timeout)
@@ -99,12 +99,12 @@ class HttpxFamilyTransport:
             where = _host(request.url)
             return await within(SYSTEM_CLOCK, seconds, self._exchange(request, body))
         except (*expected, UndecodableError, OSError, ValueError, RuntimeError) as error:
-            failure = self._failure(error, where, sent=body.begun, seconds=seconds)
-        # Raised out here, so that no traceback shows the cause: its errors hold the request, headers and all.
+            failure = self._failure(error, where, sent=body.started, seconds=seconds)
+        # Raised outside the handler to drop the cause, which holds the request with its headers.
         raise failure
 
     async def aclose(self) -> None:
-        """Do nothing: no connection outlives its request, and the caller's transport is the caller's to close."""
+        """Do nothing: connections are closed after each request, and the caller closes a given transport."""
 
     async def _exchange(self, request: Request, body: Body) -> Response:
         headers = {**self._defaults, **request.headers}
@@ -116,13 +116,13 @@ class HttpxFamilyTransport:
             transport = self._transport
             if transport is None:
                 transport = await opened.enter_async_context(self._opened(request.url))
-                extensions["trace"] = partial(_close_in_the_end, opened)
+                extensions["trace"] = partial(_close_socket_on_exit, opened)
             response = await transport.handle_async_request(outgoing)
             opened.push_async_callback(response.aclose)
-            # Read below the response, which would undo a content coding without a bound.
+            # Read from the raw stream: the response would decode its content without a limit.
             raw = await self._read(response.stream)
             plain = decoded(raw, response.headers.get("content-encoding", ""), limit=self._answer_limit)
-            # A name that comes twice is joined by a comma, as RFC 9110 section 5.3 has it.
+            # The library joins repeated names by commas (RFC 9110 section 5.3).
             return Response(status=response.status_code, headers=MappingProxyType(dict(response.headers)), body=plain)
 
     def _opened(self, url: str) -> Any:  # noqa: ANN401  - the library's own
@@ -142,56 +142,56 @@ class HttpxFamilyTransport:
     def _failure(self, error: Exception, where: str, *, sent: bool, seconds: float) -> BitbucketAuthError:
         library = self._library
         if isinstance(error, UndecodableError):
-            return TransportError(f"The answer of {where} can't be used: {error}.", sent=sent)
+            return TransportError(f"The response of {where} is not usable: {error}.", sent=sent)
         unusable = (library.InvalidURL, library.UnsupportedProtocol, library.LocalProtocolError)
         mistaken = isinstance(error, ValueError | RuntimeError) and not isinstance(error, OSError)
         if not sent and (mistaken or isinstance(error, unusable)):
             return ConfigurationError(
-                "The request can't be made as it is configured: look at the address of the token endpoint, the proxy, "
-                f"the headers and the transport, which serves one event loop ({type(error).__name__})."
+                f"The request is not valid as configured ({type(error).__name__}). Check the token endpoint's URL, the "
+                "proxy, the headers and the transport, which works in one event loop only."
             )
         broken = isinstance(error, library.NetworkError | library.RemoteProtocolError | OSError)
         return TransportError(
-            f"No whole answer from {where}: {self._reason(error, seconds)}.",
+            f"No complete response from {where}: {self._reason(error, seconds)}.",
             sent=sent,
             broken=broken and not isinstance(error, TimeoutError),
         )
 
     def _reason(self, error: Exception, seconds: float) -> str:
-        """Say what went wrong in words that hold nothing of the request."""
+        """Return a description of the error without any part of the request."""
         library = self._library
         if isinstance(error, library.ConnectTimeout):
             return "no connection in time"
         if isinstance(error, TimeoutError):
-            return f"nothing within {seconds:g} seconds"
+            return f"no response within {seconds:g} seconds"
         if isinstance(error, library.ProxyError):
             status = str(error)[:3]
-            return f"the proxy answered {status}" if status.isdecimal() else "the proxy can't be used"
+            return f"the proxy answered {status}" if status.isdecimal() else "the proxy is not usable"
         for cause in _chain(error):
             if isinstance(cause, tls.SSLCertVerificationError):
-                return f"its certificate is not accepted ({cause.verify_message})"
+                return f"its certificate is not trusted ({cause.verify_message})"
             if isinstance(cause, OSError) and cause.strerror and not isinstance(cause, tls.SSLError):
                 return f"{type(error).__name__} ({cause.strerror})"
         return type(error).__name__
 
 
-async def _close_in_the_end(opened: AsyncExitStack, name: str, told: Mapping[str, Any]) -> None:
-    """Mind the socket itself: the library forgets it if it is cancelled in the middle of a TLS handshake."""
+async def _close_socket_on_exit(opened: AsyncExitStack, name: str, info: Mapping[str, Any]) -> None:
+    """Register the socket for closing: the library leaks it if it is cancelled during a TLS handshake."""
     if name == "connection.connect_tcp.complete":
-        opened.push_async_callback(told["return_value"].aclose)
+        opened.push_async_callback(info["return_value"].aclose)
 
 
 def _host(url: str) -> str:
     host = urlsplit(url).hostname
     if not host:
-        msg = "an address without a host"
+        msg = "a URL without a host"
         raise ValueError(msg)
     return host
 
 
 @cache
 def _default_context(library: ModuleType) -> SSLContext:
-    """Trust whom the library trusts; loading the certificates takes a while, so it is done once."""
+    """Return the library's default TLS context; cached, because loading the certificates is slow."""
     context: SSLContext = library.create_ssl_context()
     return context
 
@@ -200,7 +200,7 @@ def _chain(error: BaseException | None) -> list[BaseException]:
     chain: list[BaseException] = []
     while error is not None and error not in chain:
         chain.append(error)
-        # Happy eyeballs tries several addresses, and tells of each.
+        # Happy eyeballs tries several addresses, and reports an error for each.
         several: tuple[BaseException, ...] = getattr(error, "exceptions", ())
         error = several[0] if several else error.__cause__ or error.__context__
     return chain

@@ -1,4 +1,4 @@
-"""AiohttpTransport: sends a Request through aiohttp."""
+"""AiohttpTransport: sends token requests through aiohttp."""
 
 import asyncio
 import socket
@@ -23,31 +23,30 @@ from bitbucket_auth_async.runtime.environment_proxy import environment_proxy
 from bitbucket_auth_async.runtime.threads import Threads
 from bitbucket_auth_async.transports._content_decoding import UndecodableError, decoded
 
-_LOOKUPS = 4
-_NOT_OURS = (hdrs.AUTHORIZATION, hdrs.COOKIE)
+_LOOKUP_THREADS = 4
+_CREDENTIAL_HEADERS = (hdrs.AUTHORIZATION, hdrs.COOKIE)
 
 
 class AiohttpTransport:
-    """Sends requests to a token endpoint through aiohttp, each over a connection of its own.
+    """Sends token requests through aiohttp, each in a new session and over a new connection.
 
-    A session lasts as long as its request, and no connection is used twice. So callers who hold every connection of
-    their own session can't starve a renewal; nothing is bound to an event loop or copied by a fork; nothing is left
-    open; and a request never dies on a kept connection that the server had just closed, which could not be told from
-    one that it had processed. A renewal is rare enough to pay for a handshake.
+    Callers that hold every connection of a pool can't delay a renewal. Nothing is bound to an event loop or copied by a
+    fork. No request is lost on a kept connection that the server has just closed, which would look like a processed
+    request. Renewals are rare enough to pay for a handshake.
 
     Args:
-        session: A session to use instead, for its connector; its cookies, its credentials, its middlewares and its
-            `raise_for_status` stay out of it. It is never closed, and must live in the loop that sends.
-        proxy: The address of an HTTP proxy.
-        ssl: What aiohttp takes as `ssl`: a context, a fingerprint, or False to check nothing.
-        trust_env: Whether `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` name the proxy where *proxy* does not. Unlike in
+        session: A session whose connector is used instead. Its cookies, credentials, middlewares and
+            `raise_for_status` are not applied. It is never closed, and must belong to the event loop that sends.
+        proxy: The URL of an HTTP proxy.
+        ssl: The `ssl` argument of aiohttp: a context, a fingerprint, or False to check nothing.
+        trust_env: Whether `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` set the proxy if *proxy* does not. Unlike in
             aiohttp, `.netrc` is never read.
-        timeout: No request takes longer, in seconds, whatever `send` is asked for.
+        timeout: The longest time for any request, in seconds, even if `send` is called with more.
         connect_timeout: Seconds for each attempt to connect.
-        answer_limit: The longest answer that is read, in bytes.
+        answer_limit: The longest response that is read, in bytes.
     """
 
-    def __init__(  # noqa: PLR0913  - each is one setting of the wire, and only the first is positional
+    def __init__(  # noqa: PLR0913  - each is one connection setting, and only the first is positional
         self,
         session: aiohttp.ClientSession | None = None,
         *,
@@ -58,14 +57,14 @@ class AiohttpTransport:
         connect_timeout: float = 10.0,
         answer_limit: int = 2**20,
     ) -> None:
-        """Keep the settings; nothing is opened before the first request."""
+        """Store the settings; connections are opened by requests only."""
         self._session = session
-        self._names = _Names()
+        self._resolver_threads = _ResolverThreads()
         self._proxy = proxy
         self._ssl = True if ssl is None else ssl
         self._trust_env = trust_env
         self._timeout = timeout
-        # The whole is bounded by `within`, which also covers the closing.
+        # `within` limits the total time, including closing.
         self._phases = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout)
         self._answer_limit = answer_limit
         self._defaults: Mapping[str, str] = {
@@ -74,12 +73,12 @@ class AiohttpTransport:
         }
 
     async def send(self, request: Request, /, *, timeout: float) -> Response:  # noqa: ASYNC109  - the port says so
-        """Return the answer, whatever its status; never follow a redirect; read 1 MiB at most.
+        """Return the response with any status; follow no redirect, and read at most `answer_limit` bytes.
 
         Raises:
-            TransportError: No whole answer within *timeout* seconds; its `sent` is False only if nothing of the body
-                had left yet, so that the server can't have acted on it.
-            ConfigurationError: The address, a header, the proxy or the session can't be used at all.
+            TransportError: No complete response within *timeout* seconds. `sent` is False only if sending the body had
+                not started, so the server can't have acted on it.
+            ConfigurationError: The URL, a header, the proxy or the session is not usable.
         """
         seconds = min(timeout, self._timeout)
         body = _Body(request.body, seconds)
@@ -87,25 +86,27 @@ class AiohttpTransport:
         try:
             return await within(SYSTEM_CLOCK, seconds, self._exchange(request, body))
         except (aiohttp.ClientError, HttpProcessingError, UndecodableError, OSError, ValueError, RuntimeError) as error:
-            failure = _failure(error, request, sent=body.begun, seconds=seconds)
-        # Raised out here, so that no traceback shows the cause: aiohttp's errors hold the request's headers.
+            failure = _failure(error, request, sent=body.started, seconds=seconds)
+        # Raised outside the handler to drop the cause: aiohttp's errors hold the request's headers.
         raise failure
 
     async def aclose(self) -> None:
-        """Do nothing: no connection outlives its request, and the caller's session is the caller's to close."""
+        """Do nothing: connections are closed after each request, and the caller closes a given session."""
 
     @asynccontextmanager
     async def _opened(self) -> AsyncGenerator[aiohttp.ClientSession]:
         if self._session is not None:
-            here = asyncio.get_running_loop()
-            if self._session.closed or getattr(self._session, "_loop", here) is not here:
-                # Left to itself, uvloop ends the whole process over it.
-                msg = "The session given to AiohttpTransport is closed, or belongs to another event loop."
+            loop = asyncio.get_running_loop()
+            if self._session.closed or getattr(self._session, "_loop", loop) is not loop:
+                # Without this check, uvloop would end the whole process.
+                msg = (
+                    "The session of AiohttpTransport is closed or belongs to another event loop: open one in this loop."
+                )
                 raise ConfigurationError(msg)
             yield self._session
             return
-        # getaddrinfo in a thread, whatever else is installed: it heeds the system's settings and leaves nothing open.
-        resolver = aiohttp.ThreadedResolver(loop=cast("asyncio.AbstractEventLoop", self._names))
+        # Always getaddrinfo in a thread, never aiodns: it follows the system's settings and leaves nothing open.
+        resolver = aiohttp.ThreadedResolver(loop=cast("asyncio.AbstractEventLoop", self._resolver_threads))
         connector = aiohttp.TCPConnector(force_close=True, resolver=resolver)
         async with aiohttp.ClientSession(connector=connector) as session:
             yield session
@@ -120,7 +121,7 @@ class AiohttpTransport:
         async def ours_alone(
             outgoing: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
         ) -> aiohttp.ClientResponse:
-            for name in _NOT_OURS:
+            for name in _CREDENTIAL_HEADERS:
                 outgoing.headers.popall(name, None)
             outgoing.headers.update(ours)
             return await handler(outgoing)
@@ -129,7 +130,7 @@ class AiohttpTransport:
             request.method,
             request.url,
             data=body,
-            # Headers are set in the middleware alone: beside an Authorization header a .netrc entry is an error.
+            # The middleware alone sets headers: aiohttp refuses an Authorization header together with a .netrc entry.
             middlewares=(ours_alone,),
             allow_redirects=False,
             raise_for_status=False,
@@ -153,15 +154,14 @@ class AiohttpTransport:
         return bytes(read)
 
 
-class _Names:
-    """Looks names up as a loop does, but in threads of its own.
+class _ResolverThreads:
+    """Resolves host names like an event loop, but in its own threads.
 
-    Those of the loop may all be taken by synchronous code that waits for the very token, and then no request could
-    bring it.
+    Synchronous code that waits for the token may occupy all threads of the loop; sharing them would be a deadlock.
     """
 
     def __init__(self) -> None:
-        self._threads = Threads(_LOOKUPS)
+        self._threads = Threads(_LOOKUP_THREADS)
 
     async def getaddrinfo(self, host: str, port: int, **wanted: int) -> list[Any]:
         return await self._threads.run(partial(socket.getaddrinfo, host, port, **wanted))
@@ -171,56 +171,56 @@ class _Names:
 
 
 class _Body(aiohttp.BytesPayload):
-    """A body that remembers whether aiohttp has begun to write it: until then the server can't have acted on it.
+    """A request body that records whether sending has started; until then the server can't have acted on it.
 
-    A process that was stopped, or a machine that slept, for longer than the request may take does not begin: somebody
-    else may have sent the same request by then.
+    Sending does not start after the deadline, for example in a process that was suspended: by then another process may
+    have sent the same request.
     """
 
-    begun = False
+    started = False
 
     def __init__(self, value: bytes, seconds: float) -> None:
         super().__init__(value)
         self._latest = SYSTEM_CLOCK.boot() + seconds
 
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
-        """Write it if there is still time, and remember.
+        """Write the body, and record that sending has started.
 
         Raises:
-            TimeoutError: There is none.
+            TimeoutError: The deadline has passed.
         """
         if SYSTEM_CLOCK.boot() > self._latest:
             raise TimeoutError
-        self.begun = True
+        self.started = True
         await super().write_with_length(writer, content_length)
 
 
 def _failure(error: Exception, request: Request, *, sent: bool, seconds: float) -> BitbucketAuthError:
     if isinstance(error, ValueError | RuntimeError) and not isinstance(error, UndecodableError | OSError) and not sent:
         return ConfigurationError(
-            "The request can't be made as it is configured: look at the address of the token endpoint, the proxy and "
-            f"the headers ({type(error).__name__})."
+            f"The request is not valid as configured ({type(error).__name__}). Check the token endpoint's URL, the "
+            "proxy and the headers."
         )
     where = urlsplit(request.url).hostname
     if isinstance(error, UndecodableError):
-        return TransportError(f"The answer of {where} can't be used: {error}.", sent=sent)
+        return TransportError(f"The response of {where} is not usable: {error}.", sent=sent)
     broken = isinstance(error, aiohttp.ClientConnectionError | aiohttp.ClientPayloadError | OSError)
     return TransportError(
-        f"No whole answer from {where}: {_reason(error, seconds)}.",
+        f"No complete response from {where}: {_reason(error, seconds)}.",
         sent=sent,
         broken=broken and not isinstance(error, TimeoutError),
     )
 
 
 def _reason(error: Exception, seconds: float) -> str:
-    """Say what went wrong in words that hold nothing of the request."""
+    """Return a description of the error without any part of the request."""
     match error:
         case aiohttp.ConnectionTimeoutError():
             return "no connection in time"
         case TimeoutError():
-            return f"nothing within {seconds:g} seconds"
+            return f"no response within {seconds:g} seconds"
         case aiohttp.ClientConnectorCertificateError(certificate_error=cause):
-            return f"its certificate is not accepted ({getattr(cause, 'verify_message', type(cause).__name__)})"
+            return f"its certificate is not trusted ({getattr(cause, 'verify_message', type(cause).__name__)})"
         case aiohttp.ClientConnectorError(os_error=cause):
             return f"{type(error).__name__} ({cause.strerror or type(cause).__name__})"
         case aiohttp.ClientHttpProxyError():

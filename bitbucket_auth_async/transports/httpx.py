@@ -1,4 +1,4 @@
-"""HttpxTransport: sends a Request through httpx."""
+"""HttpxTransport: sends token requests through httpx."""
 
 from typing import ClassVar
 
@@ -10,24 +10,24 @@ with extra("httpx"):
 
 
 class _Body(Body, httpx.AsyncByteStream):
-    """What httpx takes for a body."""
+    """The body in the type that httpx expects."""
 
 
 class HttpxTransport(HttpxFamilyTransport):
-    """Sends requests to a token endpoint through httpx, each over a connection of its own.
+    """Sends token requests through httpx, each over a new connection.
 
-    It sends below a client: no redirect is followed, and no cookie, hook, `auth=` or `.netrc` goes along.
+    Requests bypass httpx's client: no redirect is followed, and no cookie, hook, `auth=` or `.netrc` is applied.
 
     Args:
-        transport: A transport of httpx to send through instead, such as your own `httpx.AsyncHTTPTransport`. It is
-            never closed, keeps its connections as it likes, and must live in the loop that sends.
-        proxy: The address of an HTTP proxy.
-        ssl: Whom to trust; by default, whom httpx trusts.
-        trust_env: Whether `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` name the proxy where *proxy* does not. Unlike in
-            httpx, it is off if you don't ask for it.
-        timeout: No request takes longer, in seconds, whatever `send` is asked for.
+        transport: A transport of httpx to use instead, such as your own `httpx.AsyncHTTPTransport`. It is never
+            closed, may reuse its connections, and must belong to the event loop that sends.
+        proxy: The URL of an HTTP proxy.
+        ssl: The TLS context; by default httpx's own.
+        trust_env: Whether `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` set the proxy if *proxy* does not. Unlike in
+            httpx, it is off by default.
+        timeout: The longest time for any request, in seconds, even if `send` is called with more.
         connect_timeout: Seconds for each attempt to connect.
-        answer_limit: The longest answer that is read, in bytes.
+        answer_limit: The longest response that is read, in bytes.
     """
 
     _library: ClassVar = httpx

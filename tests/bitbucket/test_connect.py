@@ -1,4 +1,4 @@
-"""Bitbucket's JWT grant: its parameters, its header, and a signature that Atlassian's own example agrees with."""
+"""Bitbucket's JWT grant: its form fields, its header, and a signature that matches Atlassian's example."""
 
 import sys
 from typing import Any, cast
@@ -36,11 +36,11 @@ def claims(token: str) -> dict[str, Any]:
 
 
 class TestGrant:
-    def test_it_has_bitbuckets_own_type(self) -> None:
+    def test_it_has_bitbuckets_own_grant_type(self) -> None:
         assert JwtGrant().grant_type == "urn:bitbucket:oauth2:jwt"
         assert dict(JwtGrant().parameters()) == {}
 
-    def test_it_may_be_narrowed(self) -> None:
+    def test_it_sends_scope_and_repository(self) -> None:
         grant = JwtGrant(frozenset({"repository:write", "account"}), UUID)
         assert dict(grant.parameters()) == {"scope": "account repository:write", "bitbucket_repository": UUID}
 
@@ -52,19 +52,19 @@ class TestGrant:
     def test_an_empty_repository_is_refused_as_it_would_limit_nothing(self, uuid: str) -> None:
         with pytest.raises(ConfigurationError) as caught:
             JwtGrant(repository=uuid)
-        assert str(caught.value) == "repository: expected the UUID of a repository, found an empty text."
+        assert str(caught.value) == "repository: expected the UUID of a repository, found an empty string."
 
-    def test_it_goes_to_the_token_endpoint_with_a_jwt(self) -> None:
+    def test_the_token_request_carries_the_jwt(self) -> None:
         request = token_request(ENDPOINT, JwtClient("my-app", "a.b.c"), JwtGrant(), now=NOW)
         assert request.headers["Authorization"] == "JWT a.b.c"
         assert request.body == b"grant_type=urn%3Abitbucket%3Aoauth2%3Ajwt"
 
 
 class TestJwtClient:
-    def test_a_ready_made_jwt_goes_into_the_header(self) -> None:
+    def test_a_given_jwt_is_sent_in_the_header(self) -> None:
         assert JwtClient("my-app", "a.b.c").proof(ENDPOINT, now=NOW) == ({"Authorization": "JWT a.b.c"}, {})
 
-    def test_a_callable_is_asked_each_time(self) -> None:
+    def test_a_callable_is_called_for_each_request(self) -> None:
         made = iter(["one.b.c", "two.b.c"])
         client = JwtClient("my-app", lambda: next(made))
         assert client.proof(ENDPOINT, now=NOW)[0] == {"Authorization": "JWT one.b.c"}
@@ -72,7 +72,7 @@ class TestJwtClient:
 
     @pytest.mark.parametrize("token", ["", "s3cret s3cret", "s3cret\r\nX: y", "s3crét"])
     @pytest.mark.parametrize("jwt_from", ["text", "callable"])
-    def test_r11_what_no_header_can_hold_is_refused_and_not_shown(self, token: str, jwt_from: str) -> None:
+    def test_r11_a_jwt_that_a_header_can_not_hold_is_refused_and_not_shown(self, token: str, jwt_from: str) -> None:
         with pytest.raises(ConfigurationError) as caught:
             JwtClient("my-app", (lambda: token) if jwt_from == "callable" else token).proof(ENDPOINT, now=NOW)
         assert str(caught.value) == "jwt: expected the three parts of a JWT, printable ASCII without spaces."
@@ -80,10 +80,10 @@ class TestJwtClient:
     def test_r11_a_repr_shows_no_jwt(self) -> None:
         assert repr(JwtClient("my-app", "s3cret")) == "JwtClient(client_id='my-app')"
 
-    def test_an_app_has_a_key(self) -> None:
+    def test_an_empty_app_key_is_refused(self) -> None:
         with pytest.raises(ConfigurationError) as caught:
             JwtClient(" ", "a.b.c")
-        assert str(caught.value) == "client_id is empty. It is the key of your app descriptor."
+        assert str(caught.value) == "client_id is empty. Give the key of your app descriptor."
 
 
 class TestConnectSigner:
@@ -101,7 +101,7 @@ class TestConnectSigner:
             "sub": "ari:workspace",
         }
 
-    def test_it_is_itself_a_client(self) -> None:
+    def test_its_client_id_is_the_app_key(self) -> None:
         assert signer().client_id == "my-app"
 
     def test_it_signs_other_requests_too(self) -> None:
@@ -115,16 +115,16 @@ class TestConnectSigner:
 
     @pytest.mark.parametrize("name", ["app_key", "client_key", "shared_secret"])
     @pytest.mark.parametrize("value", ["", " "])
-    def test_an_empty_part_is_refused(self, name: str, value: str) -> None:
+    def test_an_empty_value_is_refused(self, name: str, value: str) -> None:
         with pytest.raises(ConfigurationError) as caught:
             signer(**{name: value})
         assert str(caught.value) == f"{name} is empty."
 
     @pytest.mark.parametrize("lifetime", [0, 0.5, -1, 86401, float("nan"), float("inf")])
-    def test_a_lifetime_is_from_a_second_to_a_day(self, lifetime: float) -> None:
+    def test_a_lifetime_must_be_from_a_second_to_a_day(self, lifetime: float) -> None:
         with pytest.raises(ConfigurationError) as caught:
             signer(lifetime=lifetime)
-        assert str(caught.value) == f"lifetime is {lifetime!r}: it takes seconds, from 1 to a day."
+        assert str(caught.value) == f"lifetime is {lifetime!r}: expected seconds, from 1 to 86400."
         assert signer(lifetime=1).lifetime == 1
         assert signer(lifetime=86400).lifetime == 86400
 
@@ -137,7 +137,7 @@ class TestConnectSigner:
 
 
 class TestQueryStringHash:
-    def test_it_is_the_hash_that_atlassian_publishes_as_an_example(self) -> None:
+    def test_it_matches_the_example_of_atlassian(self) -> None:
         # The example request of https://developer.atlassian.com/cloud/bitbucket/understanding-jwt-for-apps/
         url = (
             "https://app.example/hello-world?lic=none&tz=Australia%2FSydney&cp=%2Fjira&user_key=&loc=en-US&user_id="
@@ -166,5 +166,5 @@ class TestQueryStringHash:
             ("GET", "https://a.example/p?jwt=a.b.c#x", "GET&/p&"),
         ],
     )
-    def test_a_request_has_one_canonical_spelling(self, method: str, url: str, canonical: str) -> None:
+    def test_a_request_has_one_canonical_form(self, method: str, url: str, canonical: str) -> None:
         assert canonical_request(method, url) == canonical

@@ -1,4 +1,4 @@
-"""Bitbucket Data Center: endpoints under its base URL, and strict until a source says otherwise."""
+"""Bitbucket Data Center: endpoints under its base URL, and no reuse grace."""
 
 import pytest
 
@@ -23,7 +23,7 @@ def test_the_endpoints_are_under_the_base_url(base_url: str, base: str, origin: 
     assert server.api_origins == {origin}
 
 
-def test_it_counts_as_strict() -> None:
+def test_it_has_no_reuse_grace() -> None:
     assert bitbucket_data_center("https://git.example").reuse_grace == 0.0
 
 
@@ -31,10 +31,10 @@ def test_it_counts_as_strict() -> None:
 def test_a_query_or_fragment_is_refused(base_url: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         bitbucket_data_center(base_url)
-    assert str(caught.value) == "base_url: expected an address without query and fragment."
+    assert str(caught.value) == "base_url: expected a URL without query and fragment."
 
 
 @pytest.mark.parametrize("base_url", ["http://git.example", "git.example", "https://u:p@git.example", ""])
-def test_what_would_send_secrets_in_clear_is_refused(base_url: str) -> None:
+def test_a_url_that_would_send_secrets_unencrypted_is_refused(base_url: str) -> None:
     with pytest.raises(ConfigurationError, match=r"^base_url: "):
         bitbucket_data_center(base_url)

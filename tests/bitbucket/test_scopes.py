@@ -1,4 +1,4 @@
-"""The 27 scopes, what they imply, and whether a token covers what is asked."""
+"""The 27 scopes, what they imply, and whether a token covers a request."""
 
 from collections.abc import Iterable
 
@@ -49,7 +49,7 @@ NAMES = [
 MANY = st.frozensets(st.sampled_from([*NAMES, "new:scope"]))
 
 
-def test_there_are_27_and_each_says_what_it_allows() -> None:
+def test_there_are_27_scopes_with_a_description_each() -> None:
     assert sorted(SCOPES) == NAMES
     assert len(NAMES) == 27
     for scope in SCOPES.values():
@@ -61,11 +61,11 @@ def test_only_documented_implications_count() -> None:
     assert {name: set(scope.implies) for name, scope in SCOPES.items() if scope.implies} == IMPLIED
 
 
-def test_scopes_that_no_endpoint_asks_for_are_told() -> None:
+def test_scopes_that_no_endpoint_requires_are_marked() -> None:
     assert {name for name, scope in SCOPES.items() if not scope.served} == NO_LONGER_SERVED
 
 
-def test_the_table_can_not_be_changed() -> None:
+def test_the_table_is_read_only() -> None:
     with pytest.raises(TypeError):
         SCOPES["x"] = SCOPES["wiki"]  # type: ignore[index]  # pyright: ignore[reportIndexIssue]  - that is the point
 
@@ -82,7 +82,7 @@ def test_the_table_can_not_be_changed() -> None:
         (["new:scope", "project"], {"new:scope", "project", "repository"}),
     ],
 )
-def test_implied_scopes_are_followed_to_the_end(names: Iterable[str], all_of_them: set[str]) -> None:
+def test_implied_scopes_are_followed_recursively(names: Iterable[str], all_of_them: set[str]) -> None:
     assert with_implied(names) == all_of_them
 
 
@@ -98,18 +98,20 @@ def test_implied_scopes_are_followed_to_the_end(names: Iterable[str], all_of_the
         (["email"], ("email", "team"), {"team"}),
     ],
 )
-def test_what_is_missing_is_told(granted: Iterable[str], asked: Iterable[str], missing: set[str]) -> None:
+def test_missing_scopes_are_those_not_granted_or_implied(
+    granted: Iterable[str], asked: Iterable[str], missing: set[str]
+) -> None:
     assert missing_scopes(granted, asked) == missing
     assert covers(granted, asked) is not bool(missing)
 
 
-def test_names_of_no_known_scope_are_told() -> None:
+def test_unknown_names_are_returned() -> None:
     assert unknown_scopes(["account", "acount", "new:scope"]) == {"acount", "new:scope"}
     assert unknown_scopes([]) == frozenset()
 
 
 @given(MANY, MANY)
-def test_more_scopes_never_cover_less(one: frozenset[str], other: frozenset[str]) -> None:
+def test_adding_scopes_never_reduces_what_is_covered(one: frozenset[str], other: frozenset[str]) -> None:
     assert covers(one, one)
     assert with_implied(with_implied(one)) == with_implied(one)
     assert with_implied(one | other) == with_implied(one) | with_implied(other)

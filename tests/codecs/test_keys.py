@@ -24,7 +24,7 @@ def test_the_variable_may_have_another_name() -> None:
     assert keys_from_env({"MINE": NEW.text()}, name="MINE") == [NEW]
 
 
-def test_the_environment_of_the_process_is_read_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_process_environment_is_read_at_each_call(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, NEW.text())
     assert keys_from_env() == [NEW]
 

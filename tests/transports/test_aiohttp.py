@@ -46,7 +46,7 @@ class TestAiohttpTransportWithTheCallersSession(TransportContract):
             assert not session.closed
 
 
-async def test_says_who_it_is() -> None:
+async def test_it_sends_its_user_agent() -> None:
     async with scripted_server(always(answer())) as server:
         await AiohttpTransport().send(token_request(server.origin), timeout=ENOUGH)
     assert server.received[0].headers["user-agent"].startswith("bitbucket-auth-async/")
@@ -73,7 +73,7 @@ async def test_its_own_timeout_is_the_longest() -> None:
         await asyncio.Event().wait()
 
     async with scripted_server(silence) as server:
-        with pytest.raises(TransportError, match=r"nothing within 0\.1 seconds") as caught:
+        with pytest.raises(TransportError, match=r"no response within 0\.1 seconds") as caught:
             await AiohttpTransport(timeout=0.1).send(token_request(server.origin), timeout=ENOUGH)
     assert caught.value.sent
 
@@ -86,14 +86,14 @@ async def test_a_handshake_that_never_ends_counts_as_unsent() -> None:
     assert not caught.value.sent
 
 
-async def test_the_whole_timeout_during_the_handshake_counts_as_unsent() -> None:
+async def test_a_timeout_during_the_handshake_counts_as_unsent() -> None:
     async with scripted_server(always(answer())) as server:
-        with pytest.raises(TransportError, match="nothing within") as caught:
+        with pytest.raises(TransportError, match="no response within") as caught:
             await AiohttpTransport().send(token_request(server.origin.replace("http:", "https:")), timeout=0.1)
     assert not caught.value.sent
 
 
-async def test_a_name_that_can_not_be_looked_up_counts_as_unsent(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_host_name_that_can_not_be_resolved_counts_as_unsent(monkeypatch: pytest.MonkeyPatch) -> None:
     async def unknown(*_: object, **__: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -106,20 +106,20 @@ async def test_a_name_that_can_not_be_looked_up_counts_as_unsent(monkeypatch: py
 async def test_an_unknown_certificate_counts_as_unsent() -> None:
     server_side, _ = throwaway_tls()
     async with scripted_server(always(answer()), ssl=server_side) as server:
-        with pytest.raises(TransportError, match=r"certificate is not accepted .*self-signed") as caught:
+        with pytest.raises(TransportError, match=r"certificate is not trusted .*self-signed") as caught:
             await AiohttpTransport().send(token_request(server.origin), timeout=ENOUGH)
         assert not server.received
     assert not caught.value.sent
 
 
-async def test_a_certificate_can_be_made_known() -> None:
+async def test_a_given_certificate_is_trusted() -> None:
     server_side, client_side = throwaway_tls()
     async with scripted_server(always(answer(200)), ssl=server_side) as server:
         response = await AiohttpTransport(ssl=client_side).send(token_request(server.origin), timeout=ENOUGH)
     assert response.status == 200
 
 
-async def test_goes_through_a_proxy() -> None:
+async def test_it_uses_a_proxy() -> None:
     async with scripted_server(always(answer(203))) as proxy:
         transport = AiohttpTransport(proxy=proxy.origin.replace("//", "//name:hidden-word@"))
         response = await transport.send(token_request("http://token.test"), timeout=ENOUGH)
@@ -138,7 +138,7 @@ async def test_a_proxy_that_refuses_counts_as_unsent() -> None:
     assert "hidden-word" not in str(caught.value)
 
 
-async def test_a_proxy_that_is_not_there_counts_as_unsent() -> None:
+async def test_an_unreachable_proxy_counts_as_unsent() -> None:
     transport = AiohttpTransport(proxy=unused_origin().replace("//", "//name:hidden-word@"))
     with pytest.raises(TransportError) as caught:
         await transport.send(token_request("https://token.test"), timeout=ENOUGH)
@@ -146,7 +146,7 @@ async def test_a_proxy_that_is_not_there_counts_as_unsent() -> None:
     assert "hidden-word" not in str(caught.value)
 
 
-async def test_the_environment_names_the_proxy_only_if_it_is_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_environment_sets_the_proxy_only_with_trust_env(monkeypatch: pytest.MonkeyPatch) -> None:
     async with scripted_server(always(answer(200))) as server, scripted_server(always(answer(203))) as proxy:
         monkeypatch.setenv("http_proxy", proxy.origin.removeprefix("http://"))
         monkeypatch.setenv("no_proxy", "direct.test")
@@ -173,7 +173,7 @@ async def test_netrc_is_never_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert server.authorizations() == ["Basic c2VjcmV0LWhlYWRlcg", None]
 
 
-async def test_nothing_of_the_callers_session_goes_along() -> None:
+async def test_nothing_of_the_callers_session_is_applied() -> None:
     async def never(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
         msg = "a bearer here would ask the manager, which waits for us"
         raise AssertionError(msg)
@@ -201,7 +201,7 @@ async def test_nothing_of_the_callers_session_goes_along() -> None:
     assert server.authorizations() == [None]
 
 
-async def test_r1_a_process_that_was_stopped_before_it_sent_does_not_send_any_more() -> None:
+async def test_r1_a_process_that_was_suspended_before_sending_does_not_send_late() -> None:
     tracing = aiohttp.TraceConfig()
     tracing.on_connection_create_end.append(_stand_still)
     async with scripted_server(always(answer())) as server, aiohttp.ClientSession(trace_configs=[tracing]) as session:
@@ -212,11 +212,11 @@ async def test_r1_a_process_that_was_stopped_before_it_sent_does_not_send_any_mo
 
 
 async def _stand_still(*_: object) -> None:
-    """Stop the whole process, loop and all, as SIGSTOP and SIGCONT would."""
-    time.sleep(0.2)  # noqa: ASYNC251 - nothing else may run meanwhile: that is what is tested
+    """Suspend the whole process with its event loop, as SIGSTOP and SIGCONT do."""
+    time.sleep(0.2)  # noqa: ASYNC251 - nothing else may run meanwhile: that is the test
 
 
-async def test_what_fails_in_the_callers_session_after_sending_may_hide_a_renewal() -> None:
+async def test_a_failure_in_the_callers_session_after_sending_may_hide_a_renewal() -> None:
     async def fails(*_: object) -> None:
         msg = "in somebody's tracing"
         raise RuntimeError(msg)
@@ -229,14 +229,14 @@ async def test_what_fails_in_the_callers_session_after_sending_may_hide_a_renewa
     assert caught.value.sent
 
 
-async def test_a_closed_session_is_the_programs_fault() -> None:
+async def test_a_closed_session_is_a_configuration_error() -> None:
     async with aiohttp.ClientSession() as session:
         pass
-    with pytest.raises(ConfigurationError, match="session given to AiohttpTransport is closed"):
+    with pytest.raises(ConfigurationError, match="session of AiohttpTransport is closed"):
         await AiohttpTransport(session).send(token_request("http://127.0.0.1:1"), timeout=ENOUGH)
 
 
-def test_a_session_of_another_loop_is_the_programs_fault() -> None:
+def test_a_session_of_another_loop_is_a_configuration_error() -> None:
     session = asyncio.run(_open_session())
     with pytest.raises(ConfigurationError, match="another event loop"):
         asyncio.run(_send_once(AiohttpTransport(session)))
@@ -251,7 +251,7 @@ def test_a_session_of_another_loop_is_the_programs_fault() -> None:
         pytest.param(Request(url="http://127.0.0.1:1", headers={"X": "a\r\nB: secret-code"}, body=b""), id="injection"),
     ],
 )
-async def test_what_can_not_be_sent_is_the_programs_fault(request_: Request) -> None:
+async def test_an_invalid_request_is_a_configuration_error(request_: Request) -> None:
     async with scripted_server(always(answer())) as server:
         url = request_.url.replace("http://127.0.0.1:1", server.origin)
         with pytest.raises(ConfigurationError) as caught:
@@ -260,7 +260,7 @@ async def test_what_can_not_be_sent_is_the_programs_fault(request_: Request) -> 
     assert not server.received
 
 
-def test_serves_two_loops_after_each_other_and_leaves_nothing_open() -> None:
+def test_it_serves_two_loops_in_turn_and_leaves_nothing_open() -> None:
     server_side, client_side = throwaway_tls()
     transport = AiohttpTransport(ssl=client_side)
     with warnings.catch_warnings():
@@ -270,7 +270,7 @@ def test_serves_two_loops_after_each_other_and_leaves_nothing_open() -> None:
         gc.collect()
 
 
-def test_serves_both_sides_of_a_fork() -> None:
+def test_it_serves_both_sides_of_a_fork() -> None:
     program = textwrap.dedent("""
         import asyncio, os
         from bitbucket_auth_async.testing.transport_contract import token_request

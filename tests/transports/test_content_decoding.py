@@ -18,12 +18,12 @@ def raw_deflate(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("coding", ["", "identity", " Identity "])
-def test_what_has_no_coding_stays_as_it_is(coding: str) -> None:
+def test_a_body_without_coding_is_unchanged(coding: str) -> None:
     assert decoded(b"plain", coding, limit=3) == b"plain"
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br"])
-def test_nothing_needs_no_decoding(coding: str) -> None:
+def test_an_empty_body_needs_no_decoding(coding: str) -> None:
     assert decoded(b"", coding, limit=LIMIT) == b""
 
 
@@ -37,13 +37,13 @@ def test_nothing_needs_no_decoding(coding: str) -> None:
         ("deflate", raw_deflate(b"packed")),
     ],
 )
-def test_unpacks_what_the_header_names(coding: str, packed: bytes) -> None:
+def test_it_decodes_the_coding_of_the_header(coding: str, packed: bytes) -> None:
     assert decoded(packed, coding, limit=6) == b"packed"
 
 
 @pytest.mark.parametrize("coding", ["br", "zstd", "gzip, gzip", "nonsense"])
 def test_another_coding_is_refused(coding: str) -> None:
-    with pytest.raises(UndecodableError, match="did not ask for"):
+    with pytest.raises(UndecodableError, match="is not supported"):
         decoded(b"whatever", coding, limit=LIMIT)
 
 
@@ -64,12 +64,12 @@ def test_a_bomb_is_not_inflated_past_the_limit() -> None:
         tracemalloc.stop()
 
 
-def test_a_cut_body_is_refused() -> None:
-    with pytest.raises(UndecodableError, match="cut off"):
+def test_a_truncated_body_is_refused() -> None:
+    with pytest.raises(UndecodableError, match="truncated"):
         decoded(gzip.compress(b"packed" * 50)[:-9], "gzip", limit=LIMIT)
 
 
 @given(st.sampled_from(["gzip", "deflate"]), st.binary(max_size=200))
-def test_garbage_is_refused_and_nothing_else_happens(coding: str, garbage: bytes) -> None:
+def test_garbage_is_refused_without_another_error(coding: str, garbage: bytes) -> None:
     with contextlib.suppress(UndecodableError):
         assert len(decoded(garbage, coding, limit=LIMIT)) <= LIMIT

@@ -69,7 +69,7 @@ class TestHttpxTransportThroughTheCallersTransport(TransportContract):
             yield kind(transport)
 
 
-async def test_says_who_it_is(kind: type[HttpxFamilyTransport]) -> None:
+async def test_it_sends_its_user_agent(kind: type[HttpxFamilyTransport]) -> None:
     async with scripted_server(always(answer())) as server:
         await kind().send(token_request(server.origin), timeout=ENOUGH)
     assert server.received[0].headers["user-agent"].startswith("bitbucket-auth-async/")
@@ -84,10 +84,10 @@ async def test_no_connection_is_used_twice(kind: type[HttpxFamilyTransport]) -> 
     assert [request.headers["connection"] for request in server.received] == ["close", "close"]
 
 
-async def test_a_transport_of_the_caller_keeps_its_connections_as_it_likes(
+async def test_the_callers_transport_may_keep_its_connections(
     kind: type[HttpxFamilyTransport], library: ModuleType
 ) -> None:
-    """It may speak HTTP/2, where a `Connection` header is an error (RFC 9113 section 8.2.2)."""
+    """It may use HTTP/2, which forbids a `Connection` header (RFC 9113 section 8.2.2)."""
     async with scripted_server(always(answer())) as server, library.AsyncHTTPTransport() as given:
         transport = kind(given)
         for _ in range(2):
@@ -108,7 +108,7 @@ async def test_its_own_timeout_is_the_longest(kind: type[HttpxFamilyTransport]) 
         await asyncio.Event().wait()
 
     async with scripted_server(silence) as server:
-        with pytest.raises(TransportError, match=r"nothing within 0\.1 seconds") as caught:
+        with pytest.raises(TransportError, match=r"no response within 0\.1 seconds") as caught:
             await kind(timeout=0.1).send(token_request(server.origin), timeout=ENOUGH)
     assert caught.value.sent
 
@@ -121,14 +121,14 @@ async def test_a_handshake_that_never_ends_counts_as_unsent(kind: type[HttpxFami
     assert not caught.value.sent
 
 
-async def test_the_whole_timeout_during_the_handshake_counts_as_unsent(kind: type[HttpxFamilyTransport]) -> None:
+async def test_a_timeout_during_the_handshake_counts_as_unsent(kind: type[HttpxFamilyTransport]) -> None:
     async with scripted_server(always(answer())) as server:
-        with pytest.raises(TransportError, match="nothing within") as caught:
+        with pytest.raises(TransportError, match="no response within") as caught:
             await kind().send(token_request(server.origin.replace("http:", "https:")), timeout=0.1)
     assert not caught.value.sent
 
 
-async def test_a_name_that_can_not_be_looked_up_counts_as_unsent(
+async def test_a_host_name_that_can_not_be_resolved_counts_as_unsent(
     kind: type[HttpxFamilyTransport], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def unknown(*_: object, **__: object) -> None:
@@ -140,7 +140,7 @@ async def test_a_name_that_can_not_be_looked_up_counts_as_unsent(
     assert not caught.value.sent
 
 
-async def test_a_refused_connection_says_so(kind: type[HttpxFamilyTransport]) -> None:
+async def test_a_refused_connection_is_reported_with_its_reason(kind: type[HttpxFamilyTransport]) -> None:
     with pytest.raises(TransportError, match=r"ConnectError \(.+\)") as caught:
         await kind().send(token_request(unused_origin()), timeout=ENOUGH)
     assert not caught.value.sent
@@ -149,20 +149,20 @@ async def test_a_refused_connection_says_so(kind: type[HttpxFamilyTransport]) ->
 async def test_an_unknown_certificate_counts_as_unsent(kind: type[HttpxFamilyTransport]) -> None:
     server_side, _ = throwaway_tls()
     async with scripted_server(always(answer()), ssl=server_side) as server:
-        with pytest.raises(TransportError, match=r"certificate is not accepted .*self-signed") as caught:
+        with pytest.raises(TransportError, match=r"certificate is not trusted .*self-signed") as caught:
             await kind().send(token_request(server.origin), timeout=ENOUGH)
         assert not server.received
     assert not caught.value.sent
 
 
-async def test_a_certificate_can_be_made_known(kind: type[HttpxFamilyTransport]) -> None:
+async def test_a_given_certificate_is_trusted(kind: type[HttpxFamilyTransport]) -> None:
     server_side, client_side = throwaway_tls()
     async with scripted_server(always(answer(200)), ssl=server_side) as server:
         response = await kind(ssl=client_side).send(token_request(server.origin), timeout=ENOUGH)
     assert response.status == 200
 
 
-async def test_goes_through_a_proxy(kind: type[HttpxFamilyTransport]) -> None:
+async def test_it_uses_a_proxy(kind: type[HttpxFamilyTransport]) -> None:
     async with scripted_server(always(answer(203))) as proxy:
         transport = kind(proxy=proxy.origin.replace("//", "//name:hidden-word@"))
         response = await transport.send(token_request("http://token.test"), timeout=ENOUGH)
@@ -181,7 +181,7 @@ async def test_a_proxy_that_refuses_counts_as_unsent(kind: type[HttpxFamilyTrans
     assert "hidden-word" not in str(caught.value)
 
 
-async def test_a_proxy_that_is_not_there_counts_as_unsent(kind: type[HttpxFamilyTransport]) -> None:
+async def test_an_unreachable_proxy_counts_as_unsent(kind: type[HttpxFamilyTransport]) -> None:
     transport = kind(proxy=unused_origin().replace("//", "//name:hidden-word@"))
     with pytest.raises(TransportError) as caught:
         await transport.send(token_request("https://token.test"), timeout=ENOUGH)
@@ -189,7 +189,7 @@ async def test_a_proxy_that_is_not_there_counts_as_unsent(kind: type[HttpxFamily
     assert "hidden-word" not in str(caught.value)
 
 
-async def test_the_environment_names_the_proxy_only_if_it_is_trusted(
+async def test_the_environment_sets_the_proxy_only_with_trust_env(
     kind: type[HttpxFamilyTransport], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with scripted_server(always(answer(200))) as server, scripted_server(always(answer(203))) as proxy:
@@ -206,19 +206,19 @@ async def test_the_environment_names_the_proxy_only_if_it_is_trusted(
         assert await status(kind(trust_env=True), server.origin) == 200
 
 
-async def test_headers_that_come_twice_are_joined(kind: type[HttpxFamilyTransport]) -> None:
+async def test_repeated_headers_are_joined(kind: type[HttpxFamilyTransport]) -> None:
     data = answer().replace(b"\r\n\r\n", b"\r\nX-Twice: one\r\nX-Twice: two\r\n\r\n")
     async with scripted_server(always(data)) as server:
         response = await kind().send(token_request(server.origin), timeout=ENOUGH)
     assert response.headers["x-twice"] == "one, two"
 
 
-async def test_r1_a_process_that_was_stopped_before_it_sent_does_not_send_any_more(
+async def test_r1_a_process_that_was_suspended_before_sending_does_not_send_late(
     kind: type[HttpxFamilyTransport], library: ModuleType
 ) -> None:
     async def trace(name: str, _: object) -> None:
         if name == "connection.connect_tcp.complete":
-            time.sleep(0.2)  # noqa: ASYNC251 - the whole process stands still, as between SIGSTOP and SIGCONT
+            time.sleep(0.2)  # noqa: ASYNC251 - suspends the whole process, as SIGSTOP and SIGCONT do
 
     class Traced:
         async def handle_async_request(self, request: Any) -> Any:  # noqa: ANN401  - whichever of the two
@@ -241,7 +241,7 @@ async def test_r1_a_process_that_was_stopped_before_it_sent_does_not_send_any_mo
         pytest.param(Request(url="http://127.0.0.1:1", headers={"X": "a\r\nB: secret-code"}, body=b""), id="injection"),
     ],
 )
-async def test_what_can_not_be_sent_is_the_programs_fault(kind: type[HttpxFamilyTransport], request_: Request) -> None:
+async def test_an_invalid_request_is_a_configuration_error(kind: type[HttpxFamilyTransport], request_: Request) -> None:
     async with scripted_server(always(answer())) as server:
         url = request_.url.replace("http://127.0.0.1:1", server.origin)
         with pytest.raises(ConfigurationError) as caught:
@@ -250,7 +250,7 @@ async def test_what_can_not_be_sent_is_the_programs_fault(kind: type[HttpxFamily
     assert not server.received
 
 
-async def test_what_fails_in_the_callers_transport_after_sending_may_hide_a_renewal(
+async def test_a_failure_in_the_callers_transport_after_sending_may_hide_a_renewal(
     kind: type[HttpxFamilyTransport], library: ModuleType
 ) -> None:
     class Fails:
@@ -265,7 +265,7 @@ async def test_what_fails_in_the_callers_transport_after_sending_may_hide_a_rene
     assert caught.value.sent
 
 
-def test_serves_two_loops_after_each_other_and_leaves_nothing_open(kind: type[HttpxFamilyTransport]) -> None:
+def test_it_serves_two_loops_in_turn_and_leaves_nothing_open(kind: type[HttpxFamilyTransport]) -> None:
     server_side, client_side = throwaway_tls()
     transport = kind(ssl=client_side)
     with warnings.catch_warnings():
@@ -275,7 +275,7 @@ def test_serves_two_loops_after_each_other_and_leaves_nothing_open(kind: type[Ht
         gc.collect()
 
 
-def test_serves_both_sides_of_a_fork(library: ModuleType, kind: type[HttpxFamilyTransport]) -> None:
+def test_it_serves_both_sides_of_a_fork(library: ModuleType, kind: type[HttpxFamilyTransport]) -> None:
     program = textwrap.dedent(f"""
         import asyncio, os
         from bitbucket_auth_async.testing.transport_contract import token_request
@@ -302,7 +302,7 @@ async def _send_once(transport: HttpxFamilyTransport, server_side: ssl.SSLContex
 
 
 @pytest.mark.parametrize("error", [ConnectionResetError(104, "reset"), TimeoutError()], ids=repr)
-async def test_an_error_of_the_system_in_the_callers_transport_is_a_connection_that_broke_unless_it_is_slow(
+async def test_an_os_error_in_the_callers_transport_is_a_broken_connection_unless_it_is_a_timeout(
     kind: type[HttpxFamilyTransport], library: ModuleType, error: OSError
 ) -> None:
     class Failing(library.AsyncBaseTransport):  # type: ignore[name-defined, misc]  # pyright: ignore[reportUntypedBaseClass]  - of either library
