@@ -59,7 +59,7 @@ async def test_what_it_prints_signs_in_without_a_browser(cli: Program, served: S
         wait $!
         cat said
     """
-    done = await cli.run("-c", script, command=("bash",), cwd=cli.home)
+    done = await cli.run_process("-c", script, command=("bash",), cwd=cli.home)
     assert done.code == 0, done
     assert "Signed in as Ada (ada) (profile fake)." in done.out
     assert (await cli.run("api", "GET", "/user", "--profile", "fake")).code == 0
@@ -113,7 +113,7 @@ async def test_an_outage_of_one_that_runs_is_told_as_it_is(cli: Program) -> None
 async def test_a_port_that_another_program_has_is_told_and_may_be_tried_again(cli: Program) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        done = await cli.run("fake-server", "--port", str(port))
+        done = await cli.run_process("fake-server", "--port", str(port))
     assert (done.code, done.out) == (4, "")
     assert (
         done.err

@@ -50,7 +50,7 @@ async def test_r1_two_at_the_same_moment_renew_once(cli: Program) -> None:
     await cli.sign_in()
     await cli.age(3600)
     with cli.fake.inject(faults.latency(0.5), times=None):
-        both = await asyncio.gather(cli.run("token"), cli.run("token"))
+        both = await asyncio.gather(cli.run_process("token"), cli.run_process("token"))
     assert {done.out.strip() for done in both} == {await cli.access_token()}
     assert cli.fake.token_requests == 2
 
@@ -141,7 +141,7 @@ async def test_a_name_from_the_server_does_not_move_the_cursor(cli: Program) -> 
 async def test_a_terminal_without_a_letter_of_a_name_gets_it_written_out(cli: Program) -> None:
     cli.fake.person.display_name = "Zo\u00eb"
     await cli.login()
-    done = await cli.run("status", environ={"PYTHONIOENCODING": "ascii"})
+    done = await cli.run_process("status", environ={"PYTHONIOENCODING": "ascii"})
     assert (done.code, done.err) == (0, "")
     assert "Zo\\xeb" in done.out
 
@@ -151,7 +151,7 @@ async def test_who_closed_a_stream_before_it_began_gets_no_traceback(cli: Progra
     await cli.login()
     bare = ("bash", "-c", f'{sys.executable} -m bitbucket_auth_async "$@" {closed}', "bash")
     for words in (["token"], ["status"], ["git-credential", "get"], ["logout"]):
-        done = await cli.run(*words, command=bare)
+        done = await cli.run_process(*words, command=bare)
         assert (done.code, "Traceback" in done.err) == (0, False), words
 
 
@@ -159,7 +159,7 @@ async def test_an_output_that_takes_nothing_is_told(cli: Program) -> None:
     await cli.login()
     full = ("bash", "-c", f'{sys.executable} -m bitbucket_auth_async "$@" >/dev/full', "bash")
     for words in (["token"], ["status"]):
-        done = await cli.run(*words, command=full)
+        done = await cli.run_process(*words, command=full)
         assert (done.code, done.err) == (1, "The system refused: No space left on device.\n"), words
 
 
@@ -251,5 +251,5 @@ async def test_who_reads_no_further_gets_no_traceback(cli: Program) -> None:
     await cli.sign_in()
     deaf = ("bash", "-c", f'{sys.executable} -m bitbucket_auth_async "$@" | head -c 0', "bash")
     for words in (["token"], ["status"], ["profiles"]):
-        done = await cli.run(*words, command=deaf)
+        done = await cli.run_process(*words, command=deaf)
         assert (done.out, done.err) == ("", ""), words

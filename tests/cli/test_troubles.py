@@ -74,7 +74,7 @@ def machine(cli: Program, *words: str) -> tuple[str, ...]:
 
 
 async def test_a_full_disk_is_told_before_anybody_is_bothered(cli: Program) -> None:
-    done = await cli.run(*cli.login_words(), command=within_file_size(0))
+    done = await cli.run_process(*cli.login_words(), command=within_file_size(0))
     assert done.code == 1
     assert is_one_sentence(done)
     assert "may not grow" in done.err
@@ -86,7 +86,7 @@ async def test_r2_a_disk_that_fills_up_costs_no_refresh_token(cli: Program) -> N
     await cli.sign_in()
     await cli.age(3600)
     before = cli.tokens.read_bytes()
-    done = await cli.run("token", command=within_file_size(4))
+    done = await cli.run_process("token", command=within_file_size(4))
     assert done.code == 1
     assert is_one_sentence(done)
     assert cli.tokens.read_bytes() == before
@@ -99,7 +99,7 @@ async def test_a_machine_with_a_store_that_is_full_goes_on_and_does_not_wait_for
     (key,) = await cli.store.keys()
     await cli.age(3600, key)
     began = time.monotonic()
-    done = await cli.run("token", command=within_file_size(1))
+    done = await cli.run_process("token", command=within_file_size(1))
     assert (done.code, cli.fake.is_live(done.out.strip())) == (0, True)
     assert "may not grow" in done.err
     assert time.monotonic() - began < 20
@@ -108,13 +108,13 @@ async def test_a_machine_with_a_store_that_is_full_goes_on_and_does_not_wait_for
 async def test_a_read_only_home_is_told_and_a_fresh_token_read_all_the_same(
     cli: Program, someone: tuple[str, ...]
 ) -> None:
-    assert (await cli.run(*machine(cli), command=someone)).code == 0
+    assert (await cli.run_process(*machine(cli), command=someone)).code == 0
     folders = [path for path in (cli.home, *cli.home.rglob("*")) if path.is_dir()]
     for folder in folders:
         folder.chmod(0o500)
     try:
-        assert (await cli.run("token", command=someone)).code == 0
-        done = await cli.run(*machine(cli, "--profile", "work"), command=someone)
+        assert (await cli.run_process("token", command=someone)).code == 0
+        done = await cli.run_process(*machine(cli, "--profile", "work"), command=someone)
         assert done.code == 1
         assert is_one_sentence(done)
         assert "EACCES" in done.err
@@ -126,27 +126,27 @@ async def test_a_read_only_home_is_told_and_a_fresh_token_read_all_the_same(
 @ROOT_ONLY
 async def test_without_any_home_it_says_what_to_set(cli: Program) -> None:
     del cli.environ["HOME"]
-    done = await cli.run("token", command=as_user(54_321), cwd=Path("/"))  # the system knows no such user
+    done = await cli.run_process("token", command=as_user(54_321), cwd=Path("/"))  # the system knows no such user
     assert done.code == 1
     assert is_one_sentence(done)
     assert "HOME" in done.err
 
 
 async def test_a_home_that_is_not_there_is_told(cli: Program, someone: tuple[str, ...]) -> None:
-    done = await cli.run(*machine(cli), environ={"HOME": "/nobody/has/this"}, command=someone)
+    done = await cli.run_process(*machine(cli), environ={"HOME": "/nobody/has/this"}, command=someone)
     assert done.code == 1
     assert is_one_sentence(done)
 
 
 @ROOT_ONLY
 async def test_the_home_of_somebody_else_is_neither_read_nor_written(cli: Program, someone: tuple[str, ...]) -> None:
-    assert (await cli.run(*machine(cli), command=someone)).code == 0
+    assert (await cli.run_process(*machine(cli), command=someone)).code == 0
     for words in (["token"], [*cli.login_words()], ["status"]):
         done = await cli.run(*words)  # as root, with HOME kept, as some sudo does
         assert done.code == 1, words
         assert is_one_sentence(done)
         assert f"belongs to user {NOBODY}" in done.err
-    assert (await cli.run("token", command=someone)).code == 0
+    assert (await cli.run_process("token", command=someone)).code == 0
 
 
 @pytest.mark.parametrize("backend", ["keyring.backends.fail.Keyring", "tests.support.keyrings.LockedRing"])

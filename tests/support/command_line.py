@@ -1,4 +1,4 @@
-"""`bitbucket-auth` as a person or Git runs it: a process of its own, with a home of its own."""
+"""`bitbucket-auth` with a home of its own and a fake Bitbucket: in this process, or as a process of its own."""
 
 import asyncio
 import os
@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 from unittest import mock
 
 from bitbucket_auth_async.cli.profiles import paths, profiles
@@ -17,18 +17,13 @@ from bitbucket_auth_async.stores.file import FileStore
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 from bitbucket_auth_async.testing.server import Site, fake_bitbucket_app, listening, server_at
 from tests.support.git_server import GitServer
+from tests.support.in_process import Done, run_in_process
 from tests.support.ports import free_port
 
+__all__ = ["BROWSER", "Done", "Program", "at_rest", "program"]
+
 ROOT = Path(__file__).parents[2]
-BROWSER = ROOT / "tests" / "support" / "programs" / "consenting_browser.py"
-
-
-class Done(NamedTuple):
-    """How a run ended."""
-
-    code: int
-    out: str
-    err: str
+BROWSER = f"{sys.executable} {ROOT / 'tests' / 'support' / 'programs' / 'consenting_browser.py'} %s"
 
 
 class Program:
@@ -50,6 +45,7 @@ class Program:
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_TERMINAL_PROMPT": "0",
             "LC_ALL": "C.UTF-8",
+            "TZ": "UTC",
             "BITBUCKET_CLIENT_ID": fake.client.client_id,
             "BITBUCKET_CLIENT_SECRET": str(fake.client.client_secret),
             **{name: value for name, value in os.environ.items() if name.startswith("COVERAGE_PROCESS")},
@@ -89,8 +85,17 @@ class Program:
         self.started.append(process)
         return process
 
-    async def run(self, *words: str, stdin: str = "", **more: Any) -> Done:  # noqa: ANN401 - what `start` takes
-        """Run it to its end."""
+    async def run(
+        self, *words: str, stdin: str = "", environ: Mapping[str, str] = MappingProxyType({}), cwd: Path | None = None
+    ) -> Done:
+        """Run it to its end in this process: for all that does not need a real one."""
+        given = {**self.environ, **environ}
+        return await asyncio.to_thread(
+            run_in_process, words, environ=given, stdin=stdin.encode(), cwd=self.home if cwd is None else cwd
+        )
+
+    async def run_process(self, *words: str, stdin: str = "", **more: Any) -> Done:  # noqa: ANN401 - what `start` takes
+        """Run it to its end as a process of its own."""
         process = await self.start(*words, **more)
         async with asyncio.timeout(60):
             out, err = await process.communicate(stdin.encode())
@@ -101,11 +106,9 @@ class Program:
         """Return the words of a sign-in at the fake."""
         return ("login", "--server", self.site.base_url, "--port", str(self.port), *words)
 
-    async def login(self, *words: str, **more: Any) -> Done:  # noqa: ANN401 - as above
+    async def login(self, *words: str, environ: Mapping[str, str] = MappingProxyType({})) -> Done:
         """Sign in by a browser that says yes."""
-        browser = {"BROWSER": f"{sys.executable} {BROWSER} %s"}
-        environ = {**browser, **more.pop("environ", {})}
-        done = await self.run(*self.login_words(*words), environ=environ, **more)
+        done = await self.run(*self.login_words(*words), environ={"BROWSER": BROWSER, **environ})
         assert done.code == 0, done
         return done
 

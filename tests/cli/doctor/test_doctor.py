@@ -73,7 +73,7 @@ async def test_git_that_calls_what_is_gone_is_wrong(cli: Program, tmp_path: Path
     await cli.sign_in()
     gone = tmp_path / "bitbucket-auth"
     gone.symlink_to(Path(sys.executable).parent / "bitbucket-auth")
-    assert (await cli.run("git-setup", command=(str(gone),))).code == 0
+    assert (await cli.run_process("git-setup", command=(str(gone),))).code == 0
     gone.unlink()
     verdict, text = found(await cli.run("doctor"))["git"]
     assert verdict == "wrong"

@@ -44,7 +44,7 @@ def repository(cli: Program, tmp_path: Path) -> str:
 async def as_ada(cli: Program, *words: str, where: Path | None = None) -> Done:
     """Run Git in the person's home, where git-setup has been."""
     who = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
-    return await cli.run(*who, *words, command=("git",), cwd=where or cli.home)
+    return await cli.run_process(*who, *words, command=("git",), cwd=where or cli.home)
 
 
 async def set_up(cli: Program) -> None:
@@ -167,7 +167,7 @@ async def test_one_repository_alone_can_be_set_up(cli: Program, repository: str)
 async def test_the_installed_command_is_what_git_calls(cli: Program) -> None:
     await cli.login()
     installed = Path(sys.executable).parent / "bitbucket-auth"
-    done = await cli.run("git-setup", command=(str(installed),))
+    done = await cli.run_process("git-setup", command=(str(installed),))
     assert done.code == 0, done
     assert f"!{installed} git-credential --profile default" in (cli.home / ".gitconfig").read_text()
 

@@ -1,4 +1,7 @@
-"""A browser for tests: answers the fake's question as BROWSER_SAYS tells, and follows where it leads."""
+"""A browser for tests: it answers the fake's question as BROWSER_SAYS tells, and follows the redirect.
+
+`BROWSER` names it where the command line is a process of its own; where it is not, `visit` is called.
+"""
 
 import os
 import sys
@@ -8,17 +11,19 @@ import urllib.request
 from pathlib import Path
 
 
-def main(url: str) -> None:
+def visit(url: str) -> None:
     address, _, query = url.partition("?")
     answers = {**dict(urllib.parse.parse_qsl(query)), "decision": os.environ.get("BROWSER_SAYS", "allow")}
+    shown_in = os.environ.get("BROWSER_SHOWS")
     try:
         with urllib.request.urlopen(address, urllib.parse.urlencode(answers).encode(), timeout=30) as response:  # noqa: S310 - the fake's
             shown = response.read().decode()
     except urllib.error.HTTPError as error:
-        shown = error.read().decode()
-    if "BROWSER_SHOWS" in os.environ:
-        Path(os.environ["BROWSER_SHOWS"]).write_text(shown, encoding="utf-8")
+        with error:
+            shown = error.read().decode()
+    if shown_in is not None:
+        Path(shown_in).write_text(shown, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    visit(sys.argv[1])
