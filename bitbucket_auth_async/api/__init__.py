@@ -1,4 +1,4 @@
-"""A thin session for Bitbucket's REST API: paging, typed errors, patience, a shared rate limit."""
+"""A thin session for Bitbucket's REST API: paging, typed errors, retries, a shared rate limit."""
 
 from bitbucket_auth_async.api.create import create_authenticated_api
 from bitbucket_auth_async.api.errors import (

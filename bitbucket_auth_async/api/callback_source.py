@@ -1,4 +1,4 @@
-"""AskedSource: a token that a function of the program gets, as a source for a bearer."""
+"""CallbackSource: a TokenSource that gets its tokens from a function of the program."""
 
 import asyncio
 import inspect
@@ -11,61 +11,61 @@ from bitbucket_auth_async.protocols import Clock
 from bitbucket_auth_async.runtime.clocks import SYSTEM_CLOCK
 
 GetAccessToken = Callable[..., object]
-"""Called by name with the `app_name`, `load_config` and `save_config` that there are; sync or async. It returns a
-Token, or a mapping as a token endpoint answers."""
+"""Sync or async; gets `app_name` and, if given, `load_config` and `save_config` as keyword arguments. It returns a
+Token, or a token endpoint's response as a mapping."""
 
 
-class AskedSource:
-    """A TokenSource that asks a function for the token, once for all who need it, and again when it is due."""
+class CallbackSource:
+    """A TokenSource that calls a function for the token, once for all callers, and again once the token expires."""
 
-    def __init__(self, ask: GetAccessToken, arguments: Mapping[str, Any], *, clock: Clock = SYSTEM_CLOCK) -> None:
-        """Ask nothing yet."""
-        self._ask = ask
+    def __init__(self, get: GetAccessToken, arguments: Mapping[str, Any], *, clock: Clock = SYSTEM_CLOCK) -> None:
+        """Call nothing yet."""
+        self._get = get
         self._arguments = arguments
         self._clock = clock
         self._token: Token | None = None
-        self._asking: asyncio.Task[Token] | None = None
+        self._call: asyncio.Task[Token] | None = None
 
     async def get_token(self, *, rejected: Token | None = None, still_accepted: bool = False) -> Token:
-        """Return the token; ask for it first if there is none, or if it has expired or is the rejected one.
+        """Return the cached token; call the function first if there is none, or it has expired or was rejected.
 
         Raises:
-            ConfigurationError: What the function returned is no token.
-            LoginRequiredError: It returned one that has expired.
+            ConfigurationError: The function returned something other than a token.
+            LoginRequiredError: The function returned an expired token.
         """
-        token, bad = self._token, None if rejected is None or still_accepted else rejected.access_token
-        if token is not None and token.access_token != bad and self._is_good(token):
+        token, refused = self._token, None if rejected is None or still_accepted else rejected.access_token
+        if token is not None and token.access_token != refused and self._is_valid(token):
             return token
-        if self._asking is None:
-            self._asking = asyncio.create_task(self._fetch(), name="asking for an access token")
-            self._asking.add_done_callback(self._asked)
-        # Shielded: what the function does, such as spending a refresh token, is not for one caller to interrupt.
-        token = await asyncio.shield(self._asking)
-        if not self._is_good(token):
-            msg = "get_access_token returned a token that has expired."
+        if self._call is None:
+            self._call = asyncio.create_task(self._fetch(), name="getting an access token")
+            self._call.add_done_callback(self._call_ended)
+        # Shielded: a cancelled caller must not interrupt the function, which may be spending a refresh token.
+        token = await asyncio.shield(self._call)
+        if not self._is_valid(token):
+            msg = "get_access_token returned an expired token. Sign in again, or let it return a valid one."
             raise LoginRequiredError(msg)
         return token
 
     async def _fetch(self) -> Token:
-        asked_at = self._clock.wall()
-        answer = self._ask(**self._arguments)
-        if inspect.isawaitable(answer):
-            answer = await answer
-        if isinstance(answer, Mapping):
-            answer = Token.from_response(cast("Mapping[str, Any]", answer), requested_at=asked_at)
-        if not isinstance(answer, Token):
-            msg = f"get_access_token: expected a Token or a mapping, found a {type(answer).__name__}."
+        requested_at = self._clock.wall()
+        result = self._get(**self._arguments)
+        if inspect.isawaitable(result):
+            result = await result
+        if isinstance(result, Mapping):
+            result = Token.from_response(cast("Mapping[str, Any]", result), requested_at=requested_at)
+        if not isinstance(result, Token):
+            msg = f"get_access_token returned a {type(result).__name__}. Let it return a Token or a mapping."
             raise ConfigurationError(msg)
-        self._token = answer
-        return answer
+        self._token = result
+        return result
 
-    def _asked(self, task: "asyncio.Task[Token]") -> None:
-        self._asking = None
+    def _call_ended(self, task: "asyncio.Task[Token]") -> None:
+        self._call = None
         if not task.cancelled():
-            task.exception()  # looked at, since all who asked may be gone
+            task.exception()  # mark it as retrieved: all callers may be gone
 
-    def _is_good(self, token: Token) -> bool:
-        """Tell whether it is; the leeway is the one of a manager (30 s, or a tenth of its life)."""
+    def _is_valid(self, token: Token) -> bool:
+        """Tell whether the token has not expired; the leeway is a manager's (30 s, or a tenth of the lifetime)."""
         if token.expires_at is None:
             return True
         leeway = min(30.0, (token.lifetime or 0.0) / 10)

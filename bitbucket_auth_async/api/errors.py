@@ -1,4 +1,4 @@
-"""What the API answers when it does not answer with what was asked for: one root, and a class where callers differ."""
+"""Errors of the REST API: one root, and a class where callers act differently."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,18 +11,18 @@ _SERVER_ERROR = 500
 
 
 class ApiError(BitbucketAuthError):
-    """The API did not answer with what was asked for.
+    """The API returned an error, or no complete response came.
 
     Attributes:
         method: The request's method.
         path: The request's path, without its query.
-        status: The HTTP status; None: no answer came.
-        message: What the server said in a sentence.
-        detail: What else it said: a text, an object, or None.
-        fields: What is wrong with which field of the request, as the server words it.
-        data: Further data for programs, as the server words it.
-        id: The server's name for this occurrence, to quote to Bitbucket's support.
-        retry_after: Seconds after which the server asked to be tried again, if it said so.
+        status: The HTTP status; None: no complete response came.
+        message: The server's message.
+        detail: The server's further detail: a text, an object, or None.
+        fields: The server's complaint about each field of the request.
+        data: The server's further data for programs.
+        id: The server's id of this error, to quote to Bitbucket's support.
+        retry_after: Seconds that the server asked to wait (`Retry-After`), if it did.
     """
 
     def __init__(  # noqa: PLR0913 - the parts of the envelope, each by its name
@@ -32,17 +32,17 @@ class ApiError(BitbucketAuthError):
         method: str,
         path: str,
         status: int | None,
-        detail: Any = None,  # noqa: ANN401 - text or object, as the server likes
+        detail: Any = None,  # noqa: ANN401 - text or object, as the server sends it
         fields: Mapping[str, Any] | None = None,
         data: Mapping[str, Any] | None = None,
-        id: str | None = None,  # noqa: A002 - the envelope's own word
+        id: str | None = None,  # noqa: A002 - the name in the error envelope
         retry_after: float | None = None,
         advice: str = "",
     ) -> None:
-        """Keep what the server said, and what to do about it where that is known."""
-        answered = "got no whole answer" if status is None else f"was answered {status}"
+        """Build the message from the server's words and our advice."""
+        outcome = "got no complete response" if status is None else f"returned {status}"
         more = f" ({detail})" if isinstance(detail, str) else ""
-        super().__init__(f"{method} {path} {answered}: {message.rstrip('.')}{more}. {advice}".rstrip())
+        super().__init__(f"{method} {path} {outcome}: {message.rstrip('.')}{more}. {advice}".rstrip())
         self.method = method
         self.path = path
         self.status = status
@@ -56,14 +56,14 @@ class ApiError(BitbucketAuthError):
 
 
 class NoAnswerError(ApiError):
-    """No whole answer came back: unreachable, timed out, cut off. What was asked for may have happened all the same.
+    """No complete response came: unreachable, timed out or cut off. The API may have acted on the request all the same.
 
     Attributes:
-        sent: False if the request surely did not reach the API (name lookup, connect, TLS).
+        sent: False if the request certainly did not reach the API (name lookup, connect or TLS failed).
     """
 
     def __init__(self, message: str, *, method: str, path: str, sent: bool) -> None:
-        """Keep whether the API may have seen the request."""
+        """Note whether the API may have seen the request."""
         super().__init__(message, method=method, path=path, status=None)
         self.sent = sent
 
@@ -72,9 +72,9 @@ class MissingScopeError(ApiError):
     """The token lacks a scope (403).
 
     Attributes:
-        required: The scopes that the endpoint asks for.
+        required: The scopes that the endpoint requires.
         granted: The scopes that the token has.
-        missing: What of *required* is neither granted nor implied by what is.
+        missing: The scopes of *required* that the granted ones neither include nor imply.
     """
 
     def __init__(
@@ -83,12 +83,12 @@ class MissingScopeError(ApiError):
         *,
         required: frozenset[str],
         granted: frozenset[str],
-        **more: Any,  # noqa: ANN401 - what ApiError takes
+        **more: Any,  # noqa: ANN401 - ApiError's own arguments
     ) -> None:
-        """Keep both lists, and say what is missing."""
+        """Work out which scopes are missing, and name them in the message."""
         missing = missing_scopes(granted, required) or required
         names = ", ".join(sorted(missing))
-        advice = f"Give the client the scope {names}, then sign in again: a token keeps the scope that it began with."
+        advice = f"Give the client the scope {names}, then sign in again: renewing a token adds no scope."
         super().__init__(message, advice=advice, **more)
         self.required = required
         self.granted = granted
@@ -96,21 +96,21 @@ class MissingScopeError(ApiError):
 
 
 class NotFoundError(ApiError):
-    """There is no such thing, or it may not be seen with this token (404)."""
+    """The resource does not exist, or this token may not see it (404)."""
 
 
 class GoneError(ApiError):
-    """The endpoint was taken out of service (410).
+    """Bitbucket has removed the endpoint (410).
 
     Attributes:
-        announcement_url: Where Bitbucket announced it, if the answer says so.
+        announcement_url: The page where Bitbucket announced it, if the response names one.
     """
 
-    def __init__(self, message: str, *, announcement_url: str | None, **more: Any) -> None:  # noqa: ANN401 - what ApiError takes
-        """Keep the announcement's address."""
+    def __init__(self, message: str, *, announcement_url: str | None, **more: Any) -> None:  # noqa: ANN401 - ApiError's own arguments
+        """Keep the announcement's URL."""
         super().__init__(message, advice="" if announcement_url is None else f"See {announcement_url}", **more)
         self.announcement_url = announcement_url
 
 
 class RateLimitedError(ApiError):
-    """Too many requests were made (429); `retry_after` says when the next one may succeed, if the server did."""
+    """Too many requests were made (429); `retry_after` is the server's wait in seconds, if it gave one."""

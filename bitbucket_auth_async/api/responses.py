@@ -1,4 +1,4 @@
-"""From the bytes of an answer to JSON, or to the error that a caller can act on."""
+"""Turn a response into JSON, or into an error that a caller can act on."""
 
 import json
 from collections.abc import Mapping
@@ -14,63 +14,64 @@ from bitbucket_auth_async.api.errors import (
     NotFoundError,
     RateLimitedError,
 )
-from bitbucket_auth_async.api.retry_policy import Call
+from bitbucket_auth_async.api.request import ApiRequest
 from bitbucket_auth_async.bitbucket.scopes import covers
 from bitbucket_auth_async.oauth2.json_types import is_list, is_mapping
 from bitbucket_auth_async.oauth2.retry_after import seconds_to_wait
 
-_LONGEST_TEXT = 500
+_MAX_TEXT = 500
 
 
-class Answered(NamedTuple):
-    """An answer, and what it answers."""
+class ApiResponse(NamedTuple):
+    """An error response, with the method and path of its request."""
 
     method: str
     path: str
     status: int
     headers: Mapping[str, str]
-    """Names of any case, if the mapping knows none; else in lower case."""
+    """A case-insensitive mapping, or one with lower-case names."""
     body: bytes
 
 
-def parsed(call: Call, body: bytes) -> Any:  # noqa: ANN401 - JSON
-    """Return the JSON of an answer; None, if it is empty.
+def parse_json(request: ApiRequest, body: bytes) -> Any:  # noqa: ANN401 - JSON
+    """Return the JSON of a response, or None if the body is empty.
 
     Raises:
-        NoAnswerError: It is broken, as if half of it were missing.
+        NoAnswerError: The JSON is broken, as after a truncated transfer.
     """
     try:
         return json.loads(body) if body else None
     except (ValueError, RecursionError):
         pass
-    # Raised out here: a JSONDecodeError keeps the whole text that it was given.
-    reason = "the answer is broken JSON"
-    raise NoAnswerError(reason, method=call.method, path=call.path, sent=True)
+    # Raised outside the handler: a JSONDecodeError keeps the whole text, and would stay attached as context.
+    reason = "the response is broken JSON"
+    raise NoAnswerError(reason, method=request.method, path=request.path, sent=True)
 
 
-def error_of(answer: Answered, *, now: float) -> ApiError:
-    """Return the error that the answer means, *now* being seconds since the epoch.
+def error_from(response: ApiResponse, *, now: float) -> ApiError:
+    """Return the error that a response stands for; *now* is in seconds since the epoch.
 
     https://developer.atlassian.com/cloud/bitbucket/rest/intro/#standardized-error-responses
     """
-    said = _envelope(answer.body)
-    common: dict[str, Any] = {"method": answer.method, "path": answer.path, "status": answer.status}
+    said = _envelope(response.body)
+    common: dict[str, Any] = {"method": response.method, "path": response.path, "status": response.status}
     common |= {name: said[name] for name in ("fields", "data") if is_mapping(said.get(name))}
-    common["detail"] = detail = _shown(said.get("detail"))
-    common["id"] = _text(said.get("id"))
-    common["retry_after"] = seconds_to_wait(answer.headers.get("retry-after"), now=now)
-    message = _text(said.get("message")) or _reason(answer.status)
-    match answer.status:
+    detail = said.get("detail")
+    common["detail"] = detail = _one_line(detail) if isinstance(detail, str) else detail
+    common["id"] = _one_line(said.get("id"))
+    common["retry_after"] = seconds_to_wait(response.headers.get("retry-after"), now=now)
+    message = _one_line(said.get("message")) or _reason_phrase(response.status)
+    match response.status:
         case HTTPStatus.UNAUTHORIZED:
-            return ApiError(message, advice="The token is not accepted here, and there is no other one.", **common)
+            return ApiError(message, advice="The API refuses the token. Sign in again.", **common)
         case HTTPStatus.FORBIDDEN:
-            required, granted = _scopes(detail, answer.headers)
+            required, granted = _scopes(detail, response.headers)
             if required:
                 return MissingScopeError(message, required=required, granted=granted, **common)
         case HTTPStatus.NOT_FOUND:
             return NotFoundError(message, **common)
         case HTTPStatus.GONE:
-            return GoneError(message, announcement_url=_address(common.get("data", {})), **common)
+            return GoneError(message, announcement_url=_announcement_url(common.get("data", {})), **common)
         case HTTPStatus.TOO_MANY_REQUESTS:
             return RateLimitedError(message, **common)
         case _:
@@ -79,28 +80,24 @@ def error_of(answer: Answered, *, now: float) -> ApiError:
 
 
 def _envelope(body: bytes) -> Mapping[str, Any]:
-    """Return what is in the envelope; nothing, if it is a page for people or garbage."""
+    """Return the content of the error envelope, empty for HTML and other bodies."""
     try:
-        answer: object = json.loads(body)
+        value: object = json.loads(body)
     except (ValueError, RecursionError):
         return {}
-    said = answer.get("error") if is_mapping(answer) else None
+    said = value.get("error") if is_mapping(value) else None
     return said if is_mapping(said) else {"message": said}
 
 
-def _text(value: object) -> str | None:
-    """Return a text of the server in one line and of bounded length; it ends up in logs."""
+def _one_line(value: object) -> str | None:
+    """Return the server's text as one line of limited length, safe to log."""
     if not isinstance(value, str):
         return None
     line = "".join(character if character.isprintable() else " " for character in value)
-    return " ".join(line.split())[:_LONGEST_TEXT] or None
+    return " ".join(line.split())[:_MAX_TEXT] or None
 
 
-def _shown(detail: object) -> object:
-    return _text(detail) if isinstance(detail, str) else detail
-
-
-def _reason(status: int) -> str:
+def _reason_phrase(status: int) -> str:
     try:
         return HTTPStatus(status).phrase
     except ValueError:
@@ -108,31 +105,31 @@ def _reason(status: int) -> str:
 
 
 def _scopes(detail: object, headers: Mapping[str, str]) -> tuple[frozenset[str], frozenset[str]]:
-    """Return what the endpoint asks for and what the token has; nothing, if the 403 is not about scopes."""
+    """Return the required and the granted scopes; both are empty if the 403 is not about scopes."""
     if is_mapping(detail):
         required, granted = _names(detail.get("required")), _names(detail.get("granted"))
         if required:
             return required, granted
-    # A bare "Forbidden" may still have both lists in headers; the accepted ones are alternatives.
+    # A bare "Forbidden" may still have both lists in headers; one accepted scope is enough.
     accepted, has = headers.get("x-accepted-oauth-scopes"), headers.get("x-oauth-scopes")
-    if accepted is not None and has is not None and not any(covers(_listed(has), {one}) for one in _listed(accepted)):
-        return _listed(accepted), _listed(has)
+    if accepted is not None and has is not None and not any(covers(_split(has), {one}) for one in _split(accepted)):
+        return _split(accepted), _split(has)
     return frozenset(), frozenset()
 
 
 def _names(value: object) -> frozenset[str]:
-    return frozenset(name for one in value if (name := _text(one))) if is_list(value) else frozenset()
+    return frozenset(name for one in value if (name := _one_line(one))) if is_list(value) else frozenset()
 
 
-def _listed(header: str) -> frozenset[str]:
+def _split(header: str) -> frozenset[str]:
     return frozenset(header.replace(",", " ").split())
 
 
-def _address(data: Mapping[str, Any]) -> str | None:
-    address = _text(data.get("announcement_url"))
-    if address is None:
+def _announcement_url(data: Mapping[str, Any]) -> str | None:
+    url = _one_line(data.get("announcement_url"))
+    if url is None:
         return None
     try:
-        return address if urlsplit(address).scheme in {"http", "https"} else None
+        return url if urlsplit(url).scheme in {"http", "https"} else None
     except ValueError:
         return None

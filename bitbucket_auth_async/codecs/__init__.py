@@ -1,6 +1,6 @@
-"""Codecs turn a record into bytes and back: plain JSON, or encrypted.
+"""Codecs turn records into bytes and back: plain JSON, or encrypted.
 
-Names load when they are first used, because EncryptedCodec imports cryptography.
+Names are imported at their first use, because EncryptedCodec imports cryptography.
 """
 
 from importlib import import_module
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 __all__ = ["EncryptedCodec", "EncryptionKey", "JsonCodec", "keys_from_env", "keys_from_file", "keys_from_keyring"]
 
-_HOMES = {"EncryptedCodec": "encrypted", "EncryptionKey": "encrypted", "JsonCodec": "json"}
+_MODULES = {"EncryptedCodec": "encrypted", "EncryptionKey": "encrypted", "JsonCodec": "json"}
 
 
 def __getattr__(name: str) -> object:
-    """Import a public name when it is first used (PEP 562)."""
+    """Import a public name at its first use (PEP 562)."""
     if name not in __all__:
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)
-    value: object = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'keys')}"), name)
+    value: object = getattr(import_module(f"{__name__}.{_MODULES.get(name, 'keys')}"), name)
     globals()[name] = value
     return value

@@ -1,4 +1,4 @@
-"""Encryption at rest: a codec that seals each record with AES-GCM, bound to the key it is stored under."""
+"""EncryptedCodec: encryption at rest by AES-GCM, each record bound to the key it is stored under."""
 
 import base64
 import binascii
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Self
 
-from bitbucket_auth_async.codecs.json import SEALED, JsonCodec
+from bitbucket_auth_async.codecs.json import ENCRYPTED_PREFIX, JsonCodec
 from bitbucket_auth_async.errors import ConfigurationError, RecordError
 from bitbucket_auth_async.protocols import Codec
 from bitbucket_auth_async.renewal.record import SCHEMA, Record
@@ -22,8 +22,8 @@ with extra("crypto"):
 
 _SCHEMA_BYTES = 2
 _ID_BYTES = 8
-_HEADER_BYTES = len(SEALED) + _SCHEMA_BYTES + _ID_BYTES
-_NONCE_BYTES = 12  # NIST SP 800-38D section 8.2.2: random ones are good for 2**32 records a key
+_HEADER_BYTES = len(ENCRYPTED_PREFIX) + _SCHEMA_BYTES + _ID_BYTES
+_NONCE_BYTES = 12  # NIST SP 800-38D section 8.2.2: random nonces are safe for 2**32 records per key
 _TAG_BYTES = 16
 _KEY_BYTES = 32
 _JSON = JsonCodec()
@@ -31,18 +31,18 @@ _JSON = JsonCodec()
 
 @dataclass(frozen=True, slots=True)
 class EncryptionKey:
-    """256 random bits that seal records; its text is what goes into a variable, a file or the keyring.
+    """256 random bits that encrypt records; `text()` gives the form for a variable, a file or the keyring.
 
     Raises:
-        ConfigurationError: It has another length.
+        ConfigurationError: *secret* has another length.
     """
 
     secret: bytes = field(repr=False)
 
     def __post_init__(self) -> None:
-        """Refuse what is no key of AES-256."""
+        """Refuse a secret of another length."""
         if len(self.secret) != _KEY_BYTES:
-            msg = f"An encryption key has {_KEY_BYTES} bytes, this one {len(self.secret)}: make one by `new().text()`."
+            msg = f"An encryption key has {_KEY_BYTES} bytes, not {len(self.secret)}. Create one by `new().text()`."
             raise ConfigurationError(msg)
 
     @classmethod
@@ -52,17 +52,17 @@ class EncryptionKey:
 
     @classmethod
     def from_text(cls, text: str) -> Self:
-        """Read back what `text` gave.
+        """Return the key that `text` wrote.
 
         Raises:
-            ConfigurationError: It is something else; the message shows none of it.
+            ConfigurationError: *text* is something else; the message shows none of it.
         """
         try:
             secret = base64.b64decode(text.strip(), altchars=b"-_", validate=True)
         except (binascii.Error, ValueError):
             secret = None
         if secret is None:
-            msg = "An encryption key is written as 32 bytes in URL-safe base64, and this text is not."
+            msg = "This is not an encryption key: 32 bytes in URL-safe base64. Create one by `new().text()`."
             raise ConfigurationError(msg)
         return cls(secret)
 
@@ -72,7 +72,7 @@ class EncryptionKey:
 
     @property
     def id(self) -> bytes:
-        """Eight bytes that tell the key from others, and tell nothing of it."""
+        """Eight bytes that identify the key and reveal nothing of it."""
         return hmac.digest(self.secret, b"bitbucket_auth_async key id", hashlib.sha256)[:_ID_BYTES]
 
 
@@ -80,7 +80,7 @@ def checked_keys(keys: Iterable[EncryptionKey]) -> list[EncryptionKey]:
     """Return the keys as a list.
 
     Raises:
-        ConfigurationError: They are something else; the message shows none of it.
+        ConfigurationError: They are something else; the message shows none of them.
     """
     if isinstance(keys, EncryptionKey):
         msg = "keys takes a list, the newest key first: [key]."
@@ -92,21 +92,21 @@ def checked_keys(keys: Iterable[EncryptionKey]) -> list[EncryptionKey]:
 
 
 class EncryptedCodec:
-    """Seals records with AES-256-GCM; whoever reads the store, a dump or a backup of it sees no token.
+    """Encrypts records with AES-256-GCM, so that readers of the store, a dump or a backup see no token.
 
-    The name that a record is stored under, the record's schema and the id of the encryption key are bound to it: a
-    record that was changed, cut off or put under another name is refused, and stays where it is. The newest key, the
-    first, seals; all of them open, so a key is rotated without a stop: add the new one last everywhere, then make it
-    the first, then have `reencrypt` write what nobody renews, then take the old one out.
+    Each record is bound to its store key, its schema and the id of its encryption key. A record that was changed,
+    truncated or put under another store key is refused and left unchanged. The first key, the newest, encrypts; all
+    keys decrypt. So a key is rotated without downtime: add the new one last everywhere, then put it first, then run
+    `reencrypt`, then remove the old one.
 
-    What it can't detect: an older record of the same name that is put back (a backup restored), a record that is
-    taken away, and how long a record is.
+    It does not detect that an older record of the same store key was put back (a restored backup), or that a record was
+    removed, and it does not hide a record's length.
 
     Args:
-        keys: The newest first.
-        allow_plain: Read plain records too; they are sealed when they are next written. Leave it on only until
-            everything was written once: until then, who can write the store can put in a record of his own.
-        inner: Makes the bytes that are sealed.
+        keys: The encryption keys, newest first.
+        allow_plain: Read plain records too; they are encrypted when they are next written. Turn it off once all records
+            are encrypted: until then, anyone who can write to the store can put in a forged record.
+        inner: The codec whose bytes are encrypted.
 
     Raises:
         ConfigurationError: There is no key.
@@ -118,7 +118,7 @@ class EncryptedCodec:
         """Keep the keys."""
         kept = checked_keys(keys)
         if not kept:
-            msg = "EncryptedCodec takes at least one key: EncryptionKey.new(), or keys_from_env()."
+            msg = "EncryptedCodec takes at least one key. Use keys_from_env(), or [EncryptionKey.new()]."
             raise ConfigurationError(msg)
         self._id = kept[0].id
         self._by_id = {key.id: AESGCM(key.secret) for key in kept}
@@ -126,66 +126,66 @@ class EncryptedCodec:
         self._inner = inner
 
     def encode(self, key: str, record: Record, /) -> bytes:
-        """Return the record, sealed by the newest key.
+        """Return the record, encrypted with the newest key.
 
         Raises:
-            RecordError: The inner codec can't hold it.
+            RecordError: The inner codec can't encode it.
         """
-        header = SEALED + SCHEMA.to_bytes(_SCHEMA_BYTES, "big") + self._id
+        header = ENCRYPTED_PREFIX + SCHEMA.to_bytes(_SCHEMA_BYTES, "big") + self._id
         nonce = os.urandom(_NONCE_BYTES)
-        sealed = self._by_id[self._id].encrypt(nonce, self._inner.encode(key, record), _bound(header, key))
-        return header + nonce + sealed
+        encrypted = self._by_id[self._id].encrypt(nonce, self._inner.encode(key, record), _associated_data(header, key))
+        return header + nonce + encrypted
 
     def decode(self, key: str, data: bytes, /) -> Record:
         """Return the record.
 
         Raises:
-            RecordError: It is plain, sealed by a key that we don't have, or not what was sealed under this name.
+            RecordError: The bytes are plain, encrypted with an unknown key, or changed since `encode`.
         """
-        if not data.startswith(SEALED):
+        if not data.startswith(ENCRYPTED_PREFIX):
             return self._plain(key, data)
-        header, nonce, sealed = _parts(data)
-        schema = int.from_bytes(header[len(SEALED) : -_ID_BYTES], "big")
+        header, nonce, encrypted = _split(data)
+        schema = int.from_bytes(header[len(ENCRYPTED_PREFIX) : -_ID_BYTES], "big")
         if schema > SCHEMA:
-            msg = f"The record has a schema newer than {SCHEMA}: update bitbucket-auth-async here too."
+            msg = f"The record has a schema newer than {SCHEMA}. Update bitbucket-auth-async here too."
             raise RecordError(msg)
         cipher = self._by_id.get(header[-_ID_BYTES:])
         if cipher is None:
             msg = (
-                f"The record is sealed by the encryption key with the id {header[-_ID_BYTES:].hex()}, which is not "
-                f"among ours ({', '.join(known.hex() for known in self._by_id)}). It is left as it is; add that key."
+                f"The record is encrypted with the key of id {header[-_ID_BYTES:].hex()}, which is not among these: "
+                f"{', '.join(known.hex() for known in self._by_id)}. It is left unchanged. Add that key."
             )
             raise RecordError(msg)
         try:
-            opened = cipher.decrypt(nonce, sealed, _bound(header, key))
+            decrypted = cipher.decrypt(nonce, encrypted, _associated_data(header, key))
         except InvalidTag:
-            opened = None
-        if opened is None:
+            decrypted = None
+        if decrypted is None:
             msg = (
-                "The record was changed, cut off, or sealed under another name; it is left as it is. Restore a good "
-                "copy, or sign in again under a new key."
+                "The record was changed, truncated, or encrypted under another store key; it is left unchanged. "
+                "Restore a backup, or sign in again under another store key."
             )
             raise RecordError(msg)
-        return self._inner.decode(key, opened)
+        return self._inner.decode(key, decrypted)
 
     def _plain(self, key: str, data: bytes) -> Record:
         if self._allow_plain:
             return self._inner.decode(key, data)
         msg = (
-            "The record is not encrypted; it is left as it is. If it is from before encryption was turned on, read it "
-            "with allow_plain=True until it was written again."
+            "The record is not encrypted; it is left unchanged. If it is older than the encryption, use "
+            "allow_plain=True until all records are encrypted."
         )
         raise RecordError(msg)
 
 
-def _parts(data: bytes) -> tuple[bytes, bytes, bytes]:
+def _split(data: bytes) -> tuple[bytes, bytes, bytes]:
     if len(data) < _HEADER_BYTES + _NONCE_BYTES + _TAG_BYTES:
-        msg = "The record was cut off; it is left as it is. Restore a good copy, or sign in again under a new key."
+        msg = "The record was truncated; it is left unchanged. Restore a backup, or sign in under another store key."
         raise RecordError(msg)
     start = _HEADER_BYTES + _NONCE_BYTES
     return data[:_HEADER_BYTES], data[_HEADER_BYTES:start], data[start:]
 
 
-def _bound(header: bytes, key: str) -> bytes:
-    """Return the associated data; the header's length is fixed, so no two pairs look alike."""
+def _associated_data(header: bytes, key: str) -> bytes:
+    """Return header and store key; the header's length is fixed, so the result is unambiguous."""
     return header + key.encode("utf-8", "surrogatepass")

@@ -1,4 +1,4 @@
-"""A record as bytes, and bytes as a record: JSON here; whatever encrypts has the same two methods."""
+"""JsonCodec: records as plain JSON, and strict JSON for the other stores and codecs."""
 
 import json
 import math
@@ -9,20 +9,20 @@ from bitbucket_auth_async.protocols import Codec
 from bitbucket_auth_async.renewal.record import Record
 from bitbucket_auth_async.runtime.argument_checks import check
 
-SEALED = b"\xb0bba\x01"
-"""What sealed records begin with: the first byte begins no text in UTF-8, the last is the format's number."""
+ENCRYPTED_PREFIX = b"\xb0bba\x01"
+"""The first bytes of encrypted records: not UTF-8, and the last byte is the format's version."""
 
 
 class JsonCodec:
-    """Compact JSON in UTF-8, readable by any tool; secrets are in clear, so the place must be private."""
+    """Compact JSON in UTF-8; tokens are in clear, so the store must be private."""
 
     __slots__ = ()
 
-    def encode(self, key: str, record: Record, /) -> bytes:  # noqa: ARG002  - a codec that encrypts binds the key, JSON has nothing to bind
+    def encode(self, key: str, record: Record, /) -> bytes:  # noqa: ARG002  - only encryption binds the key
         """Return the record as one JSON object.
 
         Raises:
-            RecordError: The record holds what JSON can't, such as NaN; the text shows no value.
+            RecordError: The record holds something that JSON can't, such as NaN; the message shows no value.
         """
         return json_bytes(record.to_plain())
 
@@ -30,49 +30,47 @@ class JsonCodec:
         """Return the record.
 
         Raises:
-            RecordError: These are not the bytes of a record; the text shows none of them.
+            RecordError: These are not the bytes of a record; the message shows none of them.
         """
-        if data.startswith(SEALED):
+        if data.startswith(ENCRYPTED_PREFIX):
             msg = (
-                "The record is encrypted; it is left as it is. Give the store codec=EncryptedCodec(keys), with the key "
-                "that sealed it among them."
+                "The record is encrypted; it is left unchanged. Give the store codec=EncryptedCodec(keys); keys must "
+                "include the key that encrypted it."
             )
             raise RecordError(msg)
         return Record.from_plain(json_object(data))
 
 
-def codec_of(codec: Codec) -> Codec:
-    """Return it, if it is one.
+def checked_codec(codec: Codec) -> Codec:
+    """Return the argument if it is a codec.
 
     Raises:
-        ConfigurationError: It is something else, such as the keys that a codec is made of.
+        ConfigurationError: It is something else, such as a list of keys.
     """
     check("codec", codec, "encode", "decode", example="a codec, such as EncryptedCodec(keys)")
     return codec
 
 
 def json_bytes(value: object) -> bytes:
-    """Return strict JSON (RFC 8259), compact and all in ASCII, so that any text survives.
+    """Return strict JSON (RFC 8259), compact and in ASCII, so that any text survives.
 
     Raises:
-        RecordError: JSON can't hold it; the text shows no value.
+        RecordError: JSON can't hold the value; the message does not show it.
     """
     try:
         return json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
     except (TypeError, ValueError, RecursionError) as error:
         reason = type(error).__name__
-    # Raised out here: inside the handler the caught error, which may quote a value, would stay attached as context.
-    msg = (
-        f"JSON can't hold this ({reason}): it has text, finite numbers, true, false, null, lists and objects, no more."
-    )
+    # Raised outside the handler: the caught error may quote a value, and would stay attached as context.
+    msg = f"JSON can't hold this ({reason}). Use only text, finite numbers, true, false, null, lists and objects."
     raise RecordError(msg)
 
 
 def json_object(data: bytes) -> dict[str, Any]:
-    """Return what strict JSON says: one object, in UTF-8, no name twice in any, finite numbers alone.
+    """Parse strict JSON: one object in UTF-8, without duplicate names, with finite numbers only.
 
     Raises:
-        RecordError: It is something else; the text shows none of it.
+        RecordError: The bytes are something else; the message shows none of them.
     """
     try:
         value: object = json.loads(
@@ -80,18 +78,18 @@ def json_object(data: bytes) -> dict[str, Any]:
         )
         if isinstance(value, dict):
             return cast("dict[str, Any]", value)
-        reason = "no object"
+        reason = "not an object"
     except (ValueError, RecursionError) as error:
         reason = type(error).__name__
-    # Raised out here: a JSONDecodeError keeps the whole text that it was given.
-    msg = f"These bytes are not the JSON of a record ({reason}); they are left as they are."
+    # Raised outside the handler: a JSONDecodeError keeps the whole text, and would stay attached as context.
+    msg = f"These bytes are not the JSON of a record ({reason}); they are left unchanged."
     raise RecordError(msg)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     names = dict(pairs)
     if len(names) != len(pairs):
-        msg = "a name stands twice in one object"
+        msg = "duplicate name in an object"
         raise ValueError(msg)
     return names
 

@@ -1,4 +1,4 @@
-"""Where the keys for encryption at rest come from: a variable of the environment, a file, or the keyring."""
+"""Load the keys for encryption at rest from an environment variable, a file or the keyring."""
 
 import os
 from collections.abc import Mapping
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from bitbucket_auth_async.codecs.encrypted import EncryptionKey
 
 VARIABLE = "BITBUCKET_AUTH_ENCRYPTION_KEYS"
-"""The variable that holds the keys; with `_FILE` behind it, the one that names their file."""
+"""The environment variable with the keys; with `_FILE` appended, the variable that names a file with them."""
 
 
 def keys_from_env(environ: Mapping[str, str] = os.environ, *, name: str = VARIABLE) -> "list[EncryptionKey]":
-    """Return the keys that a variable holds, or the file that its `…_FILE` names: the newest first, blanks between.
+    """Return the keys in a variable, or in the file that its `…_FILE` names: newest first, separated by blanks.
 
     Raises:
-        ConfigurationError: It is not set, or holds something else; the text names the variable and shows no key.
+        ConfigurationError: It is not set, or holds something else; the message names the variable and shows no key.
     """
     text = setting(environ, name)
     if text is None:
@@ -31,18 +31,18 @@ def keys_from_env(environ: Mapping[str, str] = os.environ, *, name: str = VARIAB
 
 
 def keys_from_file(path: str | os.PathLike[str]) -> "list[EncryptionKey]":
-    """Return the keys that a file holds: the newest first, one a line.
+    """Return the keys in a file: newest first, one per line.
 
     Raises:
-        ConfigurationError: It can't be read, or holds something else; the text names the file and shows no key.
+        ConfigurationError: It can't be read, or holds something else; the message names the file and shows no key.
     """
     where = os.fspath(path)
     try:
         text = Path(where).expanduser().read_text(encoding="utf-8-sig")
     except RuntimeError:
-        msg = f"{where}: the encryption keys can't be read (nobody knows whose home directory that is)."
+        msg = f"{where}: the encryption keys can't be read: the home directory is unknown. Write the path without '~'."
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not a text in UTF-8"
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         msg = f"{where}: the encryption keys can't be read ({reason})."
     else:
         return _keys(text, where)
@@ -50,7 +50,7 @@ def keys_from_file(path: str | os.PathLike[str]) -> "list[EncryptionKey]":
 
 
 async def keys_from_keyring(service: str, username: str = "encryption keys") -> "list[EncryptionKey]":
-    """Return the keys that the keyring holds as one password: the newest first, blanks between.
+    """Return the keys in one password of the keyring: newest first, separated by blanks.
 
     Raises:
         ConfigurationError: There is no keyring here, or no such entry, or it holds something else.
@@ -65,20 +65,20 @@ async def keys_from_keyring(service: str, username: str = "encryption keys") -> 
         msg = "There is no keyring here. Keep the encryption keys in a file or in the environment instead."
         raise ConfigurationError(msg) from None
     except KeyringError as error:
-        msg = f"The keyring failed with {type(error).__name__}; is it locked?"
+        msg = f"The keyring failed with {type(error).__name__}. Check that it is unlocked."
         raise StoreError(msg) from None
     if text is None:
-        msg = f"The keyring holds nothing for {username!r} of {service!r}. Put EncryptionKey.new().text() there."
+        msg = f"The keyring has no entry {username!r} of {service!r}. Store EncryptionKey.new().text() there."
         raise ConfigurationError(msg)
     return _keys(text, f"{username!r} of {service!r} in the keyring")
 
 
 def _keys(text: str, where: str) -> "list[EncryptionKey]":
-    from bitbucket_auth_async.codecs.encrypted import EncryptionKey  # noqa: PLC0415  - so that only who encrypts loads it
+    from bitbucket_auth_async.codecs.encrypted import EncryptionKey  # noqa: PLC0415  - it imports cryptography
 
     words = text.replace(",", " ").split()
     if not words:
-        msg = f"{where} holds no encryption key."
+        msg = f"{where} holds no encryption key. Put EncryptionKey.new().text() there."
         raise ConfigurationError(msg)
     keys: list[EncryptionKey] = []
     for number, word in enumerate(words, 1):

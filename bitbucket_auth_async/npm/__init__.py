@@ -1,1 +1,1 @@
-"""The npm package's one call and its hooks."""
+"""`get_access_token`, the npm package's one call, and its hooks."""

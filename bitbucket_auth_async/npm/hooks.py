@@ -1,4 +1,4 @@
-"""Hooks: the seams of `get_access_token`, where a program shapes requests, answers and errors to its own taste."""
+"""Hooks: functions of a program that replace parts of `get_access_token`: requests, results and errors."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -13,13 +13,13 @@ _UNAUTHORIZED = 401
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a call came to: a token or an error, and the response behind it, if there was a request at all."""
+    """The outcome of a call: a token or an error, and the response if a request was made."""
 
     token: Token | None = None
     error: BitbucketAuthError | None = None
     response: Response | None = None
     presented: str = ""
-    """What the call presented for a token: the grant type, or empty where no request was needed."""
+    """The grant type sent, or empty if no request was made."""
 
 
 def is_success(response: Response) -> bool:
@@ -32,14 +32,14 @@ def is_unauthorized(response: Response) -> bool:
     return response.status == _UNAUTHORIZED
 
 
-def handle_success(answer: Answer) -> Any:  # noqa: ANN401 - a program's own function may return what it likes
+def handle_success(answer: Answer) -> Any:  # noqa: ANN401 - a program's own function may return anything
     """Return the token."""
     return answer.token
 
 
 def handle_error(answer: Answer) -> BaseException:
-    """Return the error to raise, with a note where the flow suggests a cause."""
-    error = answer.error or BitbucketAuthError("The token endpoint's answer does not count as a success here.")
+    """Return the error to raise, with a note if the grant type suggests a cause."""
+    error = answer.error or BitbucketAuthError("The hook is_success rejects the token endpoint's response.")
     cause = {
         "refresh_token": "Bad refresh token?",
         "password": "Bad username/password?",
@@ -53,11 +53,11 @@ def handle_error(answer: Answer) -> BaseException:
 
 
 def create_request_handler(hooks: "Hooks") -> Callable[[Answer], Any]:
-    """Return the function that makes a call's result out of its answer, or raises."""
+    """Return the function that turns an Answer into the call's result, or raises."""
 
     def handle(answer: Answer) -> Any:  # noqa: ANN401 - see handle_success
-        bad = answer.response is not None and not hooks.is_success(answer.response)
-        if answer.token is None or bad:
+        failed = answer.response is not None and not hooks.is_success(answer.response)
+        if answer.token is None or failed:
             raise hooks.handle_error(answer)
         return hooks.handle_success(answer)
 
@@ -66,13 +66,13 @@ def create_request_handler(hooks: "Hooks") -> Callable[[Answer], Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hooks:
-    """Functions that replace a default of this module each; none of them decides whether a token is saved.
+    """Functions that each replace a default of this module.
 
-    A token that was received is in the store before any of them but `send_request` sees it.
+    A received token is stored before any of them but `send_request` is called, so none decides whether it is kept.
     """
 
     send_request: Callable[[Request], Awaitable[Response]] | None = field(default=None)
-    """Sends the POST to the token endpoint; None: an AiohttpTransport does."""
+    """Sends the POST to the token endpoint; None: aiohttp does."""
     create_request_handler: "Callable[[Hooks], Callable[[Answer], Any]]" = create_request_handler
     is_success: Callable[[Response], bool] = is_success
     is_unauthorized: Callable[[Response], bool] = is_unauthorized

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import platformdirs
 
-from bitbucket_auth_async.codecs.json import JsonCodec, codec_of, json_bytes, json_object
+from bitbucket_auth_async.codecs.json import JsonCodec, checked_codec, json_bytes, json_object
 from bitbucket_auth_async.errors import ConfigurationError, RecordError, StoreError
 from bitbucket_auth_async.protocols import Codec, Versioned
 from bitbucket_auth_async.renewal.record import Record, new_version
@@ -19,23 +19,24 @@ from bitbucket_auth_async.runtime import private_file
 from bitbucket_auth_async.runtime.per_loop import PerLoop
 from bitbucket_auth_async.runtime.threads import Threads
 from bitbucket_auth_async.stores import _json_document
+from bitbucket_auth_async.stores._key_checks import check_key
 
-_WAY_OUT = "Restore a good copy, or move it away: then people sign in again, and a bot just gets a new token."
+_WAY_OUT = "Restore a backup, or move the file away: then people sign in again, and a bot just gets a new token."
 _FORMAT = "bitbucket-auth-async"
 _SCHEMA = 1
 _JSON = JsonCodec()
-_READERS = 4
+_READ_THREADS = 4
 
 
 class FileStore:
-    """Keeps all records in one file, for some dozens of identities.
+    """Keeps all records in one file, for a few dozen identities.
 
-    Every write replaces the whole file (mode 0600, its directory 0700 if it is made here) under a lock file beside
-    it, so any number of processes of one machine may share it. A symbolic link is followed and stays.
+    Each write replaces the whole file (mode 0600; a new directory gets 0700) under a lock file next to it, so any
+    number of processes on one machine may share it. A symbolic link is followed and kept.
 
-    The file of the npm package bitbucket-auth, `{"refreshToken": "…"}`, is read until the first `swap` replaces it:
-    `load` of any key then gives a record with an expired token that has a refresh token alone. Nobody wrote down
-    whose it is: its issuer is all empty text, for the reader to fill in.
+    The npm package bitbucket-auth's file, `{"refreshToken": "…"}`, is read until the first `swap` replaces it. Until
+    then `load` of any key returns a record whose token is expired and has only a refresh token. The file does not name
+    the issuer, so the record's issuer has empty texts, which the process that renews it fills in.
     """
 
     def __init__(
@@ -46,76 +47,76 @@ class FileStore:
         codec: Codec = _JSON,
         lock_timeout: float = 10.0,
     ) -> None:
-        """Say where the file is; nothing is opened yet.
+        """Work out the path; open nothing yet.
 
         Args:
-            path: The file itself; `~` is the home directory.
-            app_name: Instead of a path: `tokens.json` in this application's own data directory.
-            codec: What makes bytes of a record; one that encrypts keeps secrets from whoever can read the file.
-            lock_timeout: Seconds that a `swap` may take, the wait for others included.
+            path: The file; `~` is the home directory.
+            app_name: Instead of a path: `tokens.json` in this application's data directory.
+            codec: Turns records into bytes; an encrypting one hides the tokens from anyone who can read the file.
+            lock_timeout: Seconds that a `swap` may take, including the wait for other writers.
 
         Raises:
-            ConfigurationError: Neither a path nor an application was named, or both, or no file can have that name; or
-                *codec* is none.
+            ConfigurationError: Neither *path* nor *app_name* is given, or both, or no file can have that name; or
+                *codec* is not a codec.
         """
-        self._path = _place(path, app_name)
-        self._codec = codec_of(codec)
+        self._path = _full_path(path, app_name)
+        self._codec = checked_codec(codec)
         self._lock_timeout = lock_timeout
-        self._readers, self._writer = Threads(_READERS), Threads(1)
-        self._turns = PerLoop("FileStore", asyncio.Lock)
+        self._read_threads, self._write_thread = Threads(_READ_THREADS), Threads(1)
+        self._loop_locks = PerLoop("FileStore", asyncio.Lock)
 
     def __repr__(self) -> str:
         """Show the path."""
         return f"FileStore({self._path!r})"
 
     async def load(self, key: str, /) -> Versioned | None:
-        """Return what the file holds under *key*; None means that it holds nothing.
+        """Return the record under *key*, or None if there is none.
 
         Raises:
             StoreError: The file could not be read.
-            RecordError: It is no file of ours, or is damaged; it is left as it is.
+            RecordError: It is another program's file, or is damaged; it is left unchanged.
         """
-        _json_document.check_key(key)
+        check_key(key)
         content = await self._content()
-        with self._naming():
-            document, inherited = _parse(content)
-            return _json_document.find(document["records"], key, self._codec) or inherited
+        with self._errors_name_path():
+            document, npm_record = _parse(content)
+            return _json_document.find(document["records"], key, self._codec) or npm_record
 
     async def swap(self, key: str, record: Record, /, *, expected: int) -> int:
-        """Put *record* in the place of version *expected*; return its new version, or 0 if someone was first.
+        """Replace version *expected* by *record*; return the new version, or 0 if another writer was first.
 
-        Once begun, it ends in its thread, lock and all, even if the caller is cancelled.
+        Once started, it runs to its end in its thread and releases the lock, even if the caller is cancelled.
 
         Raises:
-            StoreError: It could not be written; after the time ran out, it may still be.
-            RecordError: The file is none of ours, or is damaged; it is left as it is.
+            StoreError: The file could not be written; after a timeout, the write may still succeed.
+            RecordError: It is another program's file, or is damaged; it is left unchanged.
         """
-        _json_document.check_key(key)
+        check_key(key)
         data = self._codec.encode(key, record)
-        turn = self._turns.get()
+        loop_lock = self._loop_locks.get()
         try:
-            async with asyncio.timeout(self._lock_timeout), turn:
+            async with asyncio.timeout(self._lock_timeout), loop_lock:
                 while True:
-                    version = await self._writer.run(self._try, key, data, expected)
+                    version = await self._write_thread.run(self._try_swap, key, data, expected)
                     if version is not None:
                         return version
                     await asyncio.sleep(random.uniform(0.002, 0.02))  # noqa: S311  - jitter, no secret
         except TimeoutError:
             msg = (
                 f"{self._path} was not written within {self._lock_timeout:g} s: its lock is taken, or the disk hangs. "
-                "Look for a process that was stopped while it wrote, or choose a local disk."
+                "Look for a process that was stopped while writing, or choose a local disk."
             )
             raise StoreError(msg) from None
 
     async def keys(self) -> list[str]:
-        """Return the names of all that is stored.
+        """Return all stored keys, sorted.
 
         Raises:
             StoreError: The file could not be read.
-            RecordError: It is no file of ours, or is damaged; it is left as it is.
+            RecordError: It is another program's file, or is damaged; it is left unchanged.
         """
         content = await self._content()
-        with self._naming():
+        with self._errors_name_path():
             return sorted(_parse(content)[0]["records"])
 
     async def aclose(self) -> None:
@@ -131,33 +132,33 @@ class FileStore:
         """Do nothing: nothing stays open."""
 
     async def _content(self) -> bytes | None:
-        try:  # without the lock: renaming is atomic
-            return await self._readers.run(private_file.read, self._path)
+        try:  # needs no lock: the file is replaced by an atomic rename
+            return await self._read_threads.run(private_file.read, self._path)
         except OSError as error:
             raise private_file.store_error(self._path, "read", error) from error
 
-    def _try(self, key: str, data: bytes, expected: int) -> int | None:
-        """Compare and swap, if the lock is free; None means that it is not."""
+    def _try_swap(self, key: str, data: bytes, expected: int) -> int | None:
+        """Compare and swap if the lock is free; return None if it is not."""
         version = 0
 
         def change(content: bytes | None) -> bytes | None:
             nonlocal version
-            document, inherited = _parse(content)
+            document, npm_record = _parse(content)
             records = document["records"]
-            if (_json_document.version_of(records, key) or (inherited.version if inherited else 0)) != expected:
+            if (_json_document.version_of(records, key) or (npm_record.version if npm_record else 0)) != expected:
                 return None
             version = new_version()
             return json_bytes({**document, "records": _json_document.put(records, key, data, version)})
 
         try:
-            with self._naming():
+            with self._errors_name_path():
                 return version if private_file.update(self._path, change) else None
         except OSError as error:
             raise private_file.store_error(self._path, "written", error) from error
 
     @contextmanager
-    def _naming(self) -> Generator[None]:
-        """Say which file it is that holds what can't be read."""
+    def _errors_name_path(self) -> Generator[None]:
+        """Put the path in front of a RecordError's message."""
         try:
             yield
         except RecordError as error:
@@ -165,9 +166,9 @@ class FileStore:
             raise RecordError(msg) from error
 
 
-def _place(path: str | os.PathLike[str] | None, app_name: str | None) -> str:
+def _full_path(path: str | os.PathLike[str] | None, app_name: str | None) -> str:
     if (path is None) == (app_name is None):
-        msg = "FileStore takes a path or an app_name, one of them."
+        msg = "FileStore takes either path or app_name."
         raise ConfigurationError(msg)
     if app_name is not None:
         if app_name.strip() in {"", ".", ".."} or any(character in app_name for character in "/\\\0"):
@@ -176,47 +177,47 @@ def _place(path: str | os.PathLike[str] | None, app_name: str | None) -> str:
         return str(platformdirs.user_data_path(app_name, appauthor=False) / "tokens.json")
     text = os.fspath(path or "")
     if not text or "\0" in text:
-        msg = f"path {text!r} can't name a file."
+        msg = f"path {text!r} can't name a file. Give another one."
         raise ConfigurationError(msg)
     try:
         return os.path.abspath(Path(text).expanduser())  # noqa: PTH100  - Path.absolute() leaves '..' in
     except RuntimeError as error:
-        msg = f"path {text!r}: nobody knows whose home directory that is."
+        msg = f"path {text!r}: the home directory is unknown. Write the path without '~'."
         raise ConfigurationError(msg) from error
 
 
 def _parse(content: bytes | None) -> tuple[dict[str, Any], Versioned | None]:
-    """Return our document, and the record of the ancestor's if it is that."""
+    """Return our document, and the record of the npm package's file if it is one."""
     empty: dict[str, Any] = {"format": _FORMAT, "schema": _SCHEMA, "records": {}}
     if content is None:
         return empty, None
     document = _json_object(content)
     if document.get("format") == _FORMAT:
-        return _ours(document), None
+        return _checked_document(document), None
     if not document.keys() - {"refreshToken"}:
         refresh_token = document.get("refreshToken")
-        if not refresh_token:  # that package writes {} when it got none
+        if not refresh_token:  # the npm package writes {} if it got none
             return empty, None
         if isinstance(refresh_token, str):
-            return empty, _json_document.ancestor(refresh_token)
-    msg = "This is not a file of bitbucket-auth-async; it is left as it is. Choose another path, or move it away."
+            return empty, _json_document.npm_record(refresh_token)
+    msg = "This is not a file of bitbucket-auth-async; it is left unchanged. Choose another path, or move it away."
     raise RecordError(msg)
 
 
 def _json_object(content: bytes) -> dict[str, Any]:
-    with suppress(RecordError):  # it speaks of a record, and here it is the file
+    with suppress(RecordError):  # its message is about a record, not about a file
         return json_object(content)
     problem = "holds no JSON object" if content.strip() else "is empty"
-    msg = f"The file {problem}; it is left as it is. {_WAY_OUT}"
+    msg = f"The file {problem}; it is left unchanged. {_WAY_OUT}"
     raise RecordError(msg)
 
 
-def _ours(document: dict[str, Any]) -> dict[str, Any]:
+def _checked_document(document: dict[str, Any]) -> dict[str, Any]:
     schema = document.get("schema")
     if isinstance(schema, int) and schema > _SCHEMA:
-        msg = f"The file has schema {schema}, newer than {_SCHEMA}: update bitbucket-auth-async here too."
+        msg = f"The file has schema {schema}, newer than {_SCHEMA}. Update bitbucket-auth-async here too."
         raise RecordError(msg)
     if schema != _SCHEMA or isinstance(schema, bool) or not isinstance(document.get("records"), dict):
-        msg = f"The file is damaged; it is left as it is. {_WAY_OUT}"
+        msg = f"The file is damaged; it is left unchanged. {_WAY_OUT}"
         raise RecordError(msg)
     return document

@@ -1,4 +1,4 @@
-"""KeyringStore: records in the keyring of the user's desktop, or of whatever `keyring` has a backend for."""
+"""KeyringStore: records in the user's desktop keyring, or in any other backend of `keyring`."""
 
 import asyncio
 import base64
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Self, TypeVar, TypeVarTuple, cast
 
 import platformdirs
 
-from bitbucket_auth_async.codecs.json import JsonCodec, codec_of, json_bytes, json_object
+from bitbucket_auth_async.codecs.json import JsonCodec, checked_codec, json_bytes, json_object
 from bitbucket_auth_async.errors import ConfigurationError, RecordError, StoreError
 from bitbucket_auth_async.protocols import Codec, Versioned
 from bitbucket_auth_async.renewal.record import Record, new_version
@@ -19,7 +19,7 @@ from bitbucket_auth_async.runtime import private_file
 from bitbucket_auth_async.runtime.extras import extra
 from bitbucket_auth_async.runtime.per_loop import PerLoop
 from bitbucket_auth_async.runtime.threads import Threads
-from bitbucket_auth_async.stores._json_document import check_key
+from bitbucket_auth_async.stores._key_checks import check_key
 
 with extra("keyring"):
     import keyring
@@ -31,20 +31,20 @@ _A = TypeVarTuple("_A")
 _T = TypeVar("_T")
 _JSON = JsonCodec()
 _LARGEST_VERSION = 2**63 - 1
-_MOST_PARTS = 10_000
-_SMALL = 1_200
-"""Characters: Windows takes 2,560 bytes, and counts two for each."""
-_LARGE = 16_000
+_MAX_PARTS = 10_000
+_PART_ON_WINDOWS = 1_200
+"""Characters: Windows takes 2,560 bytes in UTF-16."""
+_PART = 16_000
 _THREADS = 4
 
-_HEADLESS = (
+_NO_KEYRING = (
     "There is no keyring here: a server has none, or no desktop session is open. Use FileStore with an EncryptedCodec "
-    "whose key comes from the environment, or choose a backend by PYTHON_KEYRING_BACKEND."
+    "and keys_from_env(), or choose a backend by PYTHON_KEYRING_BACKEND."
 )
 
 
 class _Index(NamedTuple):
-    """Which version is kept, and where: in one of two slots, in so many parts."""
+    """The current version, its slot (`a` or `b`), and its number of parts."""
 
     version: int
     slot: str
@@ -54,20 +54,20 @@ class _Index(NamedTuple):
 class KeyringStore:
     """Keeps records in the user's keyring, for a few identities on one desktop.
 
-    A record is written in parts small enough for the backend, into the one of two slots that is not in use; then one
-    short entry, the index, is switched to it. So a reader sees the old record or the new one, whole, and a crash
-    leaves the old. Writers take turns by a lock file in the user's data directory, so they must share that too. All of
-    it happens in threads. A keyring can't be listed, so there is no `keys()` here.
+    A record is written in parts small enough for the backend, into the unused one of two slots. Then one short entry,
+    the index, is switched to that slot. So a reader sees either the old record or the new one, and a crash leaves the
+    old one. Writers take turns by a lock file in the user's data directory, so they must share that directory too. All
+    keyring calls run in threads. A keyring can't be listed, so there is no `keys()`.
 
     Args:
-        service: The name under which the entries are kept.
-        backend: A backend of `keyring`; by default the one that it chooses itself.
-        codec: What makes bytes of a record; the keyring encrypts already.
-        part: The most characters that one entry gets; by default 1,200 on Windows, else 16,000.
-        timeout: Seconds that one call may take; a keyring that asks for its password may take longer.
+        service: The name of the keyring entries.
+        backend: A backend of `keyring`; by default `keyring` chooses one.
+        codec: Turns records into bytes; the keyring itself encrypts.
+        part: The maximal number of characters in one entry; by default 1,200 on Windows, else 16,000.
+        timeout: Seconds that one call may take; entering the keyring's password may take longer.
 
     Raises:
-        ConfigurationError: The service has no name, the part is no positive number, or *codec* is none.
+        ConfigurationError: The service name is blank, *part* is not positive, or *codec* is not a codec.
     """
 
     def __init__(
@@ -79,64 +79,64 @@ class KeyringStore:
         part: int | None = None,
         timeout: float = 10.0,
     ) -> None:
-        """Ask for nothing yet."""
+        """Read nothing yet."""
         if part is None:
-            part = _SMALL if sys.platform == "win32" else _LARGE
+            part = _PART_ON_WINDOWS if sys.platform == "win32" else _PART
         if not service.strip() or "\0" in service or part < 1:
-            msg = "KeyringStore takes the name of a service, and parts of at least one character."
+            msg = "KeyringStore takes a service name that is not blank, and a part of at least 1 character."
             raise ConfigurationError(msg)
         self._service = service
         self._backend = backend
-        self._codec = codec_of(codec)
+        self._codec = checked_codec(codec)
         self._part = part
         self._timeout = timeout
         self._threads = Threads(_THREADS)
-        self._turns = PerLoop("KeyringStore", asyncio.Lock)
+        self._loop_locks = PerLoop("KeyringStore", asyncio.Lock)
         folder = platformdirs.user_data_path("bitbucket_auth_async", appauthor=False)
-        self._beside = str(folder / f"keyring-{_digest(service)[:16]}")
+        self._lock_path = str(folder / f"keyring-{_digest(service)[:16]}")
 
     def __repr__(self) -> str:
         """Show the service."""
         return f"KeyringStore({self._service!r})"
 
     async def load(self, key: str, /) -> Versioned | None:
-        """Return what is stored under *key*; None means that nothing is.
+        """Return the record under *key*, or None if there is none.
 
         Raises:
-            ConfigurationError: This machine has no keyring; the text names the way out.
+            ConfigurationError: This machine has no keyring; the message says what to use instead.
             StoreError: The keyring is locked, or does not answer.
-            RecordError: What is there is damaged; it is left as it is.
+            RecordError: The record is damaged; it is left unchanged.
         """
         check_key(key)
         try:
             async with asyncio.timeout(self._timeout):
-                found = await self._threaded(self._read, key)
+                found = await self._in_thread(self._read, key)
         except TimeoutError:
-            raise StoreError(self._too_late("read")) from None
+            raise StoreError(self._timeout_message("read")) from None
         return None if found is None else Versioned(self._codec.decode(key, found[1]), found[0])
 
     async def swap(self, key: str, record: Record, /, *, expected: int) -> int:
-        """Put *record* in the place of version *expected*; return its new version, or 0 if someone was first.
+        """Replace version *expected* by *record*; return the new version, or 0 if another writer was first.
 
-        Once begun, it ends in its thread even if the caller is cancelled.
+        Once started, it runs to its end in its thread even if the caller is cancelled.
 
         Raises:
-            ConfigurationError: This machine has no keyring; the text names the way out.
-            StoreError: The keyring is locked, or does not answer: then it may still be written.
-            RecordError: What is there is damaged; it is left as it is.
+            ConfigurationError: This machine has no keyring; the message says what to use instead.
+            StoreError: The keyring is locked, or does not answer; then the write may still succeed.
+            RecordError: The record is damaged; it is left unchanged.
         """
         check_key(key)
         data = self._codec.encode(key, record)
-        turn = self._turns.get()
+        loop_lock = self._loop_locks.get()
         try:
-            async with asyncio.timeout(self._timeout), turn:
+            async with asyncio.timeout(self._timeout), loop_lock:
                 while True:
-                    version = await self._threaded(self._try, key, data, expected)
+                    version = await self._in_thread(self._try_swap, key, data, expected)
                     if version is not None:
                         return version
                     await asyncio.sleep(random.uniform(0.002, 0.02))  # noqa: S311  - jitter, no secret
         except TimeoutError:
-            raise StoreError(self._too_late("written")) from None
+            raise StoreError(self._timeout_message("written")) from None
 
     async def aclose(self) -> None:
         """Do nothing: nothing stays open."""
@@ -150,55 +150,55 @@ class KeyringStore:
     ) -> None:
         """Do nothing: nothing stays open."""
 
-    async def _threaded(self, work: Callable[[*_A], _T], *arguments: *_A) -> _T:
+    async def _in_thread(self, work: Callable[[*_A], _T], *arguments: *_A) -> _T:
         try:
             return await self._threads.run(work, *arguments)
         except NoKeyringError:
-            problem: Exception = ConfigurationError(_HEADLESS)
+            failure: Exception = ConfigurationError(_NO_KEYRING)
         except KeyringLocked:
-            problem = StoreError("The keyring is locked; unlock it.")
+            failure = StoreError("The keyring is locked. Unlock it.")
         except OSError as error:
-            lock = f"{self._beside}.lock"
+            lock = f"{self._lock_path}.lock"
             raise private_file.store_error(lock, "locked", error) from error
         except KeyringError as error:
-            problem = StoreError(f"The keyring failed with {type(error).__name__}.")
-        raise problem  # out here, or what was caught would stay attached
+            failure = StoreError(f"The keyring failed with {type(error).__name__}. Check that it is unlocked.")
+        raise failure  # outside the handler, so that the caught error does not stay attached
 
-    def _too_late(self, doing: str) -> str:
+    def _timeout_message(self, doing: str) -> str:
         return (
             f"The record was not {doing} within {self._timeout:g} s: the keyring does not answer (it may be asking for "
-            "its password), or another process holds the lock."
+            "its password), or another process holds the lock. Unlock the keyring, or raise timeout."
         )
 
     def _read(self, key: str) -> tuple[int, bytes] | None:
-        ring = self._ring()
+        ring = self._keyring()
         index = self._index(ring, key)
         while index is not None:
             texts = [self._get(ring, key, f"{index.slot}{number}") for number in range(index.parts)]
             tag = f"{index.version:x}:"
             if all(text is not None and text.startswith(tag) for text in texts):
                 joined = "".join(cast("str", text).removeprefix(tag) for text in texts)
-                return index.version, _bytes(joined)
+                return index.version, _from_base64(joined)
             again = self._index(ring, key)
             if again == index:
-                msg = "A part of the record is missing from the keyring; what is left stays as it is."
+                msg = "A part of the record is missing; the rest is left unchanged. Sign in again under another key."
                 raise RecordError(msg)
-            index = again  # somebody wrote meanwhile
+            index = again  # another process wrote meanwhile
         return None
 
-    def _try(self, key: str, data: bytes, expected: int) -> int | None:
-        """Compare and swap, if the lock is free; None means that it is not."""
+    def _try_swap(self, key: str, data: bytes, expected: int) -> int | None:
+        """Compare and swap if the lock is free; return None if it is not."""
         version = 0
 
         def change(_: bytes | None) -> None:
             nonlocal version
-            version = self._change(key, data, expected)
+            version = self._swap(key, data, expected)
 
-        # Of the file that this would replace we need the lock alone: nothing is ever written.
-        return version if private_file.update(self._beside, change) else None
+        # Only the lock of this file is needed; the file itself is never written.
+        return version if private_file.update(self._lock_path, change) else None
 
-    def _change(self, key: str, data: bytes, expected: int) -> int:
-        ring = self._ring()
+    def _swap(self, key: str, data: bytes, expected: int) -> int:
+        ring = self._keyring()
         before = self._index(ring, key)
         if (0 if before is None else before.version) != expected:
             return 0
@@ -206,22 +206,22 @@ class KeyringStore:
         slot = "b" if before is not None and before.slot == "a" else "a"
         parts = [text[start : start + self._part] for start in range(0, len(text), self._part)]
         for number, part in enumerate(parts):
-            # The tag tells a reader who was overtaken that this is not what the index had promised.
+            # The tag shows a slow reader that this part is newer than the index it has read.
             self._set(ring, key, f"{slot}{number}", f"{version:x}:{part}")
         index = {"version": version, "slot": slot, "parts": len(parts)}
         self._set(ring, key, "index", json_bytes(index).decode("ascii"))
-        self._delete_from(ring, key, slot, len(parts))
+        self._delete_parts(ring, key, slot, len(parts))
         if before is not None:
-            self._delete_from(ring, key, before.slot, 0)
+            self._delete_parts(ring, key, before.slot, 0)
         return version
 
-    def _delete_from(self, ring: KeyringBackend, key: str, slot: str, number: int) -> None:
-        """Take away what an older record left: it is nobody's any more."""
+    def _delete_parts(self, ring: KeyringBackend, key: str, slot: str, number: int) -> None:
+        """Delete the parts of an older record, from *number* on."""
         while self._get(ring, key, f"{slot}{number}") is not None:
             try:
-                ring.delete_password(self._at(key, f"{slot}{number}"), "token")
+                ring.delete_password(self._entry(key, f"{slot}{number}"), "token")
             except (PasswordDeleteError, NotImplementedError):
-                return  # it stays until it is written over
+                return  # kept until it is overwritten
             number += 1
 
     def _index(self, ring: KeyringBackend, key: str) -> _Index | None:
@@ -235,25 +235,25 @@ class KeyringStore:
             or not 0 < version <= _LARGEST_VERSION
             or slot not in {"a", "b"}
             or not isinstance(parts, int)
-            or not 0 <= parts <= _MOST_PARTS
+            or not 0 <= parts <= _MAX_PARTS
         ):
-            msg = "The entry of the record in the keyring is damaged; it is left as it is."
+            msg = "The record's index in the keyring is damaged; it is left unchanged. Sign in again under another key."
             raise RecordError(msg)
         return _Index(version, cast("str", slot), parts)
 
     def _get(self, ring: KeyringBackend, key: str, what: str) -> str | None:
-        return ring.get_password(self._at(key, what), "token")
+        return ring.get_password(self._entry(key, what), "token")
 
     def _set(self, ring: KeyringBackend, key: str, what: str, text: str) -> None:
-        cast("Any", ring).set_password(self._at(key, what), "token", text)  # a decorator took its type away
+        cast("Any", ring).set_password(self._entry(key, what), "token", text)  # a decorator hides its type
 
-    def _at(self, key: str, what: str) -> str:
-        """Name an entry: one service for each, since Windows keeps a single user for one and folds upper case."""
+    def _entry(self, key: str, what: str) -> str:
+        """Return the service name of an entry: Windows keeps one user per service and ignores case."""
         return f"{self._service}/{_digest(key)[:32]}/{what}"
 
-    def _ring(self) -> KeyringBackend:
+    def _keyring(self) -> KeyringBackend:
         ring = keyring.get_keyring() if self._backend is None else self._backend
-        # The null backend says yes to all and keeps nothing, so a token would be gone without a word.
+        # The null backend accepts everything and stores nothing: a token would be lost silently.
         if isinstance(ring, fail.Keyring | null.Keyring):
             raise NoKeyringError
         return ring
@@ -263,9 +263,9 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
-def _bytes(text: str) -> bytes:
+def _from_base64(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except ValueError:
-        msg = "The record in the keyring is damaged; it is left as it is."
+        msg = "The record in the keyring is damaged; it is left unchanged. Sign in again under another key."
     raise RecordError(msg)

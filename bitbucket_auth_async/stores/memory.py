@@ -1,4 +1,4 @@
-"""MemoryStore: records that live as long as the process."""
+"""MemoryStore: records in memory, gone when the process ends."""
 
 import threading
 
@@ -7,21 +7,21 @@ from bitbucket_auth_async.renewal.record import Record, new_version
 
 
 class MemoryStore:
-    """Keeps records in a dict, for all threads and loops of one process; a restart loses them."""
+    """Keeps records in a dict, shared by all threads and event loops of one process; a restart loses them."""
 
     __slots__ = ("_lock", "_records")
 
     def __init__(self) -> None:
-        """Begin empty."""
+        """Start empty."""
         self._records: dict[str, Versioned] = {}
         self._lock = threading.Lock()
 
     async def load(self, key: str, /) -> Versioned | None:
-        """Return what is kept under *key*; None means that nothing is."""
+        """Return the record under *key*, or None if there is none."""
         return self._records.get(key)
 
     async def swap(self, key: str, record: Record, /, *, expected: int) -> int:
-        """Put *record* in the place of version *expected*; return its new version, or 0 if someone was first."""
+        """Replace version *expected* by *record*; return the new version, or 0 if another writer was first."""
         version = new_version()
         with self._lock:
             kept = self._records.get(key)

@@ -1,4 +1,4 @@
-"""Records on their way from one store to another, or through another codec, while programs go on using them."""
+"""move_records: move records to another store or codec while programs go on using them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -10,24 +10,24 @@ from bitbucket_auth_async.renewal.record import Record
 from bitbucket_auth_async.renewal.settle import signed_out
 from bitbucket_auth_async.runtime.clocks import SYSTEM_CLOCK, sleep
 from bitbucket_auth_async.runtime.process_identity import is_gone
+from bitbucket_auth_async.stores._key_checks import checked_keys
 
 _POLL = 0.1
-_MOVES = 2
-"""So far apart at most are the generations of one sign-in in two stores, after a move that was cut off."""
+_MAX_GENERATION_GAP = 2
+"""After an interrupted move, one sign-in's generations in two stores differ by this much at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Moved:
-    """What became of each key."""
+class MoveResult:
+    """Which keys were moved, and which had nothing to move."""
 
     moved: tuple[str, ...]
-    """These are in the target now."""
+    """Keys whose record is in the target now."""
     absent: tuple[str, ...]
-    """Of these there is nothing to move: no record, or one of somebody who signed out, in the source or since then in
-    the target."""
+    """Keys without a record in the source, or signed out in the source or later in the target."""
 
 
-async def move_records(  # noqa: PLR0913  - three of them go by name and have a default
+async def move_records(  # noqa: PLR0913  - three of them are keyword-only with defaults
     source: TokenStore,
     target: TokenStore,
     keys: Iterable[str],
@@ -35,75 +35,49 @@ async def move_records(  # noqa: PLR0913  - three of them go by name and have a 
     leave_copy: bool = False,
     lease: float = 60.0,
     clock: Clock = SYSTEM_CLOCK,
-) -> Moved:
-    """Put the records of *keys* into *target*, and a tombstone in the place of each, so that nobody spends it twice.
+) -> MoveResult:
+    """Move the records of *keys* to *target*, leaving tombstones in *source*, so that no refresh token is spent twice.
 
-    It may run while programs use the source, and may be run again after it was cut off. A renewal that is under way is
-    waited for. A record is written to the target first and closed in the source after that, so it is always in one of
-    the two; if it changed in between, it is taken again. From then on a program that still uses the source gets
-    LoginRequiredError, or presents a grant of its own: start it anew with the target, and no earlier than its records
-    are there. What the target knew of the same sign-in is not lost: the younger token is the current one, the other a
-    spare. Of two sign-ins, and of a sign-in and a sign-out, the later one counts.
+    Programs may go on using the source meanwhile, and an interrupted move may be run again. Running renewals are waited
+    for. Each record is written to the target before it is closed in the source, so one of the two always has it; if it
+    changed in between, it is copied again. After that, a program that still uses the source gets LoginRequiredError, or
+    uses its own grant: restart it with the target, once its records are there. If the target has a record of the same
+    sign-in, the newer token becomes the current one and the older a spare. Of two sign-ins, and of a sign-in and a
+    sign-out, the later one counts.
 
     Args:
-        source: Where they are.
-        target: Where they go; its codec writes them, so this is also how a store comes by encryption elsewhere.
-        keys: Which ones; `keys()` of a store that can list, or what the program knows.
-        leave_copy: Leave them in the source as they are. Then nobody may use one of the two any more: who renews in
-            one of them kills the refresh token in the other.
-        lease: Seconds after which a renewal that never ended is not waited for any longer; `Timing.lease` of those
-            who use the source.
+        source: The store that has the records.
+        target: The store that gets them; its codec encodes them, so a move can also encrypt.
+        keys: The keys to move: `keys()` of a store that can list, or keys that the program knows.
+        leave_copy: Leave the records in the source. Then only one of the stores may be used: a renewal in one
+            invalidates the refresh token in the other.
+        lease: Seconds after which an unfinished renewal is no longer waited for: `Timing.lease` of the programs that
+            use the source.
         clock: For tests.
 
     Raises:
-        ConfigurationError: The target has somebody else's record under one of the keys, or *keys* is one text.
-        StoreError: A store failed; what was moved before is moved.
+        ConfigurationError: The target has another client's record under one of the keys, or *keys* is one text.
+        StoreError: A store failed; records moved before that stay moved.
     """
     moved: list[str] = []
     absent: list[str] = []
-    for key in _several(keys):
+    for key in checked_keys(keys):
         while True:
-            found = await _at_rest(source, key, lease, clock)
+            found = await _without_claim(source, key, lease, clock)
             if found is None or found.record.token is None:
                 if found is not None and found.record.signed_out:
                     await _sign_out(target, key, found.record)
                 absent.append(key)
                 break
-            there = await _write(target, key, found.record)
+            written = await _write(target, key, found.record)
             if leave_copy or await source.swap(key, _closed(found.record), expected=found.version):
-                (moved if there else absent).append(key)
+                (moved if written else absent).append(key)
                 break
-    return Moved(moved=tuple(moved), absent=tuple(absent))
+    return MoveResult(moved=tuple(moved), absent=tuple(absent))
 
 
-async def reencrypt(store: TokenStore, keys: Iterable[str]) -> int:
-    """Write the records of *keys* again as the store's codec writes them now; return how many there were.
-
-    So the oldest encryption key can be taken out afterwards, or what was plain is encrypted, while programs go on.
-
-    Raises:
-        ConfigurationError: *keys* is one text.
-        StoreError: The store failed, or a record can't be read; what was written before is written.
-    """
-    written = 0
-    for key in _several(keys):
-        while (found := await store.load(key)) is not None:
-            if await store.swap(key, found.record, expected=found.version):
-                written += 1
-                break
-    return written
-
-
-def _several(keys: Iterable[str]) -> Iterable[str]:
-    """Refuse one text, whose letters would be taken for keys: nothing would be found, and nothing said."""
-    if isinstance(keys, str):
-        msg = f"keys takes several of them, such as [{keys!r}], and not one text."
-        raise ConfigurationError(msg)
-    return keys
-
-
-async def _at_rest(store: TokenStore, key: str, lease: float, clock: Clock) -> Versioned | None:
-    """Return the record once nobody is renewing it, or whoever did so is gone or has had all the time there is."""
+async def _without_claim(store: TokenStore, key: str, lease: float, clock: Clock) -> Versioned | None:
+    """Return the record once its renewal has ended, its claim has outlasted the lease, or the claim's owner is gone."""
     seen, since = await store.load(key), clock.boot()
     while seen is not None and seen.record.claim is not None:
         claim = seen.record.claim
@@ -118,56 +92,58 @@ async def _at_rest(store: TokenStore, key: str, lease: float, clock: Clock) -> V
 
 
 async def _write(target: TokenStore, key: str, record: Record) -> bool:
-    """Put the record there; False: the person has signed out there, and that stands."""
+    """Write the record to the target; return False if a later sign-out there stands instead."""
     while True:
-        there = await target.load(key)
-        wanted = record if there is None else _joined(record, there.record, key)
-        if there is not None and wanted == there.record:
+        found = await target.load(key)
+        wanted = record if found is None else _merged(record, found.record, key)
+        if found is not None and wanted == found.record:
             return wanted.token is not None
-        if await target.swap(key, wanted, expected=0 if there is None else there.version):
+        if await target.swap(key, wanted, expected=0 if found is None else found.version):
             return True
 
 
 async def _sign_out(target: TokenStore, key: str, tombstone: Record) -> None:
-    """Let a sign-out count in the target too, if it came after a move that was cut off; other tombstones are moves'."""
-    while (there := await target.load(key)) is not None:
-        known, ours = there.record, tombstone.issuer
-        same_client = (known.issuer.token_endpoint, known.issuer.client_id) == (ours.token_endpoint, ours.client_id)
-        if not same_client or tombstone.generation <= known.generation + 1:
+    """Repeat in the target a sign-out that came after an interrupted move; other tombstones were left by moves."""
+    while (found := await target.load(key)) is not None:
+        if not _same_client(found.record, tombstone) or tombstone.generation <= found.record.generation + 1:
             return
-        gone = signed_out(known, issuer=ours, generation=tombstone.generation)
-        if gone is None or await target.swap(key, gone, expected=there.version):
+        change = signed_out(found.record, issuer=tombstone.issuer, generation=tombstone.generation)
+        if change is None or await target.swap(key, change, expected=found.version):
             return
 
 
-def _joined(record: Record, there: Record, key: str) -> Record:
-    """Return what the target should hold: the younger token, with every other that somebody might still need."""
-    if there.token is None and there.generation > record.generation + 1:
-        return there  # R3: a sign-out that came after it; one more is what an earlier move away left
-    if there.token is None:
-        return replace(record, generation=max(record.generation, there.generation + 1))
-    if (there.issuer.token_endpoint, there.issuer.client_id) != (record.issuer.token_endpoint, record.issuer.client_id):
-        msg = f"The target's record of {key!r} is of another client or server. Take it away, or choose another key."
+def _merged(record: Record, existing: Record, key: str) -> Record:
+    """Return the record that the target should hold: the newer token, with all others that may still be needed."""
+    if existing.token is None and existing.generation > record.generation + 1:
+        return existing  # R3: a later sign-out; a tombstone that is one generation ahead was left by an earlier move
+    if existing.token is None:
+        return replace(record, generation=max(record.generation, existing.generation + 1))
+    if not _same_client(existing, record):
+        msg = f"The target's record of {key!r} belongs to another client or server. Remove it, or choose another key."
         raise ConfigurationError(msg)
-    if abs(record.generation - there.generation) > _MOVES:  # R3: two sign-ins, of which the later one counts
-        return max(record, there, key=lambda each: each.generation)
-    younger, older = (record, there) if _age(record) > _age(there) else (there, record)
-    known = {(token.access_token, token.refresh_token) for token in (_token(younger), *younger.spares)}
+    if abs(record.generation - existing.generation) > _MAX_GENERATION_GAP:  # R3: two sign-ins; the later one counts
+        return max(record, existing, key=lambda each: each.generation)
+    newer, older = (record, existing) if _issued_at(record) > _issued_at(existing) else (existing, record)
+    known = {(token.access_token, token.refresh_token) for token in (_token(newer), *newer.spares)}
     spares = tuple(
         token
         for token in (_token(older), *older.spares)
         if token.refresh_token is not None and (token.access_token, token.refresh_token) not in known
     )
-    return replace(younger, generation=max(record.generation, there.generation), spares=(*younger.spares, *spares))
+    return replace(newer, generation=max(record.generation, existing.generation), spares=(*newer.spares, *spares))
 
 
-def _age(record: Record) -> float:
+def _same_client(one: Record, other: Record) -> bool:
+    return (one.issuer.token_endpoint, one.issuer.client_id) == (other.issuer.token_endpoint, other.issuer.client_id)
+
+
+def _issued_at(record: Record) -> float:
     return _token(record).issued_at
 
 
 def _token(record: Record) -> Token:
     if record.token is None:
-        msg = "A record without a token is not joined with another."
+        msg = "A record without a token is never merged."
         raise AssertionError(msg)
     return record.token
 

@@ -11,7 +11,7 @@ import pytest
 
 from bitbucket_auth_async import LoginRequiredError, Token, TokenManager
 from bitbucket_auth_async.api import ApiError, create_authenticated_api
-from bitbucket_auth_async.api.callback_source import AskedSource
+from bitbucket_auth_async.api.callback_source import CallbackSource
 from bitbucket_auth_async.errors import ConfigurationError
 from bitbucket_auth_async.npm.get_access_token import get_access_token
 from bitbucket_auth_async.stores.file import FileStore
@@ -113,7 +113,7 @@ async def test_the_token_renews_itself(fake: FakeBitbucket) -> None:
 
 @pytest.mark.parametrize("options", [{"load_config": dict}, {"save_config": print}])
 async def test_half_of_a_pair_is_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(ConfigurationError, match="_config is missing: both are needed"):
+    with pytest.raises(ConfigurationError, match="_config is given without"):
         async with create_authenticated_api("my-app", **options):
             pytest.fail("there is none")
 
@@ -164,7 +164,7 @@ async def test_a_function_that_has_no_other_token_leaves_the_401_to_the_caller(f
             await api.get("/user")
 
 
-class Desk:
+class TokenFunction:
     """Gives a new token each time it is asked, after a moment."""
 
     def __init__(self, clock: FakeClock) -> None:
@@ -181,52 +181,52 @@ class Desk:
 
 async def test_a_function_is_asked_once_for_all_and_again_when_that_is_due() -> None:
     clock = FakeClock()
-    desk = Desk(clock)
-    source = AskedSource(desk, {}, clock=clock)
+    function = TokenFunction(clock)
+    source = CallbackSource(function, {}, clock=clock)
     first = await asyncio.gather(*(source.get_token() for _ in range(50)))
-    assert ({token.access_token for token in first}, desk.asked) == ({"token-1"}, 1)
+    assert ({token.access_token for token in first}, function.asked) == ({"token-1"}, 1)
     await clock.advance(3569)
     assert (await source.get_token()).access_token == "token-1"
     await clock.advance(2)
-    assert ((await source.get_token()).access_token, desk.asked) == ("token-2", 2)
+    assert ((await source.get_token()).access_token, function.asked) == ("token-2", 2)
 
 
 async def test_r10_a_refused_token_is_replaced_once() -> None:
     clock = FakeClock()
-    desk = Desk(clock)
-    source = AskedSource(desk, {}, clock=clock)
+    function = TokenFunction(clock)
+    source = CallbackSource(function, {}, clock=clock)
     first = await source.get_token()
     others = await asyncio.gather(*(source.get_token(rejected=first) for _ in range(50)))
-    assert ({token.access_token for token in others}, desk.asked) == ({"token-2"}, 2)
+    assert ({token.access_token for token in others}, function.asked) == ({"token-2"}, 2)
     assert (await source.get_token(rejected=first)).access_token == "token-2"
     assert (await source.get_token(rejected=others[0], still_accepted=True)).access_token == "token-2"
-    assert desk.asked == 2
+    assert function.asked == 2
 
 
 async def test_r4_a_cancelled_caller_does_not_interrupt_the_function() -> None:
     clock = FakeClock()
-    desk = Desk(clock)
-    desk.gate.clear()
-    source = AskedSource(desk, {}, clock=clock)
+    function = TokenFunction(clock)
+    function.gate.clear()
+    source = CallbackSource(function, {}, clock=clock)
     task = asyncio.create_task(source.get_token())
     await clock.settle()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    desk.gate.set()
-    assert ((await source.get_token()).access_token, desk.asked) == ("token-1", 1)
+    function.gate.set()
+    assert ((await source.get_token()).access_token, function.asked) == ("token-1", 1)
 
 
 @pytest.mark.parametrize("answer", [None, "token", 7, {"access_token": ""}, {"token_type": "mac", "access_token": "a"}])
 async def test_what_is_no_token_is_refused(answer: object) -> None:
     with pytest.raises(ConfigurationError):
-        await AskedSource(lambda: answer, {}).get_token()
+        await CallbackSource(lambda: answer, {}).get_token()
 
 
 async def test_r5_an_expired_token_is_not_handed_out() -> None:
     clock = FakeClock()
     token = Token(access_token="a", issued_at=clock.wall() - 3600, expires_at=clock.wall() - 1)
-    with pytest.raises(LoginRequiredError, match="has expired"):
-        await AskedSource(lambda: token, {}, clock=clock).get_token()
+    with pytest.raises(LoginRequiredError, match="an expired token"):
+        await CallbackSource(lambda: token, {}, clock=clock).get_token()
 
 
 async def test_an_error_of_the_function_is_raised_as_it_is_and_the_next_call_asks_again() -> None:
@@ -238,7 +238,7 @@ async def test_an_error_of_the_function_is_raised_as_it_is_and_the_next_call_ask
             raise answer
         return answer
 
-    source = AskedSource(get, {})
+    source = CallbackSource(get, {})
     with pytest.raises(KeyError, match="mine"):
         await source.get_token()
     assert (await source.get_token()).access_token == "a"

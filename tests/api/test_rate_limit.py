@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bitbucket_auth_async.api.rate_limit import RateLimit, Spread
+from bitbucket_auth_async.api.rate_limit import EvenSchedule, RateLimit
 from bitbucket_auth_async.errors import ConfigurationError, StoreError
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.protocols import Versioned
@@ -33,11 +33,11 @@ def most_in_any_span(moments: list[float], per: float) -> int:
 )
 @example(limit=20, per=60.0, gaps=[0.0] * 60)
 def test_no_span_of_its_time_has_more_than_the_budget(limit: int, per: float, gaps: list[float]) -> None:
-    spread, due, now, moments = Spread(limit, per), float("-inf"), 0.0, list[float]()
+    schedule, due, now, moments = EvenSchedule(limit, per), float("-inf"), 0.0, list[float]()
     for gap in gaps:
         now += gap * per / limit
         while True:
-            wait, due = spread.turn(due, now)
+            wait, due = schedule.turn(due, now)
             if wait <= 0:
                 break
             now += wait
@@ -46,12 +46,12 @@ def test_no_span_of_its_time_has_more_than_the_budget(limit: int, per: float, ga
 
 
 def test_a_tenth_comes_at_once_and_the_rest_evenly() -> None:
-    spread, due, now, moments = Spread(1000, 3600.0), float("-inf"), 0.0, list[float]()
+    schedule, due, now, moments = EvenSchedule(1000, 3600.0), float("-inf"), 0.0, list[float]()
     for _ in range(1_000):
-        wait, due = spread.turn(due, now)
+        wait, due = schedule.turn(due, now)
         if wait > 0:
             now += wait
-            _, due = spread.turn(due, now)
+            _, due = schedule.turn(due, now)
         moments.append(now)
     assert moments[:101].count(0.0) == 100
     assert {round(later - earlier, 6) for earlier, later in pairwise(moments[100:])} == {4.0}
@@ -59,14 +59,14 @@ def test_a_tenth_comes_at_once_and_the_rest_evenly() -> None:
 
 
 def test_a_moment_that_is_too_far_off_was_written_by_a_wrong_clock() -> None:
-    assert Spread(10, 60.0).turn(1e9, 5.0)[0] == 0.0
+    assert EvenSchedule(10, 60.0).turn(1e9, 5.0)[0] == 0.0
 
 
 @pytest.mark.parametrize("ahead", [0.0, 100.0])
 def test_who_shares_it_with_a_clock_that_is_ahead_waits_for_as_much_longer(ahead: float) -> None:
-    spread = Spread(10, 3600.0)
-    _, due = spread.turn(float("-inf"), 5.0 + ahead)
-    assert spread.turn(due, 5.0)[0] == 400.0 + ahead
+    schedule = EvenSchedule(10, 3600.0)
+    _, due = schedule.turn(float("-inf"), 5.0 + ahead)
+    assert schedule.turn(due, 5.0)[0] == 400.0 + ahead
 
 
 class Crowd:
@@ -148,7 +148,7 @@ async def test_while_the_store_is_down_each_process_spreads_alone(caplog: pytest
         await clock.advance(100)
     await asyncio.gather(*tasks)
     assert [moment for _, moment in crowd.turns] == pytest.approx([0, 0, 2, 4])
-    assert "spreads alone" in caplog.text
+    assert "spends the budget alone" in caplog.text
 
 
 @pytest.mark.parametrize("rest", [None, Rest(since=0.0, until=0.0, attempts=1, reason="429")])
@@ -157,7 +157,7 @@ async def test_an_identitys_key_is_refused(rest: Rest | None) -> None:
     issuer = Issuer(token_endpoint="https://a.example", client_id="id", grant_type="client_credentials")
     token = None if rest is None else Token(access_token="a", issued_at=0.0)
     await store.swap("alice", Record(issuer=issuer, generation=1, token=token, rest=rest), expected=0)
-    with pytest.raises(ConfigurationError, match="one of its own"):
+    with pytest.raises(ConfigurationError, match="a key of its own"):
         await RateLimit(10, store=store, key="alice").turn()
 
 

@@ -14,7 +14,7 @@ from bitbucket_auth_async.api.errors import (
     NotFoundError,
     RateLimitedError,
 )
-from bitbucket_auth_async.api.responses import Answered, error_of
+from bitbucket_auth_async.api.responses import ApiResponse, error_from
 
 NOW = 1_800_000_000.0
 
@@ -22,7 +22,7 @@ NOW = 1_800_000_000.0
 def judged(status: int, answer: object = None, /, **headers: str) -> ApiError:
     body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return error_of(Answered("GET", "/2.0/user", status, named, body), now=NOW)
+    return error_from(ApiResponse("GET", "/2.0/user", status, named, body), now=NOW)
 
 
 def envelope(**fault: object) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def test_the_envelope_is_told_whole() -> None:
     assert (error.status, error.method, error.path) == (400, "GET", "/2.0/user")
     assert (error.message, error.detail, error.id) == ("Bad request.", "Name is taken", "e1")
     assert (error.fields, error.data) == ({"name": ["taken"]}, {"k": "v"})
-    assert str(error) == "GET /2.0/user was answered 400: Bad request (Name is taken)."
+    assert str(error) == "GET /2.0/user returned 400: Bad request (Name is taken)."
     assert not error.retryable
 
 
@@ -115,7 +115,7 @@ def test_lists_of_scopes_that_make_no_sense_are_left_out(detail: object) -> None
 def test_a_401_says_what_it_means() -> None:
     error = judged(401, envelope(message="Token is invalid, expired, or not supported for this endpoint."))
     assert type(error) is ApiError
-    assert "not accepted here" in str(error)
+    assert "refuses the token. Sign in again." in str(error)
     assert not error.retryable
 
 

@@ -63,7 +63,7 @@ async def test_an_answer_without_a_body_is_none(status: int) -> None:
 
 async def test_r12_an_address_elsewhere_is_not_asked() -> None:
     async with scripted_server(echo) as foreign, opened(echo) as (api, *_):
-        with pytest.raises(ConfigurationError, match="an address under http"):
+        with pytest.raises(ConfigurationError, match="a URL under http"):
             await api.get(f"{foreign.origin}/2.0/user")
     assert foreign.received == []
 
@@ -86,7 +86,7 @@ async def test_a_body_is_not_carried_along_a_redirect() -> None:
 
 async def test_what_is_no_json_is_an_error_that_names_the_way() -> None:
     async with opened(always(answer(200, b"diff --git", {"Content-Type": "text/plain"}))) as here:
-        with pytest.raises(ApiError, match=r"GET /2.0/diff was answered 200: the answer is no JSON. stream\(\)"):
+        with pytest.raises(ApiError, match=r"GET /2.0/diff returned 200: the response is not JSON. Use stream\(\)"):
             await here.api.get("/diff")
     assert len(here.server.received) == 1
 
@@ -208,7 +208,7 @@ async def test_r10_a_401_costs_one_renewal_and_no_error() -> None:
 
 async def test_a_401_that_stays_is_told() -> None:
     async with opened(always(reply({"error": {"message": "Token is invalid."}}, 401))) as here:
-        with pytest.raises(ApiError, match=r"Token is invalid\. The token is not accepted here") as caught:
+        with pytest.raises(ApiError, match=r"Token is invalid\. The API refuses the token") as caught:
             await here.api.get("/x")
     assert (caught.value.status, caught.value.retryable) == (401, False)
     assert len(here.server.received) == 2

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bitbucket_auth_async.api.urls import address, base_url_of, is_under
+from bitbucket_auth_async.api.urls import base_url_of, build_url, is_under
 from bitbucket_auth_async.bitbucket.cloud import BITBUCKET_CLOUD
 from bitbucket_auth_async.errors import ConfigurationError
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer
@@ -30,14 +30,14 @@ BASE = "https://api.bitbucket.org/2.0"
     ],
 )  # fmt: skip
 def test_names_are_quoted_into_the_path(path: str, names: dict[str, Any], expected: str) -> None:
-    assert address(BASE, path, names) == BASE + expected
+    assert build_url(BASE, path, names) == BASE + expected
 
 
 def test_the_version_that_is_in_the_base_already_is_not_asked_for_twice() -> None:
-    with pytest.raises(ConfigurationError, match=r"^path: /2\.0 is in the base URL already"):
-        address(BASE, "/2.0/user", {})
-    assert address(BASE, "/2.0.1/user", {}) == f"{BASE}/2.0.1/user"
-    assert address("https://api.example.com", "/2.0/user", {}) == "https://api.example.com/2.0/user"
+    with pytest.raises(ConfigurationError, match=r"^path: /2\.0 is already in the base URL"):
+        build_url(BASE, "/2.0/user", {})
+    assert build_url(BASE, "/2.0.1/user", {}) == f"{BASE}/2.0.1/user"
+    assert build_url("https://api.example.com", "/2.0/user", {}) == "https://api.example.com/2.0/user"
 
 
 @pytest.mark.parametrize(
@@ -45,26 +45,26 @@ def test_the_version_that_is_in_the_base_already_is_not_asked_for_twice() -> Non
 )
 def test_a_value_that_would_name_another_endpoint_is_refused(value: Any) -> None:  # noqa: ANN401 - wrong ones
     with pytest.raises(ConfigurationError, match=r"^name: "):
-        address(BASE, "/x/{name}/y", {"name": value})
+        build_url(BASE, "/x/{name}/y", {"name": value})
 
 
 @pytest.mark.parametrize("value", [None, True, b"acme", 1.5, ["a"]])
 def test_a_value_that_is_no_text_is_refused(value: Any) -> None:  # noqa: ANN401 - wrong ones
     with pytest.raises(ConfigurationError, match=rf"^name: expected .* found {type(value).__name__}"):
-        address(BASE, "/x/{name}", {"name": value})
+        build_url(BASE, "/x/{name}", {"name": value})
 
 
 @pytest.mark.parametrize(
     "path, names, said",
     [
-        ("/x/{one}/{two}", {"one": "1"}, "two not given"),
-        ("/x", {"one": "1"}, "one not in it"),
-        ("/x/{one}", {"won": "1"}, "one not given and won not in it"),
+        ("/x/{one}/{two}", {"one": "1"}, "no value given for two"),
+        ("/x", {"one": "1"}, "no placeholder for one"),
+        ("/x/{one}", {"won": "1"}, "no value given for one and no placeholder for won"),
     ],
 )
 def test_names_and_path_must_fit(path: str, names: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigurationError, match=said):
-        address(BASE, path, names)
+        build_url(BASE, path, names)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_names_and_path_must_fit(path: str, names: dict[str, Any], said: str) ->
 )  # fmt: skip
 def test_r12_a_path_that_leads_elsewhere_is_refused(path: str) -> None:
     with pytest.raises(ConfigurationError, match=r"^path: "):
-        address(BASE, path, {})
+        build_url(BASE, path, {})
 
 
 @pytest.mark.parametrize(

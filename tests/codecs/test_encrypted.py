@@ -10,13 +10,13 @@ from bitbucket_auth_async.codecs.json import JsonCodec
 from bitbucket_auth_async.errors import ConfigurationError, RecordError, StoreError
 from bitbucket_auth_async.protocols import Versioned
 from bitbucket_auth_async.stores.file import FileStore
-from bitbucket_auth_async.stores.move_records import reencrypt
+from bitbucket_auth_async.stores.reencrypt import reencrypt
 from bitbucket_auth_async.testing.store_contract import TokenStoreContract, a_record
 from tests.support.error_texts import everything
 
 OLD, NEW, OTHER = (EncryptionKey(bytes([number]) * 32) for number in range(3))
 CODEC = EncryptedCodec([NEW, OLD])
-SEALED = CODEC.encode("alice", a_record())
+ENCRYPTED = CODEC.encode("alice", a_record())
 
 
 def refused(codec: EncryptedCodec, data: bytes, key: str = "alice") -> str:
@@ -37,9 +37,9 @@ class TestEncryptedFileStore(TokenStoreContract):
 
 
 def test_a_record_comes_back_as_it_was_and_its_bytes_show_no_token() -> None:
-    assert CODEC.decode("alice", SEALED) == a_record()
-    assert b"access" not in SEALED
-    assert b"refresh" not in SEALED
+    assert CODEC.decode("alice", ENCRYPTED) == a_record()
+    assert b"access" not in ENCRYPTED
+    assert b"refresh" not in ENCRYPTED
 
 
 def test_the_same_record_never_looks_the_same_twice() -> None:
@@ -49,48 +49,48 @@ def test_the_same_record_never_looks_the_same_twice() -> None:
 def test_any_of_the_keys_opens_and_the_newest_seals() -> None:
     by_old = EncryptedCodec([OLD]).encode("alice", a_record())
     assert CODEC.decode("alice", by_old) == a_record()
-    assert EncryptedCodec([NEW]).decode("alice", SEALED) == a_record()
+    assert EncryptedCodec([NEW]).decode("alice", ENCRYPTED) == a_record()
 
 
 def test_a_key_that_is_missing_is_named_by_its_id_alone() -> None:
-    told = refused(EncryptedCodec([OTHER]), SEALED)
+    told = refused(EncryptedCodec([OTHER]), ENCRYPTED)
     assert NEW.id.hex() in told
     assert OTHER.id.hex() in told
 
 
-@given(position=st.integers(0, len(SEALED) - 1), bit=st.integers(0, 7))
+@given(position=st.integers(0, len(ENCRYPTED) - 1), bit=st.integers(0, 7))
 def test_r11_whichever_bit_is_changed_the_record_is_refused(position: int, bit: int) -> None:
-    changed = bytearray(SEALED)
+    changed = bytearray(ENCRYPTED)
     changed[position] ^= 1 << bit
     with pytest.raises(RecordError):
         CODEC.decode("alice", bytes(changed))
 
 
-@given(length=st.integers(0, len(SEALED) - 1))
+@given(length=st.integers(0, len(ENCRYPTED) - 1))
 def test_r11_wherever_it_is_cut_off_the_record_is_refused(length: int) -> None:
     with pytest.raises(RecordError):
-        CODEC.decode("alice", SEALED[:length])
+        CODEC.decode("alice", ENCRYPTED[:length])
     with pytest.raises(RecordError):
-        CODEC.decode("alice", SEALED[length + 1 :])
+        CODEC.decode("alice", ENCRYPTED[length + 1 :])
 
 
 @given(st.text().filter(lambda key: key != "alice"))
 def test_r11_under_another_name_the_record_is_refused(key: str) -> None:
-    with pytest.raises(RecordError, match="sealed under another name"):
-        CODEC.decode(key, SEALED)
+    with pytest.raises(RecordError, match="encrypted under another store key"):
+        CODEC.decode(key, ENCRYPTED)
 
 
 def test_another_key_under_the_same_id_is_refused() -> None:
-    forged = SEALED.replace(NEW.id, OLD.id)
-    assert "changed, cut off, or sealed under another name" in refused(CODEC, forged)
+    forged = ENCRYPTED.replace(NEW.id, OLD.id)
+    assert "changed, truncated, or encrypted under another store key" in refused(CODEC, forged)
 
 
 def test_a_newer_schema_asks_for_a_newer_release() -> None:
-    assert "update bitbucket-auth-async" in refused(CODEC, SEALED[:5] + b"\x00\x02" + SEALED[7:])
+    assert "Update bitbucket-auth-async" in refused(CODEC, ENCRYPTED[:5] + b"\x00\x02" + ENCRYPTED[7:])
 
 
 def test_a_schema_that_was_made_older_is_refused() -> None:
-    assert "was changed" in refused(CODEC, SEALED[:5] + b"\x00\x00" + SEALED[7:])
+    assert "was changed" in refused(CODEC, ENCRYPTED[:5] + b"\x00\x00" + ENCRYPTED[7:])
 
 
 def test_plain_records_are_refused_unless_they_are_allowed() -> None:
@@ -98,7 +98,7 @@ def test_plain_records_are_refused_unless_they_are_allowed() -> None:
     assert "allow_plain=True" in refused(CODEC, plain)
     allowing = EncryptedCodec([NEW], allow_plain=True)
     assert allowing.decode("alice", plain) == a_record()
-    assert refused(allowing, SEALED[:-1])
+    assert refused(allowing, ENCRYPTED[:-1])
     assert refused(allowing, b"hunter2")
 
 
@@ -123,7 +123,7 @@ async def test_an_older_record_put_back_is_not_noticed_as_the_docstring_says(tmp
     found = await store.load("alice")
     assert found is not None
     assert found.record == a_record(1)
-    assert "older record of the same name" in str(EncryptedCodec.__doc__)
+    assert "older record of the same store key" in str(EncryptedCodec.__doc__)
 
 
 async def test_a_key_is_rotated_without_a_stop(tmp_path: Path) -> None:

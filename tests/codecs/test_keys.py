@@ -58,14 +58,14 @@ def test_a_file_that_holds_none_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"keys: the encryption keys can't be read \(No such file"):
         keys_from_file(path)
     path.write_bytes(b"\xff\xfehunter2")
-    with pytest.raises(ConfigurationError, match="not a text in UTF-8") as caught:
+    with pytest.raises(ConfigurationError, match="not UTF-8 text") as caught:
         keys_from_file(path)
     assert "hunter2" not in everything(caught.value)
     path.write_text("hunter2")
     with pytest.raises(ConfigurationError, match="keys, key 1: ") as caught:
         keys_from_file(path)
     assert "hunter2" not in everything(caught.value)
-    with pytest.raises(ConfigurationError, match="nobody knows whose home directory that is"):
+    with pytest.raises(ConfigurationError, match="the home directory is unknown"):
         keys_from_file("~nobody-at-all/keys")
 
 
@@ -83,7 +83,7 @@ async def test_the_keyring_holds_keys_as_one_password(ring: MemoryRing) -> None:
 
 
 async def test_a_keyring_that_holds_none_is_told_what_to_put_there(ring: MemoryRing) -> None:
-    with pytest.raises(ConfigurationError, match=r"holds nothing for 'encryption keys' of 'my-app'. Put"):
+    with pytest.raises(ConfigurationError, match=r"has no entry 'encryption keys' of 'my-app'. Store"):
         await keys_from_keyring("my-app")
 
 
@@ -96,5 +96,5 @@ async def test_no_keyring_and_a_locked_one_are_told_apart(ring: MemoryRing) -> N
     with pytest.raises(ConfigurationError, match="There is no keyring here"):
         await keys_from_keyring("my-app")
     keyring.set_keyring(Locked())
-    with pytest.raises(StoreError, match="is it locked"):
+    with pytest.raises(StoreError, match="Check that it is unlocked"):
         await keys_from_keyring("my-app")

@@ -85,4 +85,4 @@ async def test_a_workspace_that_is_not_there_is_told_and_left_out(capsys: pytest
         async with TokenManager(fake.client, grant=ClientCredentials()) as manager, BitbucketAPI(manager) as api:
             await crawl(api, ["nowhere", "acme"], found.append)
     assert len(found) == 25
-    assert "/2.0/repositories/nowhere was answered 404" in capsys.readouterr().err
+    assert "/2.0/repositories/nowhere returned 404" in capsys.readouterr().err

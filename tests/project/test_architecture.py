@@ -22,7 +22,7 @@ AT_HOME = {
     "aiohttp": (
         "transports.aiohttp",
         "bearer.aiohttp",
-        "api.request",
+        "api.send",
         "api.session",
         "web.aiohttp",
         "web.api_proxy",
@@ -31,7 +31,7 @@ AT_HOME = {
     ),
     "aioresponses": ("testing.aioresponses",),
     "aiosqlite": ("stores.sqlite",),
-    "anyio": ("npm.get_access_token", "codecs.keys", "runtime.threads"),
+    "anyio": ("npm.token_file", "codecs.keys", "runtime.threads"),
     "asyncpg": ("stores.postgres",),
     "cryptography": ("codecs.encrypted", "web.encrypted_cookie"),
     "filelock": ("runtime.private_file",),

@@ -10,7 +10,7 @@ from bitbucket_auth_async.codecs.encrypted import EncryptedCodec, EncryptionKey
 from bitbucket_auth_async.codecs.json import JsonCodec
 from bitbucket_auth_async.errors import ConfigurationError, RecordError
 from bitbucket_auth_async.manager.token_manager import TokenManager
-from bitbucket_auth_async.stores.move_records import reencrypt
+from bitbucket_auth_async.stores.reencrypt import reencrypt
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 from bitbucket_auth_async.testing.fake_clock import FakeClock
 from bitbucket_auth_async.testing.store_contract import a_record
@@ -72,7 +72,7 @@ async def test_r11_two_records_that_change_places_are_noticed_and_left_as_they_a
             await store.swap(name, a_record(number), expected=0)
         await place.exchange("alice", "carol")
         for name in ("alice", "carol"):
-            with pytest.raises(RecordError, match="another name"):
+            with pytest.raises(RecordError, match="another store key"):
                 await store.load(name)
         await place.exchange("alice", "carol")
         for number, name in enumerate(("alice", "carol")):

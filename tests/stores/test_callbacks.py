@@ -103,8 +103,8 @@ async def test_a_configuration_without_tokens_is_empty(config: object) -> None:
         ([], "load_config returned a list"),
         ("hunter2", "load_config returned a str"),
         (17, "load_config returned a int"),
-        ({"refreshToken": ["hunter2"]}, "refreshToken of the configuration is damaged"),
-        ({"bitbucket_auth_async": ["hunter2"]}, "bitbucket_auth_async of the configuration is damaged"),
+        ({"refreshToken": ["hunter2"]}, "refreshToken in the configuration is damaged"),
+        ({"bitbucket_auth_async": ["hunter2"]}, "bitbucket_auth_async in the configuration is damaged"),
         ({"bitbucket_auth_async": {"alice": "hunter2"}}, "entry 'alice' is damaged"),
     ],
 )

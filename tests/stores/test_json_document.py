@@ -72,13 +72,13 @@ def test_the_largest_version_is_one() -> None:
 
 
 def test_an_ancestors_record_has_the_same_version_each_time_and_another_for_another_token() -> None:
-    one, again, other = (_json_document.ancestor(token) for token in ("one", "one", "other"))
+    one, again, other = (_json_document.npm_record(token) for token in ("one", "one", "other"))
     assert one == again
     assert one.version != other.version
     assert all(0 < version < 2**63 for version in (one.version, other.version))
 
 
 def test_an_ancestors_record_survives_a_codec() -> None:
-    record, version = _json_document.ancestor("one")
+    record, version = _json_document.npm_record("one")
     records = _json_document.put({}, "alice", CODEC.encode("alice", record), version)
     assert _json_document.find(records, "alice", CODEC) == Versioned(record, version)

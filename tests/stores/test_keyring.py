@@ -114,7 +114,7 @@ async def test_a_reader_who_is_overtaken_twice_does_not_mix_two_records_that_wer
                 self.writing = False
                 latest = version
                 for number in (2, 3):
-                    latest = writer._change("alice", JsonCodec().encode("alice", a_record(number)), latest)
+                    latest = writer._swap("alice", JsonCodec().encode("alice", a_record(number)), latest)
                 assert latest
             return found
 
@@ -195,7 +195,7 @@ async def test_a_locked_keyring_is_an_error_that_may_heal() -> None:
         def get_password(self, service: str, username: str) -> str | None:
             raise KeyringLocked(username)
 
-    with pytest.raises(StoreError, match="locked; unlock it") as caught:
+    with pytest.raises(StoreError, match=r"is locked\. Unlock it") as caught:
         await KeyringStore(backend=Locked()).load("alice")
     assert caught.value.retryable
 
@@ -220,7 +220,7 @@ async def test_a_keyring_that_waits_for_a_password_costs_bounded_time_and_the_lo
 async def test_who_waits_for_the_lock_in_vain_gets_an_error_that_may_heal(ring: MemoryRing) -> None:
     store = KeyringStore(backend=ring, part=NARROW, timeout=0.1)
     version = await store.swap("alice", a_record(), expected=0)
-    with FileLock(f"{store._beside}.lock"):
+    with FileLock(f"{store._lock_path}.lock"):
         with pytest.raises(StoreError, match="another process holds the lock"):
             await store.swap("alice", a_record(2), expected=version)
         assert await store.load("alice") == Versioned(a_record(), version)  # reading takes no lock
@@ -228,7 +228,7 @@ async def test_who_waits_for_the_lock_in_vain_gets_an_error_that_may_heal(ring: 
 
 async def test_the_lock_is_the_owners_alone_and_no_record_lies_beside_it(store: KeyringStore) -> None:
     await store.swap("alice", a_record(), expected=0)
-    folder = Path(store._beside).parent
+    folder = Path(store._lock_path).parent
     [lock] = folder.iterdir()
     assert lock.stat().st_mode & 0o777 == 0o600
     assert os.stat(folder).st_mode & 0o777 == 0o700  # noqa: PTH116  - one of two alike
@@ -284,5 +284,5 @@ async def test_a_keyring_that_cannot_delete_is_written_over(ring: MemoryRing) ->
 
 @pytest.mark.parametrize("service,part", [("", 100), (" ", 100), ("a\0b", 100), ("a", 0)])
 def test_a_service_without_a_name_or_parts_without_a_size_are_refused(service: str, part: int) -> None:
-    with pytest.raises(ConfigurationError, match="KeyringStore takes the name"):
+    with pytest.raises(ConfigurationError, match="KeyringStore takes a service name"):
         KeyringStore(service, part=part)

@@ -13,7 +13,8 @@ from bitbucket_auth_async.protocols import TokenStore, Versioned
 from bitbucket_auth_async.renewal.record import Claim, Record
 from bitbucket_auth_async.stores.file import FileStore
 from bitbucket_auth_async.stores.memory import MemoryStore
-from bitbucket_auth_async.stores.move_records import Moved, move_records, reencrypt
+from bitbucket_auth_async.stores.move_records import MoveResult, move_records
+from bitbucket_auth_async.stores.reencrypt import reencrypt
 from bitbucket_auth_async.stores.sqlite import SQLiteStore
 from bitbucket_auth_async.testing.fake import faults
 from bitbucket_auth_async.testing.fake_clock import FakeClock
@@ -48,7 +49,7 @@ class CutOff(MemoryStore):
 async def test_a_record_is_in_the_target_and_a_tombstone_in_the_source() -> None:
     source, target = MemoryStore(), MemoryStore()
     await source.swap("alice", SETTLED, expected=0)
-    assert await move_records(source, target, ["alice", "nobody"]) == Moved(moved=("alice",), absent=("nobody",))
+    assert await move_records(source, target, ["alice", "nobody"]) == MoveResult(moved=("alice",), absent=("nobody",))
     assert await held(target) == SETTLED
     assert await held(source) == Record(issuer=SETTLED.issuer, generation=SETTLED.generation + 1, signed_out=True)
 
@@ -58,7 +59,7 @@ async def test_once_more_moves_nothing() -> None:
     await source.swap("alice", SETTLED, expected=0)
     await move_records(source, target, ["alice"])
     before = await target.load("alice")
-    assert await move_records(source, target, ["alice"]) == Moved(moved=(), absent=("alice",))
+    assert await move_records(source, target, ["alice"]) == MoveResult(moved=(), absent=("alice",))
     assert await target.load("alice") == before
 
 
@@ -83,7 +84,7 @@ async def test_r3_a_sign_out_in_the_target_is_not_undone_when_a_move_that_was_cu
     assert (await held(target)).token == (await held(before)).token
     await world.clock.advance(1)
     await world.manager(store=target).logout()
-    assert await move_records(before, target, ["alice"]) == Moved(moved=(), absent=("alice",))
+    assert await move_records(before, target, ["alice"]) == MoveResult(moved=(), absent=("alice",))
     assert (await held(target)).signed_out
     assert (await held(before)).signed_out
     await world.manager(store=target).adopt(world.fake.sign_in())  # as at any time
@@ -98,7 +99,7 @@ async def test_r3_a_sign_out_in_the_source_counts_in_the_target_when_a_move_that
         await move_records(CutOff(source), target, ["alice"])
     await world.clock.advance(1)
     await manager.logout()
-    assert await move_records(source, target, ["alice"]) == Moved(moved=(), absent=("alice",))
+    assert await move_records(source, target, ["alice"]) == MoveResult(moved=(), absent=("alice",))
     with pytest.raises(LoginRequiredError, match="Signed out"):
         await world.manager(store=target).get_token()
 
@@ -111,7 +112,7 @@ async def test_r3_a_tombstone_of_a_move_signs_nobody_out_and_no_other_client(wor
     theirs = replace(moved, issuer=replace(moved.issuer, client_id="another"), generation=0)
     await elsewhere.swap("alice", theirs, expected=0)
     for store in (target, elsewhere):
-        assert await move_records(source, store, ["alice"]) == Moved(moved=(), absent=("alice",))
+        assert await move_records(source, store, ["alice"]) == MoveResult(moved=(), absent=("alice",))
     assert await held(target) == moved
     assert await held(elsewhere) == theirs
 
@@ -132,7 +133,7 @@ async def test_r3_of_two_sign_ins_the_later_one_counts_whatever_its_token_says_o
     token = replace(a_token(9), issued_at=0.0, expires_at=0.0)
     bare = replace(first.record, token=token, generation=first.record.generation + 1_000_000)
     await store.swap("alice", bare, expected=first.version)
-    assert await move_records(source, target, ["alice"]) == Moved(moved=("alice",), absent=())
+    assert await move_records(source, target, ["alice"]) == MoveResult(moved=("alice",), absent=())
     assert await held(target) == bare, "and the token of the first is no spare of the second"
 
 
@@ -194,7 +195,7 @@ async def test_somebody_elses_record_is_not_touched() -> None:
     await source.swap("alice", SETTLED, expected=0)
     other = replace(SETTLED, issuer=replace(SETTLED.issuer, client_id="other"))
     await target.swap("alice", other, expected=0)
-    with pytest.raises(ConfigurationError, match="of another client or server"):
+    with pytest.raises(ConfigurationError, match="to another client or server"):
         await move_records(source, target, ["alice"])
     assert await held(target) == other
     assert await held(source) == SETTLED
@@ -208,7 +209,7 @@ async def test_a_renewal_that_never_ends_is_waited_for_one_lease_and_its_claim_m
     await clock.advance(59)
     assert await target.load("alice") is None
     await clock.advance(2)
-    assert await moving == Moved(moved=("alice",), absent=())
+    assert await moving == MoveResult(moved=("alice",), absent=())
     assert (await held(target)).claim == claim
 
 
@@ -247,7 +248,7 @@ async def test_records_move_from_a_plain_file_to_an_encrypted_database(tmp_path:
     for number, key in enumerate(("alice", "bob")):
         await source.swap(key, replace(a_record(number), claim=None), expected=0)
     keys = await source.keys()
-    assert await move_records(source, target, keys) == Moved(moved=("alice", "bob"), absent=())
+    assert await move_records(source, target, keys) == MoveResult(moved=("alice", "bob"), absent=())
     assert await target.keys() == ["alice", "bob"]
     assert (await held(target, "bob")).token == a_token(1)
     assert b"refresh-" not in (tmp_path / "tokens.db").read_bytes()
@@ -257,9 +258,9 @@ async def test_records_move_from_a_plain_file_to_an_encrypted_database(tmp_path:
 async def test_one_text_is_not_taken_for_as_many_keys_as_it_has_letters() -> None:
     store = MemoryStore()
     await store.swap("alice", SETTLED, expected=0)
-    with pytest.raises(ConfigurationError, match=r"keys takes several of them, such as \['alice'\], and not one text"):
+    with pytest.raises(ConfigurationError, match=r"keys takes a list of keys, such as \['alice'\], not one text"):
         await move_records(store, MemoryStore(), "alice")
-    with pytest.raises(ConfigurationError, match="keys takes several"):
+    with pytest.raises(ConfigurationError, match="keys takes a list"):
         await reencrypt(store, "alice")
     assert (await held(store)).token == SETTLED.token
 

@@ -305,7 +305,7 @@ def test_one_store_serves_two_loops_one_after_the_other(server: PostgresServer, 
 
 @pytest.mark.parametrize("table", ["", "Records", "a.b.c", 'a"b', "a;b", "a b", "1a", "a" * 64, "a.", "é"])
 def test_a_name_that_is_none_is_refused(table: str) -> None:
-    with pytest.raises(ConfigurationError, match="can't name the table"):
+    with pytest.raises(ConfigurationError, match="is not a valid name"):
         PostgresStore("postgresql://host/db", table=table)
 
 
@@ -326,6 +326,6 @@ async def test_a_server_that_is_not_there_is_named_without_what_lets_one_in() ->
 
 async def test_an_address_that_only_asyncpg_can_refuse_is_not_shown_either() -> None:
     async with PostgresStore("postgresql://host:hunter2/db") as store:
-        with pytest.raises(ConfigurationError, match="none that asyncpg takes") as caught:
+        with pytest.raises(ConfigurationError, match="asyncpg can't parse") as caught:
             await store.load("alice")
     assert "hunter2" not in everything(caught.value)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bitbucket_auth_async.stores._server_address import named, unreached
+from bitbucket_auth_async.stores._server_address import server_name, unreachable
 
 
 @pytest.mark.parametrize(
@@ -23,10 +23,10 @@ from bitbucket_auth_async.stores._server_address import named, unreached
     ],
 )
 def test_it_is_named_by_its_place_alone(url: str, name: str) -> None:
-    assert named("Redis", url) == name
+    assert server_name("Redis", url) == name
     assert "hunter2" not in name
 
 
 def test_what_is_not_reached_is_told_with_the_kind_of_error_alone() -> None:
-    told = unreached("Redis at cache.example", ConnectionResetError("hunter2"))
+    told = unreachable("Redis at cache.example", ConnectionResetError("hunter2"))
     assert told == "Redis at cache.example can't be reached, or the connection broke (ConnectionResetError)."

@@ -195,7 +195,7 @@ async def test_who_waits_for_a_lock_gets_in_as_soon_as_it_is_free(store: SQLiteS
 async def test_what_is_no_database_is_left_as_it_is(content: bytes, store: SQLiteStore, path: Path) -> None:
     path.write_bytes(content)
     for call in (store.load("alice"), store.swap("alice", a_record(), expected=0)):
-        with pytest.raises(RecordError, match="no good SQLite database") as caught:
+        with pytest.raises(RecordError, match="not a SQLite database, or is damaged") as caught:
             await call
         assert "hunter2" not in everything(caught.value)
     assert path.read_bytes() == content
@@ -207,7 +207,7 @@ async def test_a_damaged_row_is_left_as_it_is(store: SQLiteStore, path: Path) ->
         with sqlite3.connect(path) as database:
             database.execute(f"UPDATE bitbucket_auth_async_records SET {change}")  # noqa: S608  - from the line above
         database.close()
-        with pytest.raises(RecordError, match="The row of 'alice' is damaged") as caught:
+        with pytest.raises(RecordError, match="the row of 'alice' is damaged") as caught:
             await store.load("alice")
         assert "hunter2" not in everything(caught.value)
 

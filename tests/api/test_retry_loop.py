@@ -176,7 +176,8 @@ async def test_a_wall_that_is_met_while_others_wait_for_their_turn_holds_them_up
         waiting = [asyncio.create_task(limit.turn()) for _ in range(3)]
         second = asyncio.create_task(here.api.get("/second"))
         await clock.settle()
-        here.api._pace.refused(RateLimitedError("no", method="GET", path="/first", status=429), 50)
+        error = RateLimitedError("no", method="GET", path="/first", status=429)
+        limit.cooldown.start(error, 50, here.clock)
         await clock.advance(10)
         await second
         await asyncio.gather(*waiting)
