@@ -81,15 +81,15 @@ format: $(READY) ## Let ruff mend what it can
 
 SEEDS ?= 10000
 .PHONY: simulate
-simulate: $(READY) ## Live through SEEDS histories of a fleet in virtual time, and report what happened how often
+simulate: $(READY) ## Run SEEDS histories of a simulated fleet, and report how often each thing happened
 	$(PY) -m tests.simulation --seeds $(SEEDS)
 
 .PHONY: bugs
-bugs: $(READY) ## Seed bugs into the protocol, one at a time, and count the histories it takes to catch each
+bugs: $(READY) ## Seed bugs into the protocol, one at a time, and count the histories until each is caught
 	$(PY) -m tests.simulation.bugs
 
 .PHONY: model
-model: ## Check the model of the renewal protocol with spin, and that each bug seeded into it is found
+model: ## Check the model of the renewal protocol with spin, which must also find each seeded bug
 	$(PYTHON) tests/model/run.py $(ARGS)
 
 .PHONY: test
@@ -123,8 +123,8 @@ test-oldest: ## Run the suite with the oldest dependencies that pyproject.toml a
 	@PIP_CONSTRAINT=.venvs/oldest.txt UV_CONSTRAINT=.venvs/oldest.txt $(MAKE) test VENV=.venvs/oldest GROUP=test
 
 .PHONY: guards
-guards: $(READY) ## Prove that the tests guard: take each guard out, see its test fail
-	$(PY) tests/guards/run.py
+guards: $(READY) ## Take each guard out of the code, one at a time, and see its tests fail
+	$(PY) -m tests.guards.run
 
 .PHONY: soak
 soak: $(READY) ## 16 processes with 100 callers each over 20 expiries, on each shared store, and again with kills and faulty lines
@@ -132,7 +132,7 @@ soak: $(READY) ## 16 processes with 100 callers each over 20 expiries, on each s
 
 .PHONY: mutants
 mutants: $(READY) ## Mutation testing of the pure rooms
-	$(PY) tests/mutants/run.py
+	$(PY) -m tests.mutants.run
 
 .PHONY: bench
 bench: $(READY) ## Measure, each ratio against its baseline in the same run

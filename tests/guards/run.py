@@ -1,69 +1,52 @@
-"""Takes each guard out of the code, one at a time, and sees that the tests which name it fail then.
+"""Takes each guard out of the code, one at a time, and checks that its tests fail without it.
 
-The tables beside this file say what to take out, what stands there instead, and which tests must fail; a text that is
-not found exactly once is an error. `run.py WORD …` tries only guards with one of these words in their names.
+Each table in this folder lists guards: the code to take out, the code to put there instead, and the tests that must
+fail. `python -m tests.guards.run WORD …` tries only guards with one of these words in their names.
 """
 
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
-import tomllib
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
-from typing import Any
 
-ROOT = Path(__file__).parents[2]
-COPIED = ("bitbucket_auth_async", "tests", "pyproject.toml", "README.md")
+from tests.support.changed_copies import Change, Copies, read_table
+
 AT_ONCE = 2
 LONGEST = 120
+"""Seconds for the tests of one guard."""
 
 
 @dataclass(frozen=True)
 class Guard:
-    """One guard: where it stands, and which tests must miss it."""
+    """A guard: how to take it out of the code, and the tests that must fail without it."""
 
     name: str
-    file: str
-    old: str
-    new: str
+    changes: tuple[Change, ...]
     tests: tuple[str, ...]
 
 
-def guards(words: Sequence[str]) -> list[Guard]:
-    """Read the tables."""
-    found: list[Guard] = []
-    for table in sorted(Path(__file__).parent.glob("*.toml")):
-        entries: list[dict[str, Any]] = tomllib.loads(table.read_text(encoding="utf-8"))["guard"]
-        for entry in entries:
-            tests: list[str] = entry.pop("tests")
-            found.append(Guard(**entry, tests=tuple(tests)))
+def guards(words: Sequence[str] = ()) -> list[Guard]:
+    """Return the guards in all tables, or those with one of *words* in their names."""
+    found = [
+        Guard(entry["name"], changes, tuple(entry["tests"]))
+        for table in sorted(Path(__file__).parent.glob("*.toml"))
+        for entry, changes in read_table(table, "guard")
+    ]
     return [guard for guard in found if not words or any(word in guard.name for word in words)]
 
 
-def take_out(guard: Guard, tree: Path) -> str:
-    """Change the file in *tree*, and return what it was.
+def run_tests(tests: Iterable[str], tree: Path, longest: float = LONGEST) -> tuple[set[str], str]:
+    """Run tests in *tree*; return the names of those that failed, and the output of pytest.
 
     Raises:
-        ValueError: The code has moved, so that the table must follow.
+        TimeoutExpired: They took longer than *longest* seconds.
     """
-    file = tree / guard.file
-    before = file.read_text(encoding="utf-8")
-    if before.count(guard.old) != 1:
-        msg = f"what to take out stands {before.count(guard.old)} times in {guard.file}"
-        raise ValueError(msg)
-    file.write_text(before.replace(guard.old, guard.new), encoding="utf-8")
-    return before
-
-
-def failures(tests: Iterable[str], tree: Path, longest: float = LONGEST) -> tuple[set[str], str]:
-    """Run tests in *tree*; return those that failed, and what pytest said."""
     options = ("-q", "-p", "no:cacheprovider", "-p", "tests.guards.swift", "--timeout=10", "--tb=line", "-rf")
-    # No bytecode: a change of the same size within the same second would not be seen.
+    # Python would not notice a change of the same size within the same second in its bytecode.
     environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options, *tests],
@@ -79,66 +62,43 @@ def failures(tests: Iterable[str], tree: Path, longest: float = LONGEST) -> tupl
     return {line.removeprefix("FAILED ").split(" - ")[0] for line in lines}, done.stdout
 
 
-def unguarded(guard: Guard, tree: Path) -> str:
-    """Return what is wrong with a guard's entry; nothing if each of its tests fails without it."""
+def problem(guard: Guard, copies: Copies) -> str:
+    """Return what is wrong with a guard, or an empty string if each of its tests fails without it."""
     try:
-        before = take_out(guard, tree)
+        with copies.changed(guard.changes) as tree:
+            failed, output = run_tests(guard.tests, tree)
     except ValueError as error:
         return str(error)
-    try:
-        failed, said = failures(guard.tests, tree)
     except subprocess.TimeoutExpired:
         return f"its tests did not end within {LONGEST} s"
-    finally:
-        (tree / guard.file).write_text(before, encoding="utf-8")
-    # A test with parameters fails if one of its cases does.
+    # A test with parameters fails if one of its cases fails.
     passed = [test for test in guard.tests if not any(each == test or each.startswith(f"{test}[") for each in failed)]
-    return "\n".join(
-        [*(f"does not fail without it: {test}" for test in passed), *said.splitlines()[-5:]] if passed else []
-    )
+    lines = [*(f"does not fail without it: {test}" for test in passed), *output.splitlines()[-5:]]
+    return "\n".join(lines) if passed else ""
 
 
-def copy_of_the_house(place: Path) -> Path:
-    """Copy what tests need."""
-    place.mkdir()
-    for name in COPIED:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, place / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy2(ROOT / name, place / name)
-    return place
+def pass_unchanged(chosen: Sequence[Guard], copies: Copies) -> bool:
+    """Return whether all tests pass while each guard stands; print the output of pytest if not."""
+    tests = sorted({test for guard in chosen for test in guard.tests})
+    with copies.changed() as tree:
+        failed, output = run_tests(tests, tree, LONGEST * len(chosen))
+    if failed or " passed in " not in output:
+        print(output, "\nThese tests fail although every guard stands.", file=sys.stderr)
+        return False
+    return True
 
 
 def main(words: Sequence[str]) -> int:
-    """Try the guards, print the table, and return the exit code."""
-    chosen = guards(words)
-    with tempfile.TemporaryDirectory() as place:
-        trees: SimpleQueue[Path] = SimpleQueue()
-        for number in range(AT_ONCE):
-            trees.put(copy_of_the_house(Path(place) / str(number)))
-        first = trees.get()
-        failed, said = failures(
-            sorted({test for guard in chosen for test in guard.tests}), first, LONGEST * len(chosen)
-        )
-        if failed or " passed in " not in said:
-            print(said, "\nThese fail although every guard stands.", file=sys.stderr)
+    """Try the guards, print a line for each, and return the exit code."""
+    chosen, wrong = guards(words), 0
+    with Copies.make(AT_ONCE) as copies, ThreadPoolExecutor(AT_ONCE) as workers:
+        if not pass_unchanged(chosen, copies):
             return 1
-        trees.put(first)
-
-        def judge(guard: Guard) -> str:
-            tree = trees.get()
-            try:
-                return unguarded(guard, tree)
-            finally:
-                trees.put(tree)
-
-        wrong = 0
-        with ThreadPoolExecutor(AT_ONCE) as workers:
-            for guard, problem in zip(chosen, workers.map(judge, chosen), strict=True):
-                wrong += bool(problem)
-                print(f"{'NOT GUARDED' if problem else 'guarded':<12}{guard.name:<60}{len(guard.tests)} test(s)")
-                if problem:
-                    print("    " + problem.replace("\n", "\n    "))
+        for guard, found in zip(chosen, workers.map(partial(problem, copies=copies), chosen), strict=True):
+            wrong += bool(found)
+            print(f"{'NOT GUARDED' if found else 'guarded':<12}{guard.name:<60}{len(guard.tests)} test(s)", flush=True)
+            if found:
+                print("    " + found.replace("\n", "\n    "))
     print(f"\n{len(chosen) - wrong} of {len(chosen)} guards are guarded.")
     return 1 if wrong or not chosen else 0
 

@@ -1,28 +1,23 @@
-"""Mutation testing of the pure rooms with their fast tests alone: at least 85 % of the mutants must be killed.
+"""Mutation testing of the pure rooms with their fast tests: at least 85 % of the mutants must be killed.
 
-mutmut works on a copy of the house, so that nothing of it stays behind; its settings are in pyproject.toml.
+mutmut works on a copy of the project, so it leaves nothing behind; its settings are in pyproject.toml.
 """
 
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-COPIED = ("bitbucket_auth_async", "tests", "pyproject.toml", "README.md")
+from tests.support.changed_copies import copy_project
+
 LEAST = 0.85
 
 
 def main() -> int:
     """Print the survivors and the score, and return the exit code."""
     with tempfile.TemporaryDirectory() as place:
-        for name in COPIED:
-            if (ROOT / name).is_dir():
-                shutil.copytree(ROOT / name, Path(place, name), ignore=shutil.ignore_patterns("__pycache__"))
-            else:
-                shutil.copy2(ROOT / name, Path(place, name))
+        copy_project(Path(place))
 
         def mutmut(*words: str) -> str:
             command = [sys.executable, "-m", "mutmut", *words]

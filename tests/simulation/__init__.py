@@ -1,1 +1,1 @@
-"""The renewal protocol on trial: seeded histories of crashes, pauses, outages and stepped clocks, judged as they go."""
+"""A simulated fleet lives through seeded histories of crashes, outages and wrong clocks; promises are checked."""

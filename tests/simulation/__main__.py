@@ -1,4 +1,4 @@
-"""`python -m tests.simulation --seeds 10000`: as many histories as wanted, on all cores."""
+"""`python -m tests.simulation --seeds 10000` runs that many histories on all cores and prints a report."""
 
 import argparse
 import os
@@ -10,51 +10,56 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 
-from tests.simulation.history import Temper
+from tests.simulation.history import ServerKind
 from tests.simulation.report import never, report
-from tests.simulation.trial import Verdict, told, trial
+from tests.simulation.trial import Verdict, run_seeds, shortest_story
 
 _BATCH = 25
 _ENOUGH = 10_000
-"""So many seeds must have met everything that can happen."""
-_SHOWN = 3
+"""From this many seeds on, each thing that can happen must have happened."""
+_TOLD = 3
+"""How many broken histories are told."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What was asked for on the command line."""
+    """The options of the command line."""
 
     seeds: int
     first: int
     processes: int
-    temper: Temper | None
+    kind: ServerKind | None
     until_broken: bool
 
 
 def options(arguments: Sequence[str] | None = None) -> Options:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=1000, help="how many (1000)")
-    parser.add_argument("--from", dest="first", type=int, default=0, metavar="SEED", help="the first of them (0)")
-    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="how many run at a time (all cores)")
+    parser.add_argument("--seeds", type=int, default=1000, help="how many seeds to run (1000)")
+    parser.add_argument("--from", dest="first", type=int, default=0, metavar="SEED", help="the first seed (0)")
+    parser.add_argument(
+        "--processes", type=int, default=os.cpu_count() or 1, help="how many run in parallel (all cores)"
+    )
     parser.add_argument("--until-broken", action="store_true", help="stop at the first broken promise")
-    temper = parser.add_mutually_exclusive_group()
-    temper.add_argument("--strict", dest="temper", action="store_const", const="strict", help="strict servers only")
-    temper.add_argument("--grace", dest="temper", action="store_const", const="grace", help="servers with a grace only")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--strict", dest="kind", action="store_const", const="strict", help="only strict servers")
+    kind.add_argument(
+        "--grace", dest="kind", action="store_const", const="grace", help="only servers with a grace period"
+    )
     return Options(**vars(parser.parse_args(arguments)))
 
 
 def verdicts(wanted: Options) -> Iterator[Verdict]:
-    """Return what comes of the seeds, batch by batch, in their order."""
+    """Yield the results of the seeds, batch by batch, in their order."""
     last = wanted.first + wanted.seeds
     batches = [range(seed, min(seed + _BATCH, last)) for seed in range(wanted.first, last, _BATCH)]
-    work = partial(trial, temper=wanted.temper)
+    run = partial(run_seeds, kind=wanted.kind)
     if wanted.processes == 1:
-        yield from map(work, batches)
+        yield from map(run, batches)
         return
-    # Spawned, since whoever calls this may have threads, which a fork would leave behind with what they hold.
+    # Spawned, not forked: the caller may have threads, and a fork would keep their locks.
     with ProcessPoolExecutor(wanted.processes, mp_context=get_context("spawn")) as pool:
-        futures: list[Future[Verdict]] = [pool.submit(work, batch) for batch in batches]
+        futures: list[Future[Verdict]] = [pool.submit(run, batch) for batch in batches]
         try:
             for future in futures:
                 yield future.result()
@@ -63,7 +68,7 @@ def verdicts(wanted: Options) -> Iterator[Verdict]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Show how it goes and what happened how often; return 1 if a promise was broken, or something never happened."""
+    """Print progress and report; return 1 if a promise was broken or an expected thing never happened."""
     wanted = options(arguments)
     began, found = time.monotonic(), Verdict()
     for verdict in verdicts(wanted):
@@ -75,9 +80,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             break
     if sys.stderr.isatty():
         print(file=sys.stderr)
-    for seed in sorted(found.broken)[:_SHOWN]:
-        print(told(seed, wanted.temper), end="\n\n")
-    missing = never(found.counts) if wanted.seeds >= _ENOUGH and wanted.temper is None else []
+    for seed in sorted(found.broken)[:_TOLD]:
+        print(shortest_story(seed, wanted.kind), end="\n\n")
+    missing = never(found.counts) if wanted.seeds >= _ENOUGH and wanted.kind is None else []
     lasted = time.monotonic() - began
     print(report(found, lasted=lasted, first=wanted.first, missing=missing))
     return 1 if found.broken or missing else 0

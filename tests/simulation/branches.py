@@ -1,4 +1,4 @@
-"""Which branch of the protocol's decisions was taken, by name, so that none goes untried unnoticed."""
+"""Names and counts the branches that the protocol's decisions take, so that an untried branch is noticed."""
 
 from collections import Counter
 from collections.abc import Generator
@@ -25,71 +25,71 @@ _NEVER = float("inf")
 
 DECISIONS = (
     "use: fresh",
-    "use: while another renews",
+    "use: while another process renews",
     "use: in doubt, at a strict server",
-    "use: at rest",
-    "use: refused somewhere, and still accepted elsewhere",
-    "use: refused somewhere, and too young to force",
-    "use: refused somewhere, and nothing to renew with",
-    "use: nothing to renew with",
+    "use: during a rest",
+    "use: rejected, still accepted elsewhere",
+    "use: rejected, too new to force a renewal",
+    "use: rejected, cannot be renewed",
+    "use: cannot be renewed",
     "wait",
     *(f"spend: {way}{how}" for way in ("current", "spare") for how in ("", ", repeated", ", forced")),
     "spend: current, repeated, forced",
     "spend: grant",
     "spend: grant, forced",
-    "spend: grant, at first",
-    "fail: nobody has signed in",
-    "fail: another client's",
-    "fail: another grant's",
-    "fail: at rest",
+    "spend: grant, first record",
+    "fail: not signed in",
+    "fail: record of another client",
+    "fail: record of another grant",
+    "fail: during a rest",
     "fail: signed out",
     "fail: refused",
     "fail: no refresh token",
 )
-"""All that `decide` can say."""
+"""All results of `decide`."""
 
 SETTLEMENTS = (
-    "renewed: there is no record any more",
-    "renewed: a newer sign-in stands",
-    "renewed: over an older sign-in",
-    "renewed: without a claim, and the record is another's",
-    "renewed: already there",
-    "renewed: mine",
-    "renewed: mine, forced",
-    "renewed: mine, and what came late becomes a spare",
-    "renewed: late, and current all the same",
-    "renewed: late, a spare",
+    "renewed: the record is gone",
+    "renewed: a newer sign-in stays",
+    "renewed: replaces an older sign-in",
+    "renewed: without a claim, the record has another issuer",
+    "renewed: already saved",
+    "renewed: own claim",
+    "renewed: own claim, forced",
+    "renewed: own claim, a late token becomes a spare",
+    "renewed: late, becomes current",
+    "renewed: late, becomes a spare",
     "renewed: late, already a spare",
-    "renewed: late, and not needed",
-    "failed: the claim is another's",
+    "renewed: late, not needed",
+    "failed: the claim belongs to another process",
     "failed: already noted",
     "outage: harmless",
-    "outage: harmless, and an older doubt stays",
-    "outage: lost",
-    "outage: lost, of a grant",
-    "interrupted: lost",
-    "interrupted: of a grant",
+    "outage: harmless, an older doubt stays",
+    "outage: answer lost",
+    "outage: answer lost, of a grant",
+    "interrupted: answer lost",
+    "interrupted: answer lost, of a grant",
     "misconfigured",
-    "misconfigured, and an older doubt stays",
+    "misconfigured, an older doubt stays",
     "refused: current",
     "refused: spare",
     "refused: grant",
-    "signed in: at first",
-    "signed in: anew",
+    "signed in: first record",
+    "signed in: over a record",
     "signed in: nothing to write",
-    "signed out: at first",
-    "signed out: anew",
+    "signed out: first record",
+    "signed out: over a record",
     "signed out: nothing to write",
 )
-"""All that `settle`, `signed_in` and `signed_out` can do."""
+"""All results of `settle`, `signed_in` and `signed_out`."""
 
 
 @contextmanager
 def counted(counts: Counter[str]) -> Generator[None]:
     """Count the branches that are taken inside the block.
 
-    The functions are pure, so looking at what went in and came out changes nothing; each is wrapped where renewer
-    and sign-ins have it, so that production code carries no counters.
+    The decisions are pure functions, so wrapping them changes nothing; they are wrapped where the manager imports
+    them, so production code has no counters.
     """
 
     def deciding(record: Record | None, view: View) -> Decision:
@@ -125,7 +125,7 @@ def counted(counts: Counter[str]) -> Generator[None]:
 
 
 def decided(record: Record | None, view: View, decision: Decision) -> str:
-    """Name a decision."""
+    """Return the name of a decision."""
     if isinstance(decision, Wait):
         return "wait"
     if isinstance(decision, Spend):
@@ -137,18 +137,18 @@ def decided(record: Record | None, view: View, decision: Decision) -> str:
 
 def _spent(record: Record | None, spend: Spend) -> str:
     if record is None:
-        return "spend: grant, at first"
+        return "spend: grant, first record"
     way = "grant" if spend.refresh_token is None else "current" if spend.refresh_token is record.token else "spare"
     return f"spend: {way}{', repeated' * spend.repeat}{', forced' * spend.forced}"
 
 
 def _failed(record: Record | None, view: View, fail: Fail) -> str:
     if isinstance(fail.error, OutageError):
-        return "fail: at rest"
+        return "fail: during a rest"
     if record is None:
-        return "fail: nobody has signed in"
+        return "fail: not signed in"
     if isinstance(fail.error, ConfigurationError):
-        return f"fail: another {'client' if record.issuer.client_id != view.issuer.client_id else 'grant'}'s"
+        return f"fail: record of another {'client' if record.issuer.client_id != view.issuer.client_id else 'grant'}"
     if record.signed_out:
         return "fail: signed out"
     return "fail: refused" if record.refused is not None else "fail: no refresh token"
@@ -158,32 +158,32 @@ def _used(record: Record | None, view: View, use: Use) -> str:
     doubt = record is not None and record.claim is not None
     if use.again_in is None and use.token.access_token == view.rejected:
         if view.still_accepted:
-            return "use: refused somewhere, and still accepted elsewhere"
+            return "use: rejected, still accepted elsewhere"
         renewable = use.token.refresh_token is not None or view.issuer.grant_type
-        return f"use: refused somewhere, and {'too young to force' if renewable else 'nothing to renew with'}"
+        return f"use: rejected, {'too new to force a renewal' if renewable else 'cannot be renewed'}"
     if use.again_in is None:
         return "use: fresh"
     if use.again_in == _NEVER:
-        return "use: in doubt, at a strict server" if doubt else "use: nothing to renew with"
+        return "use: in doubt, at a strict server" if doubt else "use: cannot be renewed"
     resting = record is not None and record.rest is not None and (record.claim is None or record.claim.lost)
-    return "use: at rest" if resting else "use: while another renews"
+    return "use: during a rest" if resting else "use: while another process renews"
 
 
 def settled(record: Record | None, attempt: Attempt, outcome: Outcome, after: Record | None) -> str:
-    """Name what an answer came to."""
+    """Return the name of what `settle` did with an outcome."""
     if isinstance(outcome, Renewed):
         return f"renewed: {_renewed(record, attempt, outcome, after)}"
     if record is None or record.claim is None or record.claim.owner != attempt.owner:
-        return "failed: the claim is another's"
+        return "failed: the claim belongs to another process"
     if record.claim.lost:
         return "failed: already noted"
     if isinstance(outcome, Outage) and not outcome.harmless:
-        return "outage: lost" + ", of a grant" * (attempt.spends is None)
+        return "outage: answer lost" + ", of a grant" * (attempt.spends is None)
     if isinstance(outcome, Interrupted):
-        return "interrupted: lost" if attempt.spends is not None else "interrupted: of a grant"
+        return "interrupted: answer lost" + ", of a grant" * (attempt.spends is None)
     if isinstance(outcome, Outage | Misconfigured):
         kind = "outage: harmless" if isinstance(outcome, Outage) else "misconfigured"
-        return kind + ", and an older doubt stays" * (after is not None and after.claim is not None)
+        return kind + ", an older doubt stays" * (after is not None and after.claim is not None)
     if attempt.spends is None:
         return "refused: grant"
     current = record.token is not None and record.token.refresh_token is not None
@@ -193,22 +193,24 @@ def settled(record: Record | None, attempt: Attempt, outcome: Outcome, after: Re
 
 def _renewed(record: Record | None, attempt: Attempt, outcome: Renewed, after: Record | None) -> str:
     if record is None:
-        return "there is no record any more"
+        return "the record is gone"
     if attempt.generation is not None and record.generation != attempt.generation:
-        return "a newer sign-in stands" if record.generation > attempt.generation else "over an older sign-in"
+        return "a newer sign-in stays" if record.generation > attempt.generation else "replaces an older sign-in"
     if record.token is not None and record.token.access_token == outcome.token.access_token:
-        return "already there"
+        return "already saved"
     mine = record.claim is not None and record.claim.owner == attempt.owner
     if after is None:
         if attempt.generation is None and record.issuer != attempt.issuer:
-            return "without a claim, and the record is another's"
-        return "late, already a spare" if outcome.token in record.spares else "late, and not needed"
+            return "without a claim, the record has another issuer"
+        return "late, already a spare" if outcome.token in record.spares else "late, not needed"
     if not mine:
-        return "late, a spare" if outcome.token in after.spares else "late, and current all the same"
+        return "late, becomes a spare" if outcome.token in after.spares else "late, becomes current"
     if record.token in after.spares:
-        return "mine, and what came late becomes a spare"
-    return "mine, forced" if after.forced else "mine"
+        return "own claim, a late token becomes a spare"
+    return "own claim, forced" if after.forced else "own claim"
 
 
 def _signed(which: str, record: Record | None, after: Record | None) -> str:
-    return f"{which}: " + ("nothing to write" if after is None else "at first" if record is None else "anew")
+    return f"{which}: " + (
+        "nothing to write" if after is None else "first record" if record is None else "over a record"
+    )

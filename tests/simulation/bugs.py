@@ -1,32 +1,29 @@
-"""Seeds bugs into the protocol, one at a time, and counts the seeds that the simulation takes to catch each.
+"""Seeds bugs into copies of the package, one at a time, and counts the histories until one breaks a promise.
 
-`bugs.toml` says what stands there instead of what; the package is changed in a copy. `python -m
-tests.simulation.bugs WORD …` tries only bugs with one of these words in their names.
+`bugs.toml` lists the bugs. `python -m tests.simulation.bugs WORD …` tries only bugs with one of these words in their
+names.
 """
 
 import os
 import subprocess
 import sys
-import tempfile
-import tomllib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from shutil import copytree, ignore_patterns
-from typing import Any
 
-ROOT = Path(__file__).parents[2]
-PACKAGE = "bitbucket_auth_async"
-MOST = 3_000
-"""Seeds that are tried."""
+from tests.support.changed_copies import Change, Copies, read_table
+
+MOST_SEEDS = 3_000
 AT_ONCE = 2
 LONGEST = 1_200
+"""Seconds for the search for one bug."""
 _SEARCH = """
 import sys
-from tests.simulation.trial import trial
+from tests.simulation.trial import run_seeds
 for seed in range(int(sys.argv[1])):
-    broken = trial([seed]).broken
+    broken = run_seeds([seed]).broken
     if broken:
         print(seed + 1, broken[seed][0].split("s  ", 1)[1])
         break
@@ -35,62 +32,41 @@ for seed in range(int(sys.argv[1])):
 
 @dataclass(frozen=True)
 class Bug:
-    """One bug: what is changed, and where."""
+    """A bug as changes of the code."""
 
     name: str
-    changes: tuple[tuple[str, str, str], ...]
-    """File, what stands there, and what shall."""
+    changes: tuple[Change, ...]
     rare: bool = False
-    """So many seeds may not meet what it takes; the table says what catches it."""
+    """The seeds may miss it; the table names the tests that find it."""
 
 
 @dataclass(frozen=True)
-class Caught:
-    """How a bug was caught."""
+class Catch:
+    """How the simulation caught a bug."""
 
     seeds: int
     promise: str
+    """The first broken promise."""
 
 
 def bugs(words: Sequence[str] = ()) -> list[Bug]:
-    """Read the table."""
-    table = tomllib.loads((Path(__file__).parent / "bugs.toml").read_text(encoding="utf-8"))
-    entries: list[dict[str, Any]] = table["bug"]
-    found = [
-        Bug(
-            entry["name"],
-            ((entry["file"], entry["old"], entry["new"]), *map(tuple, entry.get("more", ()))),
-            rare=entry.get("rare", False),
-        )
-        for entry in entries
-    ]
+    """Return the bugs in the table, or those with one of *words* in their names."""
+    table = read_table(Path(__file__).parent / "bugs.toml", "bug")
+    found = [Bug(entry["name"], changes, rare=entry.get("rare", False)) for entry, changes in table]
     return [bug for bug in found if not words or any(word in bug.name for word in words)]
 
 
-def seeded(bug: Bug, place: Path) -> Path:
-    """Copy the package to *place*, with the bug in it.
+def catch(bug: Bug, copies: Copies, most: int = MOST_SEEDS) -> Catch | None:
+    """Return how the first *most* seeds catch a bug; None: they miss it.
 
     Raises:
-        ValueError: The code has moved, so that the table must follow.
+        ValueError: The code to change does not stand exactly once in its file.
     """
-    copytree(ROOT / PACKAGE, place / PACKAGE, ignore=ignore_patterns("__pycache__"))
-    for name, old, new in bug.changes:
-        file = place / name
-        text = file.read_text(encoding="utf-8")
-        if text.count(old) != 1:
-            msg = f"{bug.name}: what to change stands {text.count(old)} times in {name}"
-            raise ValueError(msg)
-        file.write_text(text.replace(old, new), encoding="utf-8")
-    return place
-
-
-def caught(bug: Bug, most: int = MOST) -> Caught | None:
-    """Return how the simulation catches *bug*; None: it does not."""
-    with tempfile.TemporaryDirectory() as place:
+    with copies.changed(bug.changes) as tree:
         done = subprocess.run(
             [sys.executable, "-c", _SEARCH, str(most)],
-            cwd=seeded(bug, Path(place)),
-            env={**os.environ, "PYTHONPATH": place, "PYTHONDONTWRITEBYTECODE": "1"},
+            cwd=tree,
+            env={**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"},
             capture_output=True,
             text=True,
             check=True,
@@ -99,21 +75,23 @@ def caught(bug: Bug, most: int = MOST) -> Caught | None:
     if not done.stdout:
         return None
     seeds, _, promise = done.stdout.strip().partition(" ")
-    return Caught(int(seeds), promise)
+    return Catch(int(seeds), promise)
 
 
 def main(words: Sequence[str]) -> int:
-    """Try the bugs, print the table, and return the exit code."""
+    """Try the bugs, print a line for each, and return the exit code."""
     chosen, missed, rare = bugs(words), 0, 0
-    with ThreadPoolExecutor(AT_ONCE) as workers:
-        for bug, found in zip(chosen, workers.map(caught, chosen), strict=True):
-            missed += found is None and not bug.rare
-            rare += found is None and bug.rare
-            outcome = f"{found.seeds:>5} seeds" if found is not None else "not met" if bug.rare else "NOT CAUGHT"
+    with Copies.make(AT_ONCE) as copies, ThreadPoolExecutor(AT_ONCE) as workers:
+        for bug, caught in zip(chosen, workers.map(partial(catch, copies=copies), chosen), strict=True):
+            missed += caught is None and not bug.rare
+            rare += caught is None and bug.rare
+            outcome = f"{caught.seeds:>5} seeds" if caught is not None else "too rare" if bug.rare else "NOT CAUGHT"
             print(f"{outcome:<12}{bug.name}", flush=True)
-            if found is not None:
-                print(f"{'':<12}    {found.promise}")
-    print(f"\n{len(chosen) - missed - rare} of {len(chosen)} bugs are caught; {rare} too rare for {MOST} seeds.")
+            if caught is not None:
+                print(f"{'':<12}    {caught.promise}")
+    print(
+        f"\n{len(chosen) - missed - rare} of {len(chosen)} bugs are caught; {rare} too rare for {MOST_SEEDS:,} seeds."
+    )
     return 1 if missed or not chosen else 0
 
 

@@ -51,27 +51,29 @@ class ConflictingProgram:
         try:
             token = await self._manager.get_token()
         except ConfigurationError:
-            counts["stranger: turned away"] += 1
+            counts["conflicting program: refused"] += 1
         except BitbucketAuthError as error:
-            counts[f"stranger: {type(error).__name__}"] += 1
+            counts[f"conflicting program: {type(error).__name__}"] += 1
         else:
             record = self._judge.evidence.stored.current
             if record is not None and token == record.token:
-                self._judge.evidence.breaks("R8: a stranger gets the token of somebody else.")
+                self._judge.evidence.breaks("R8: a program with another client or grant gets the token.")
 
     async def load(self, key: str, /) -> Versioned | None:
         """Load the processes' record."""
         if self._down:
-            msg = "The stranger does not reach the store."
+            msg = "The conflicting program cannot reach the store."
             raise StoreError(msg)
         found = await self._world.store.load(key)
         # An empty store may be used by any program, so the simulation does not try that.
         if found is None or not found.record.issuer.token_endpoint:
-            msg = "The stranger finds nothing."
+            msg = "The conflicting program finds no record."
             raise StoreError(msg)
         return found
 
     async def swap(self, key: str, record: Record, /, *, expected: int) -> int:
         """Change nothing: the attempt is a broken promise."""
-        self._judge.evidence.breaks(f"R8: a stranger writes a record of {record.issuer.client_id!r} under {key!r}.")
+        self._judge.evidence.breaks(
+            f"R8: a conflicting program writes a record of {record.issuer.client_id!r} under {key!r}."
+        )
         return expected

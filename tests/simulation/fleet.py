@@ -68,10 +68,10 @@ class Fleet:
         elif step.name == "store_down_for_all":
             for worker in self._workers:
                 self._process_faults.disturb_store(step, worker)
-        elif step.name in {"forget_record", "restore_record"}:
+        elif step.name in {"lose_record", "restore_backup"}:
             self.world.pending_rollbacks.append(step)
-        elif step.name.startswith("stranger"):
-            program = ConflictingProgram(self.world, self._judge, without_store=step.name != "stranger")
+        elif step.name.startswith("conflicting_program"):
+            program = ConflictingProgram(self.world, self._judge, without_store=step.name.endswith("without_store"))
             _ = self.world.start(program.run())
         else:
             self._server_faults.begin(step)
@@ -93,7 +93,7 @@ class Fleet:
     async def _finish(self) -> None:
         """End all faults, give the processes time to recover, and judge what each hands out then."""
         await self._until(LENGTH)
-        self.journal.tell("everything is mended")
+        self.journal.tell("all faults end")
         self.world.fake.clear_faults()
         self.world.pending_rollbacks.clear()
         for worker in tuple(self._workers):

@@ -87,7 +87,7 @@ class ProcessFaults:
             worker.cancel_callers()
         elif name.startswith("reject"):
             _ = worker.process.start(worker.reject(still_accepted=name != "reject"))
-        elif name == "leave_loop":
+        elif name == "end_event_loop":
             worker.server.teardowns += 1
         elif name == "lose_swap":
             worker.store.swaps_to_lose += 1

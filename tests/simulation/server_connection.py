@@ -29,7 +29,7 @@ class ServerConnection:
         began = self._world.now()
         await process.reach("request leaving")
         if self._world.now() - began > timeout:
-            msg = "The process was stopped for too long."
+            msg = "The process was paused for longer than the time limit."
             raise TransportError(msg, sent=False)
         sent = checks.sending(process, request, began=began, limit=timeout)
         try:

@@ -1,4 +1,4 @@
-"""Faults of the token endpoint, and what happens to sign-ins at the server."""
+"""Faults of the token endpoint, and tokens that end at the server."""
 
 from collections.abc import Callable
 
@@ -16,9 +16,9 @@ _ENDPOINT: dict[str, Callable[[], Fault]] = {
     "rate_limited": lambda: faults.status(429, retry_after=20),
     "lose_request": lambda: faults.reset(processed=False),
     "lose_answer": lambda: faults.reset(processed=True),
-    "cut_answer": faults.truncated,
+    "truncate_answer": faults.truncated,
     "unreachable": faults.unreachable,
-    "html": faults.html,
+    "html_answer": faults.html,
     "wrong_secret": lambda: faults.status(401, body=_WRONG_SECRET),
     "refuse_grant": lambda: faults.status(400, body=_REFUSED),
 }
@@ -61,11 +61,11 @@ class ServerFaults:
         self._world.add_fault(None, step.seconds)
 
     def _end_sign_in(self, step: Step) -> None:
-        """Revoke the sign-ins at the server, or kill the present refresh token."""
+        """Revoke all sign-ins at the server, or the present refresh token alone."""
         record = self._judge.evidence.stored.current
         token = None if record is None else record.token
         family = None if token is None else self._judge.evidence.server.family(token)
-        if family is not None and step.name == "revoke":
+        if family is not None and step.name == "revoke_sign_ins":
             for each in self._world.fake.families:
                 self._judge.sign_ins.ended(each)
             self._world.fake.revoke()

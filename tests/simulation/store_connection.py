@@ -1,4 +1,4 @@
-"""The connection of one process to the store: messages may be late or lost, and arrive although the sender is dead."""
+"""The connection of one process to the store: messages may be late or lost, and outlive their sender."""
 
 import asyncio
 from dataclasses import replace
@@ -54,7 +54,7 @@ class StoreConnection:
         confirmed: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         if self.swaps_to_lose:
             self.swaps_to_lose -= 1
-            self._tell(f"the {what} is lost on its way")
+            self._tell(f"the {what} is lost on the way")
         else:
             _ = self._world.start(self._arrive(key, record, expected, confirmed))
         version = await confirmed
@@ -63,7 +63,7 @@ class StoreConnection:
         return version
 
     async def _arrive(self, key: str, record: Record, expected: int, confirmed: asyncio.Future[int]) -> None:
-        """Let the message arrive: once sent, it arrives whatever happens to its sender."""
+        """Let a swap arrive at the store: once sent, it arrives even if its sender dies."""
         if self.swaps_to_delay:
             await sleep(self._world.clock, self.swaps_to_delay.pop())
         before = await self._world.store.load(key)
@@ -82,7 +82,7 @@ class StoreConnection:
             confirmed.set_result(version)
 
     async def _travel(self) -> None:
-        """Take the way of a message to the store or back."""
+        """Wait as long as a message takes to the store or back."""
         rng = self._process.rng
         if self.slow:
             await sleep(self._world.clock, rng.uniform(0, 12))
@@ -90,7 +90,7 @@ class StoreConnection:
             await sleep(self._world.clock, rng.uniform(0, 0.05))
         await self._process.until_running()
         if self.down:
-            msg = f"{self._process.name} does not reach the store."
+            msg = f"{self._process.name} cannot reach the store."
             raise ConnectionRefusedError(msg)
 
     def _with_dead_owner(self, found: Versioned | None) -> Versioned | None:

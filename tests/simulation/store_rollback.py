@@ -11,7 +11,7 @@ async def roll_back_if_due(world: World, judge: Judge) -> None:
     for step in steps:
         world.journal.tell(step.name.replace("_", " "))
         judge.rolled_back()
-        if step.name == "forget_record":
+        if step.name == "lose_record":
             world.store = MemoryStore()
             judge.evidence.stored.put(None)
         else:

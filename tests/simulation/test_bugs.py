@@ -1,18 +1,17 @@
-"""That the seeded bugs still apply to the code, and that the simulation catches some of them within a few seeds."""
-
-from pathlib import Path
+"""The seeded bugs apply to the code as it is, and the simulation catches three of them within a few seeds."""
 
 import pytest
 
-from tests.simulation.bugs import Bug, bugs, caught, seeded
+from tests.simulation.bugs import Bug, bugs, catch
+from tests.support.changed_copies import ROOT, Copies, changed_texts
 
 FEW = 40
-"""Seeds; `make bugs` tells how many each bug takes, and these take ten at the most."""
+"""Seeds; `make bugs` shows how many each bug needs, and these three need at most ten."""
 
 
 @pytest.mark.parametrize("bug", bugs(), ids=[bug.name for bug in bugs()])
-def test_what_a_bug_changes_stands_once_in_the_code(bug: Bug, tmp_path: Path) -> None:
-    assert seeded(bug, tmp_path).is_dir()
+def test_the_code_that_a_bug_changes_stands_once_in_its_file(bug: Bug) -> None:
+    assert changed_texts(bug.changes, ROOT)
 
 
 @pytest.mark.parametrize(
@@ -21,6 +20,7 @@ def test_what_a_bug_changes_stands_once_in_the_code(bug: Bug, tmp_path: Path) ->
 )
 def test_the_simulation_catches_a_bug_within_a_few_seeds(name: str, promise: str) -> None:
     (bug,) = bugs([name])
-    found = caught(bug, FEW)
-    assert found is not None
-    assert found.promise.startswith(promise)
+    with Copies.make(1) as copies:
+        caught = catch(bug, copies, FEW)
+    assert caught is not None
+    assert caught.promise.startswith(promise)

@@ -1,4 +1,4 @@
-"""The promises in seeded histories; that the same seed lives the same history; that a broken one is cut down."""
+"""The promises hold in seeded histories; a seed gives the same history each time; a broken history is cut down."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ from bitbucket_auth_async.renewal import settle
 from bitbucket_auth_async.telemetry.events import ROUTINE
 from tests.simulation.__main__ import options, verdicts
 from tests.simulation.history import Rules, Step, draw_rules, draw_steps
-from tests.simulation.trial import Verdict, live, shortened, story, told
+from tests.simulation.trial import Verdict, run_history, shorten, shortest_story, story
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,13 +36,19 @@ def test_r1_to_r9_hold_in_two_hundred_histories() -> None:
     verdict = Verdict()
     for part in verdicts(options(["--seeds", str(SEEDS)])):
         verdict.add(part)
-    assert not verdict.broken, told(min(verdict.broken))
+    assert not verdict.broken, shortest_story(min(verdict.broken))
     assert verdict.seeds == SEEDS
-    for what in ("spend: current, repeated", "renewed: late, a spare", "refused: current", "second spend", "closed"):
-        assert verdict.counts[what] > 0, f"nobody met: {what}"
+    for what in (
+        "spend: current, repeated",
+        "renewed: late, becomes a spare",
+        "refused: current",
+        "second spend",
+        "closed",
+    ):
+        assert verdict.counts[what] > 0, f"never happened: {what}"
 
 
-def test_the_same_seed_tells_the_same_story_in_any_process() -> None:
+def test_a_seed_gives_the_same_story_in_each_process() -> None:
     program = (
         "from tests.simulation.trial import story\n"
         "from tests.simulation.history import draw_rules, draw_steps\n"
@@ -64,11 +70,11 @@ def test_the_same_seed_tells_the_same_story_in_any_process() -> None:
     assert len(stories.pop()) > 10_000
 
 
-def test_a_failing_history_is_cut_down_to_what_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_history_is_cut_down_to_the_steps_that_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     real: Callable[..., Record | None] = settle.settle
 
     def losing(record: "Record | None", **options: object) -> "Record | None":
-        """Forget the claim of a renewal whose answer was lost, as if nothing had been spent."""
+        """Treat a lost answer as a refusal."""
         if isinstance(options["outcome"], settle.Outage):
             options["outcome"] = settle.Refused()
         return real(record, **options)
@@ -79,21 +85,21 @@ def test_a_failing_history_is_cut_down_to_what_it_takes(monkeypatch: pytest.Monk
         Step(at=300.0, name="lose_request", seconds=900.0),
         Step(at=1300.0, name="reject", process=2),
     )
-    fewest = shortened(2, CALM, steps)
+    fewest = shorten(2, CALM, steps)
     assert fewest == steps[1:2]
     story_of_it = story(2, CALM, fewest)
     assert "lose request" in story_of_it
     assert "BROKEN: R8" in story_of_it.splitlines()[-1]
 
 
-def test_each_seed_has_its_own_history() -> None:
+def test_two_seeds_give_different_histories() -> None:
     assert draw_steps(1) == draw_steps(1)
     assert draw_steps(1) != draw_steps(2)
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_r1_a_fleet_without_misfortune_renews_in_peace(seed: int) -> None:
-    fleet = live(seed, draw_rules(seed), ())
+def test_r1_a_fleet_without_faults_spends_each_refresh_token_once(seed: int) -> None:
+    fleet = run_history(seed, draw_rules(seed), ())
     assert fleet.journal.broken == []
     assert fleet.world.fake.second_spends == []
     assert fleet.journal.counts["event: renewed"] >= 3
@@ -101,9 +107,9 @@ def test_r1_a_fleet_without_misfortune_renews_in_peace(seed: int) -> None:
     assert set(fleet.journal.counts) <= {"caller: token", "event: renewed", "event: adopted"} | routine
 
 
-def test_a_sign_in_lost_to_a_request_that_came_after_its_time_out_is_told_as_that() -> None:
+def test_a_sign_in_lost_to_a_request_that_arrives_after_its_timeout_is_explained() -> None:
     rules = replace(CALM, strict=True, lifetime=600.0)
-    fleet = live(0, rules, (Step(250.0, "slow_request", seconds=42.0),))
+    fleet = run_history(0, rules, (Step(250.0, "slow_request", seconds=42.0),))
     assert fleet.journal.broken == []
     assert fleet.journal.counts["sign-in lost"] == 1
-    assert fleet.journal.counts["sign-in lost to a request that came after its time-out"] == 1
+    assert fleet.journal.counts["sign-in lost to a request that arrived after its timeout"] == 1

@@ -1,4 +1,4 @@
-"""What all processes of one history share: clock, server, store, random numbers, journal."""
+"""The surroundings that all processes of one history share: clock, server, store, random numbers, journal."""
 
 import asyncio
 import random
@@ -35,10 +35,10 @@ class WallClocks:
 
 
 class World:
-    """The surroundings of the processes; it knows none of them."""
+    """Everything outside the processes; it does not know them."""
 
     def __init__(self, seed: int, rules: Rules, *, keep_story: bool = False) -> None:
-        """Register the client; nobody has signed in yet."""
+        """Register the client, without any sign-in."""
         self.seed = seed
         self.rules = rules
         self.clock = FakeClock()
@@ -89,4 +89,4 @@ class World:
     def _ended(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            self.journal.breaks(f"R7: somebody got {task.exception()!r}.")
+            self.journal.breaks(f"R7: a task failed with {task.exception()!r}.")

@@ -79,13 +79,13 @@ class CallerChecks:
         self._world.journal.counts["caller: token"] += 1
         lasted = self._close(call)
         if call.valid is not None and lasted > MOMENT:
-            self._evidence.breaks(f"R6: {process.name} had a good token, and its caller waited {lasted:.1f} s.")
+            self._evidence.breaks(f"R6: {process.name} had a valid token, but its caller waited {lasted:.1f} s.")
         if access not in self._evidence.stored.access_stored_at and not tokens.may_be_unsaved(process, access):
-            self._evidence.breaks(f"R2: {process.name} hands out {name_of(access)}, which no store holds.")
+            self._evidence.breaks(f"R2: {process.name} hands out {name_of(access)}, which was never saved.")
         late = tokens.seconds_late(process, access, self._evidence.stored.rolled_back_at)
         if late > MOMENT:
             self._evidence.breaks(
-                f"R5: {process.name} hands out a token {late:.1f} s after the leeway before its expiry."
+                f"R5: {process.name} hands out a token {late:.1f} s too late: after its expiry minus the leeway."
             )
         if access not in tokens.rejected:
             self._handed_out[process] = (token, call.at)
@@ -99,7 +99,7 @@ class CallerChecks:
         self._world.journal.counts[f"caller: {type(error).__name__}"] += 1
         self._close(call)
         if isinstance(error, ConfigurationError) and not isinstance(error, OAuthError):
-            self._evidence.breaks(f"R7: {process.name} is told {error!r}.")
+            self._evidence.breaks(f"R7: a caller of {process.name} gets {error!r}.")
         if isinstance(error, LoginRequiredError):
             self.forget_token(process)
             # Its knowledge may be from before its pause.
@@ -107,7 +107,7 @@ class CallerChecks:
             asked_at = min(call.at, process.paused_at) if was_paused else call.at
             self._sign_ins.login_required(asked_at, error)
         elif call.valid is not None:
-            self._evidence.breaks(f"R7: {process.name} had a good token, and its caller got {error!r}.")
+            self._evidence.breaks(f"R7: {process.name} had a valid token, but its caller got {error!r}.")
 
     def _close(self, call: Call) -> float:
         self._open.discard(call)

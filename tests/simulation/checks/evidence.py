@@ -1,4 +1,4 @@
-"""What has been observed in one history; each check reads it and adds to it."""
+"""The observations of one history; each check reads them and adds its own."""
 
 from tests.simulation.checks.access_tokens import AccessTokens
 from tests.simulation.checks.server_state import ServerState

@@ -1,4 +1,4 @@
-"""The judge of one history: takes what happens and hands it to the checks."""
+"""The judge of one history: receives events and passes them to the checks."""
 
 from bitbucket_auth_async.errors import BitbucketAuthError, LoginRequiredError
 from bitbucket_auth_async.oauth2.tokens import Token
@@ -42,32 +42,32 @@ class Judge:
             self._world.journal.tell(f"{process.name}: {event.kind.value}. {event.detail}")
 
     def closed(self, process: Process, lasted: float) -> None:
-        """R4: closing waits, with a limit, for what is under way."""
+        """R4: closing waits for the running renewal, but not longer than its limit."""
         self._world.journal.counts["closed"] += 1
         if lasted > CLOSING + MOMENT:
             self.evidence.breaks(f"R4: closing {process.name} took {lasted:.1f} s.")
 
     def rolled_back(self) -> None:
         """Record that the store has lost all its data or the newest of it."""
-        self._world.journal.counts["the store loses its memory"] += 1
+        self._world.journal.counts["store rolled back"] += 1
         self.evidence.requests.roll_back()
         self.evidence.stored.roll_back()
 
     def check_outcome(self, outcome: Token | BitbucketAuthError | None) -> None:
-        """Judge what a caller gets after all faults have ended; None: it still waits."""
+        """Judge the answer to a caller after all faults have ended; None: it still waits."""
         if outcome is None:
-            self.evidence.breaks("R7: with all mended, a caller waits for ever.")
+            self.evidence.breaks("R7: after all faults have ended, a caller still gets no answer.")
         elif isinstance(outcome, LoginRequiredError):
             self.sign_ins.login_required(self._world.now() - DEADLINE, outcome)
         elif isinstance(outcome, BitbucketAuthError):
-            self.evidence.breaks(f"R7: with all mended, a caller gets {outcome!r}.")
+            self.evidence.breaks(f"R7: after all faults have ended, a caller gets {outcome!r}.")
         elif outcome.refresh_token is None and not self._world.rules.app:
-            self._world.journal.counts["caller: a refused token, which nothing can renew"] += 1
+            self._world.journal.counts["caller: a rejected token that cannot be renewed"] += 1
         elif not self.evidence.server.accepts(outcome.access_token):
-            self.evidence.breaks("R5: with all mended, the token handed out is not good.")
+            self.evidence.breaks("R5: after all faults have ended, a caller gets an invalid token.")
 
     def check_end(self) -> None:
-        """R2: what living processes received is in the store; R7: no caller waits."""
+        """R2: each token that a living process received was saved; R7: no caller still waits."""
         for request in self.evidence.requests.all:
             standing = self.evidence.stored.current
             current = standing is not None and request.generation == standing.generation
@@ -77,5 +77,7 @@ class Judge:
                 continue
             unsaved = request.access not in self.evidence.stored.access_stored_at
             if current and request.process.is_serving and unsaved:
-                self.evidence.breaks(f"R2: what {request.process.name} received at {request.at:.1f} s was never saved.")
+                self.evidence.breaks(
+                    f"R2: {request.process.name} never saved the token of its request at {request.at:.1f} s."
+                )
         self.callers.check_open()

@@ -37,7 +37,7 @@ class RecordChecks:
             self._check_added(process, old, record)
             self._check_replaced(process, old, record)
         if record.refused is not None and (record.token is None or record.refused != refresh_fingerprint(record.token)):
-            self._evidence.breaks(f"R8: {process.name} leaves a mark on a token that is gone.")
+            self._evidence.breaks(f"R8: {process.name} keeps the refusal of a token that has left the record.")
         self._stored.put(record)
 
     def _note_refusal(self, process: Process, old: Record | None, record: Record) -> None:
@@ -57,13 +57,11 @@ class RecordChecks:
         known = self._server.refresh(claim.spends)
         name = "a token" if known is None else name_of(known.text)
         if claim.spends in self._stored.known_dead:
-            self._evidence.breaks(f"R8: {process.name} is about to present {name}, which is known to be dead.")
+            self._evidence.breaks(f"R8: {process.name} claims {name}, which is known to be dead.")
         if self._rules.strict and known is not None and self._stored.renewable:
             successors = [fingerprint(each.text) for each in self._server.successors(known)]
             if any(each in self._stored.refresh_stored_at for each in successors):
-                self._evidence.breaks(
-                    f"R9: {process.name} is about to present {name}, whose successor is in the store."
-                )
+                self._evidence.breaks(f"R9: {process.name} claims {name}, whose successor is in the store.")
 
     def _check_dropped(self, process: Process, old: Record, record: Record) -> None:
         """A refresh token that leaves the record is dead, or the record has a successor of it."""
@@ -74,7 +72,7 @@ class RecordChecks:
             dead = name in self._stored.known_dead or name in self._refused
             if token is not None and name is not None and not dead and name not in kept | ancestors:
                 lost = name_of(token.refresh_token or "")
-                self._evidence.breaks(f"R2: {process.name} drops {lost}, and the record has no successor of it.")
+                self._evidence.breaks(f"R2: {process.name} drops {lost}, but the record has no successor of it.")
 
     def _check_added(self, process: Process, old: Record, record: Record) -> None:
         """A token that joins the record belongs to its sign-in and has not been renewed since."""
@@ -89,7 +87,7 @@ class RecordChecks:
             if self._server.family(spare) is not current:
                 self._evidence.breaks(f"R3: {process.name} keeps a token of another sign-in.")
             if refresh_fingerprint(spare) in renewed:
-                self._evidence.breaks(f"R3: {process.name} keeps as a spare what has been renewed since.")
+                self._evidence.breaks(f"R3: {process.name} keeps as a spare a token that has been renewed since.")
 
     def _check_replaced(self, process: Process, old: Record, record: Record) -> None:
         """A token replaces another if its process holds the claim, or if it comes after the other."""
@@ -104,7 +102,7 @@ class RecordChecks:
             rightful = self._parent(refresh_fingerprint(record.token)) == replaced or old.refused == replaced
             rightful = rightful or not self._rules.rotates
         if not rightful:
-            self._evidence.breaks(f"R3: {process.name} puts a late token in the place of one that was saved later.")
+            self._evidence.breaks(f"R3: {process.name} replaces a token with an older one.")
 
     def _ancestors(self, name: str | None) -> Iterator[str]:
         known = self._server.refresh(name)

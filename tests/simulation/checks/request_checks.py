@@ -27,7 +27,7 @@ class RequestChecks:
         request = self._read(process, message, began, limit)
         self._tell(f"{process.name} presents {request.name}")
         if any(other.process is process and not other.over for other in self._requests.all):
-            self._evidence.breaks(f"R1: {process.name} sends two requests at a time.")
+            self._evidence.breaks(f"R1: {process.name} sends two requests at once.")
         self._check_claim(request)
         if request.spent is not None:
             self._check_alone(request, request.spent)
@@ -75,7 +75,7 @@ class RequestChecks:
             under_way = not earlier.over and earlier.process.is_running and in_time
             if under_way or request.at - earlier.claimed_at < LEASE:
                 sender = f"{request.process.name} presents {request.name}"
-                self._evidence.breaks(f"R1: {sender}, of which {earlier.process.name} may have a successor.")
+                self._evidence.breaks(f"R1: {sender}, but {earlier.process.name} may have received its successor.")
 
     def _is_done(self, earlier: TokenRequest) -> bool:
         if earlier.access is None:
@@ -94,10 +94,10 @@ class RequestChecks:
             return
         self._world.journal.counts["second spend"] += 1
         if not announced and not request.repeats:
-            self._world.journal.counts["second spend of which nobody could know"] += 1
+            self._world.journal.counts["second spend that no process could know of"] += 1
         elif not announced:
             self._evidence.breaks(
-                f"R1: {request.process.name} presents {request.name} a second time, and does not say so."
+                f"R1: {request.process.name} presents {request.name} a second time without reporting it."
             )
         self._check_present_token(request)
 
@@ -109,7 +109,7 @@ class RequestChecks:
         access = record.token.access_token
         valid = self._evidence.server.accepts(access) and self._evidence.access_tokens.seconds_left(access) > PATIENCE
         if valid and not self._world.wall_clocks.stepped and access not in self._evidence.access_tokens.rejected:
-            self._evidence.breaks(f"R9: {request.name} is presented again while the present token is still good.")
+            self._evidence.breaks(f"R9: {request.name} is presented again while the present access token is valid.")
 
     def failed(self, request: TokenRequest) -> None:
         """No answer came, and the process knows it."""
@@ -124,7 +124,7 @@ class RequestChecks:
         closing = process.closing_since is not None and now - process.closing_since >= SHORTEST_CLOSING
         if not request.torn_down and not closing and lasted < request.limit - MOMENT:
             self._evidence.breaks(f"R4: a request of {process.name} is interrupted after {lasted:.1f} s.")
-        self._tell(f"{process.name} gives its request up")
+        self._tell(f"{process.name} gives up its request")
         self._give_up(request)
         self._world.add_fault(None)
 

@@ -1,4 +1,4 @@
-"""The tokens that the server has issued, whatever the processes believe."""
+"""The tokens that the server has issued, and which of them it accepts."""
 
 from functools import lru_cache
 

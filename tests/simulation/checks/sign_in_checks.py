@@ -33,7 +33,7 @@ class SignInChecks:
         if stored.renewable:
             since = stored.renewable_since
             if since is not None and since < asked_at - SHARED_READ:
-                self._evidence.breaks(f"R8: the record holds what still works, and yet: {error!r}.")
+                self._evidence.breaks(f"R8: the record holds a refresh token that works, but a caller gets {error!r}.")
             return
         record = stored.current
         if record is None or record.token is None or record.generation in self._judged:
@@ -51,7 +51,7 @@ class SignInChecks:
             valid = self._evidence.server.accepts(token.access_token)
             valid = valid and access_tokens.seconds_left(token.access_token) > 1
             if valid and not self._world.wall_clocks.stepped and token.access_token not in access_tokens.rejected:
-                self._evidence.breaks(f"R8: the token is still good, and yet: {error!r}.")
+                self._evidence.breaks(f"R8: the access token is valid, but a caller gets {error!r}.")
         elif family is not None and family.number not in self._ended:
             began = self._world.since_start(min(each.issued_at for each in family.refresh))
             if began > self._evidence.stored.rolled_back_at:
@@ -59,13 +59,11 @@ class SignInChecks:
 
     def _explain(self, token: Token, family: Family) -> None:
         if any(entry.processed and entry.family == family.number for entry in self._evidence.requests.stragglers):
-            self._counts["sign-in lost to a request that came after its time-out"] += 1
+            self._counts["sign-in lost to a request that arrived after its timeout"] += 1
             return
         unsaved = [(each, by) for each in family.refresh if (by := self._due(each)) is not None]
         if not unsaved:
-            self._evidence.breaks(
-                "R1: the sign-in is lost, although each answer of the server was in the store in time."
-            )
+            self._evidence.breaks("R1: the sign-in is lost, although each answer was saved in time.")
         elif self._world.rules.strict:
             for each, by in unsaved:
                 self._check_unsaved(each, by)
@@ -89,7 +87,9 @@ class SignInChecks:
             if request.refresh == token.text and process.is_serving:
                 without_fault = self._world.fault_log.seconds_without(process.number, by)
                 if without_fault > SAVING:
-                    self._evidence.breaks(f"R2: {process.name} had an answer, and nothing kept it from saving it.")
+                    self._evidence.breaks(
+                        f"R2: {process.name} received a token and did not save it, although it had no fault."
+                    )
 
     def _check_unrepaired(self, token: Token) -> None:
         """With a grace period, a lost answer is repaired by any process that has no fault for long enough."""
@@ -100,8 +100,8 @@ class SignInChecks:
             return
         start = self._world.since_start(known.used_at)
         without_fault = self._world.fault_log.longest_without(start, min(start + GRACE, self._world.now()))
-        self._counts["sign-in lost, with a grace"] += 1
+        self._counts["sign-in lost at a server with a grace period"] += 1
         if without_fault > REPAIR:
             self._evidence.breaks(
-                f"R9: the sign-in is lost, although some process was well for {without_fault:.0f} s of the grace."
+                f"R9: the sign-in is lost, although a process had no fault for {without_fault:.0f} s of the grace."
             )
