@@ -1,1 +1,1 @@
-"""Bearers: each module puts the token on the caller's own requests (RFC 6750), for one HTTP library."""
+"""Bearers: each module adds the token to the caller's own requests (RFC 6750), for one HTTP library."""

@@ -1,9 +1,9 @@
-"""authenticated_client and BearerAuth: the token on requests made with httpx."""
+"""authenticated_client and BearerAuth: add the token to requests made with httpx."""
 
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from bitbucket_auth_async.bearer._httpx_family import BearerFlow, Kept, with_hop_hook
+from bitbucket_auth_async.bearer._httpx_family import BearerFlow, BufferedBody, with_hop_hook
 from bitbucket_auth_async.protocols import TokenSource
 from bitbucket_auth_async.runtime.extras import extra
 
@@ -17,44 +17,46 @@ def authenticated_client(
     origins: Iterable[str] | None = None,
     **client: Any,  # noqa: ANN401  - httpx's own, of each release
 ) -> httpx.AsyncClient:
-    """Return an httpx.AsyncClient whose requests carry the source's token; close it as any other.
+    """Return an httpx.AsyncClient whose requests carry the source's token; close it like any other.
 
     Args:
-        source: A TokenManager, or anything else that has a token to give.
-        origins: Who may get the token, as in BearerAuth.
-        client: Whatever `httpx.AsyncClient` takes, but for `auth`.
+        source: A TokenManager, or another TokenSource.
+        origins: The origins that may receive the token, as in BearerAuth.
+        client: Arguments of `httpx.AsyncClient`, except `auth`.
     """
     bearer = BearerAuth(source, origins=origins)
     hooks = with_hop_hook(bearer, client.pop("event_hooks", None))
     return httpx.AsyncClient(auth=bearer, event_hooks=hooks, **client)
 
 
-class _Kept(Kept, httpx.AsyncByteStream):
-    """What httpx takes for a stream."""
+class _Kept(BufferedBody, httpx.AsyncByteStream):
+    """The stream in the type that httpx expects."""
 
 
 class BearerAuth(BearerFlow, httpx.Auth):
-    """Puts the token on each request to an allowed origin, and repeats once what a dead token had refused.
+    """Adds the token to each request to an allowed origin, and repeats a request once after a 401.
 
-    Give it as `auth=` to an `httpx.AsyncClient`, or to a single request; `auth=None` leaves the bearer out of one. The
-    token goes to no other origin, nor along a redirect that left the allowed ones, even if it comes back. Between two
-    origins that are both allowed a redirect keeps it in a client of `authenticated_client`; elsewhere httpx takes it
-    off. Once the answer is here it is off every request. A request that has an Authorization header is left as it is.
+    Pass it as `auth=` to an `httpx.AsyncClient` or to a single request; `auth=None` sends a request without it.
 
-    A 401 is given to the caller only if there is no other token to be had, if the other one was refused too, or if the
-    body can't be sent again: generators, and files that can't be rewound. After a redirect the refused hop alone is
-    repeated. Errors of the source are raised as they are.
+    No other origin receives the token. A redirect that leaves the allowed origins loses it for good, even if it comes
+    back. A redirect between two allowed origins keeps it in a client of `authenticated_client`; elsewhere httpx removes
+    it. After the response the token is removed from every request. A request with its own Authorization header is left
+    unchanged.
+
+    The caller gets the 401 only if there is no other token, if the other token is refused too, or if the body can't be
+    sent again: generators, and files that can't be rewound. After a redirect only the refused hop is repeated. Errors
+    of the source are raised unchanged.
 
     Args:
-        source: A TokenManager, or anything else that has a token to give.
-        origins: Who may get the token, such as `https://api.bitbucket.org`; plain http on loopback addresses alone.
-            Left out, it is what the source's server names as `api_origins`, or Bitbucket Cloud's.
+        source: A TokenManager, or another TokenSource.
+        origins: The origins that may receive the token, such as `https://api.bitbucket.org`; plain http on loopback
+            addresses only. By default the `api_origins` of the source's server, or those of Bitbucket Cloud.
 
     Raises:
-        ConfigurationError: The source has no token to give, or an origin is neither https nor loopback; or, as a
-            request is sent, a blocking Client.
+        ConfigurationError: The source has no `get_token`, or an origin is neither https nor loopback; or a blocking
+            Client sends a request.
     """
 
-    _bytes: ClassVar = httpx.ByteStream
-    _kept: ClassVar = _Kept
-    _too_long: ClassVar = httpx.ReadError
+    _byte_stream: ClassVar = httpx.ByteStream
+    _buffered_body: ClassVar = _Kept
+    _read_error: ClassVar = httpx.ReadError

@@ -1,4 +1,4 @@
-"""Credentials that nobody renews, as sources for a bearer: access tokens of Bitbucket, API tokens, a Token as it is."""
+"""StaticToken, AccessToken and ApiToken: token sources for credentials without renewal."""
 
 import base64
 from dataclasses import dataclass
@@ -17,41 +17,41 @@ _YEAR_10000 = 253_402_300_800
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BasicToken(Token):
-    """A token that goes into the Authorization header as the password of somebody (RFC 7617)."""
+    """A token that is sent as the password of a user (HTTP Basic, RFC 7617)."""
 
     username: str
 
     @property
     def authorization(self) -> str:
-        """The value of the header."""
+        """The value of the Authorization header."""
         pair = f"{self.username}:{self.access_token}".encode()
         return f"Basic {base64.b64encode(pair).decode('ascii')}"
 
 
 class StaticToken:
-    """A TokenSource of one token, which nobody renews: it is handed out until it expires.
+    """A TokenSource that returns one token until it expires, without renewal.
 
     Args:
-        token: The token; one without `expires_at` is handed out for ever.
+        token: The token; without `expires_at` it never expires.
         clock: For tests.
 
     Raises:
-        ConfigurationError: Its end is no moment.
+        ConfigurationError: `expires_at` is not a valid time.
     """
 
     __slots__ = ("_clock", "token")
 
     git_username: ClassVar[str] = ACCESS_TOKEN_USERNAME
-    """The user name that goes with it in Git over HTTPS; the token is the password."""
-    advice: ClassVar[str] = "Get another one."
-    """Where the next one is made."""
+    """The user name for Git over HTTPS; the token is the password."""
+    advice: ClassVar[str] = "Get another token."
+    """How to get the next token."""
 
     def __init__(self, token: Token, *, clock: Clock = SYSTEM_CLOCK) -> None:
-        """Keep the token."""
-        if not _is_moment(token.expires_at):
+        """Store the token."""
+        if not _is_timestamp(token.expires_at):
             msg = (
                 f"expires_at: expected seconds since the epoch, found {describe_type(token.expires_at)}. "
-                "datetime(2027, 3, 1, tzinfo=UTC).timestamp() is such a number; milliseconds are too many."
+                "Use for example datetime(2027, 3, 1, tzinfo=UTC).timestamp(), not milliseconds."
             )
             raise ConfigurationError(msg)
         self.token = token
@@ -59,14 +59,14 @@ class StaticToken:
 
     @property
     def expires_at(self) -> float | None:
-        """Seconds since the epoch; None: never, or nobody said."""
+        """Seconds since the epoch; None: never, or unknown."""
         return self.token.expires_at
 
-    async def get_token(self, *, rejected: Token | None = None, still_accepted: bool = False) -> Token:  # noqa: ARG002 - there is no other
-        """Return the token, after a 401 as well: there is no other.
+    async def get_token(self, *, rejected: Token | None = None, still_accepted: bool = False) -> Token:  # noqa: ARG002 - there is no other token
+        """Return the token, also after a 401: there is no other.
 
         Raises:
-            LoginRequiredError: It has expired.
+            LoginRequiredError: The token has expired.
         """
         if self.token.expires_at is not None and self._clock.wall() >= self.token.expires_at:
             msg = f"Expired: {self}. {self.advice}"
@@ -77,35 +77,35 @@ class StaticToken:
         return "token"
 
     def __str__(self) -> str:
-        """Say what it is and until when it is good, without the secret."""
+        """Return kind and expiry, without the secret."""
         if self.token.expires_at is None:
             return self._name()
-        return f"{self._name()}, good until {datetime.fromtimestamp(self.token.expires_at, UTC):%Y-%m-%d %H:%M} UTC"
+        return f"{self._name()}, valid until {datetime.fromtimestamp(self.token.expires_at, UTC):%Y-%m-%d %H:%M} UTC"
 
     def __repr__(self) -> str:
-        """Show no secret."""
+        """Return the class, kind and expiry, without the secret."""
         return f"<{type(self).__name__}: {self}>"
 
 
 class AccessToken(StaticToken):
-    """A repository, project or workspace access token: a bearer, for REST and for Git as `x-token-auth`.
+    """A repository, project or workspace access token: a bearer for REST, and a password for Git.
 
     https://support.atlassian.com/bitbucket-cloud/docs/repository-access-tokens/
 
     Args:
         text: The token as Bitbucket showed it.
-        expires_at: Seconds since the epoch, as chosen when it was created; nothing tells it afterwards.
+        expires_at: Seconds since the epoch, as chosen at its creation; Bitbucket does not show it later.
         clock: For tests.
 
     Raises:
-        ConfigurationError: The text is no token: empty, or with spaces or line breaks in it.
+        ConfigurationError: The text is not a token: empty, or with spaces, line breaks or non-ASCII characters.
     """
 
     __slots__ = ()
-    advice = "Create another one in the settings of the repository, project or workspace, under Access tokens."
+    advice = "Create another token in the settings of the repository, project or workspace, under Access tokens."
 
     def __init__(self, text: str, *, expires_at: float | None = None, clock: Clock = SYSTEM_CLOCK) -> None:
-        """Check the text."""
+        """Check and store the token."""
         super().__init__(Token(access_token=_secret(text), issued_at=0.0, expires_at=expires_at), clock=clock)
 
     def _name(self) -> str:
@@ -113,29 +113,29 @@ class AccessToken(StaticToken):
 
 
 class ApiToken(StaticToken):
-    """A person's API token: Basic with the e-mail address for REST, and for Git as `x-bitbucket-api-token-auth`.
+    """A user's API token: a password with the e-mail address for REST, and with `git_username` for Git.
 
     https://support.atlassian.com/bitbucket-cloud/docs/using-api-tokens/
 
     Args:
-        email: The address of the person's Atlassian account; the Bitbucket user name does not do for REST.
+        email: The e-mail address of the Atlassian account; REST does not accept the Bitbucket user name.
         text: The token as Atlassian showed it.
-        expires_at: Seconds since the epoch, as chosen when it was created (a year at most).
+        expires_at: Seconds since the epoch, as chosen at its creation (at most a year ahead).
         clock: For tests.
 
     Raises:
-        ConfigurationError: The address is none, or the text is no token.
+        ConfigurationError: The address is not valid, or the text is not a token.
     """
 
     __slots__ = ()
     git_username = API_TOKEN_USERNAME
-    advice = "Create another one under Atlassian account settings, Security, API tokens."
+    advice = "Create another token under Atlassian account settings, Security, API tokens."
 
     def __init__(self, email: str, text: str, *, expires_at: float | None = None, clock: Clock = SYSTEM_CLOCK) -> None:
-        """Check both texts."""
-        # RFC 7617 section 2: a user name has no colon and no control character.
+        """Check and store address and token."""
+        # RFC 7617 section 2: no colon and no control character in a user name.
         if not isinstance(email, str) or "@" not in email or ":" in email or " " in email or not email.isprintable():
-            msg = "email: expected the e-mail address of the Atlassian account; a user name does not do for REST."
+            msg = "email: expected the e-mail address of the Atlassian account; REST does not accept a user name."
             raise ConfigurationError(msg)
         super().__init__(
             BasicToken(access_token=_secret(text), issued_at=0.0, expires_at=expires_at, username=email), clock=clock
@@ -143,15 +143,15 @@ class ApiToken(StaticToken):
 
     @property
     def email(self) -> str:
-        """The address that goes with it for REST."""
+        """The e-mail address of the Atlassian account."""
         return self.token.username if isinstance(self.token, BasicToken) else ""
 
     def _name(self) -> str:
         return f"API token of {self.email}"
 
 
-def _is_moment(value: object) -> bool:
-    """Tell whether it can be shown as a date; None is no end at all."""
+def _is_timestamp(value: object) -> bool:
+    """Return whether it is None (no expiry) or a time that a date can show."""
     try:
         return value is None or 0 <= expect_number(value) < _YEAR_10000
     except (TypeError, ValueError):
@@ -160,6 +160,6 @@ def _is_moment(value: object) -> bool:
 
 def _secret(text: str) -> str:
     if not isinstance(text, str) or not is_sendable(text):
-        msg = "The token is empty, or has spaces, line breaks or letters beyond ASCII in it; copy it anew."
+        msg = "The token is empty, or has spaces, line breaks or non-ASCII characters. Copy it again."
         raise ConfigurationError(msg)
     return text

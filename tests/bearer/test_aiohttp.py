@@ -1,4 +1,4 @@
-"""What is particular to aiohttp: names and TLS, hops of a redirect, other middlewares, websockets."""
+"""Bearer behaviour specific to aiohttp: host names and TLS, redirects, other middlewares, websockets."""
 
 import asyncio
 import logging
@@ -97,7 +97,7 @@ class TestMiddlewareInTheCallersSession(BearerContract):
 
 
 class Names(AbstractResolver):
-    """Every name is this machine's, so that no real one is ever looked up."""
+    """Resolves every host name to this machine, so that no real name is looked up."""
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
@@ -127,7 +127,7 @@ CLOUD = "api.bitbucket.org"
         ("https://127.0.0.1:{port}/", False),
     ],
 )
-async def test_r12_only_the_very_host_gets_the_token(url: str, *, bearer: bool | None) -> None:
+async def test_r12_only_the_exact_host_gets_the_token(url: str, *, bearer: bool | None) -> None:
     server_side, _ = throwaway_tls()
     async with scripted_server(always(answer()), ssl=server_side) as server:
         port = server.origin.rpartition(":")[2]
@@ -144,8 +144,8 @@ async def test_r12_only_the_very_host_gets_the_token(url: str, *, bearer: bool |
     assert [header == "Bearer token-1" for header in server.authorizations()] == [bearer]
 
 
-async def test_r12_the_default_port_is_meant_where_none_is_named() -> None:
-    """https://api.bitbucket.org does not stand for another port of that host, nor for plain http."""
+async def test_r12_an_origin_without_port_means_the_default_port() -> None:
+    """https://api.bitbucket.org covers neither another port of that host nor plain http."""
     server_side, _ = throwaway_tls()
     async with scripted_server(always(answer()), ssl=server_side) as secure, scripted_server(always(answer())) as plain:
         connector = aiohttp.TCPConnector(resolver=Names(), ssl=False)
@@ -169,8 +169,8 @@ async def test_r12_a_verified_certificate_changes_nothing() -> None:
     assert server.authorizations() == ["Bearer token-1"]
 
 
-async def test_r12_a_request_within_a_strayed_one_is_its_own() -> None:
-    """Somebody's middleware asks the API while a chain is abroad."""
+async def test_r12_a_request_made_inside_a_redirected_one_is_independent() -> None:
+    """A middleware calls the API while another request is at a foreign origin."""
     inner: list[int] = []
 
     async def asks(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
@@ -192,7 +192,7 @@ async def test_r12_a_request_within_a_strayed_one_is_its_own() -> None:
     assert seen == [("/own", "Bearer token-1"), ("/act", None)]
 
 
-async def test_r12_aiohttps_own_second_try_does_not_forget_where_the_chain_has_been() -> None:
+async def test_r12_aiohttps_own_retry_does_not_forget_a_foreign_redirect() -> None:
     """After a lost connection aiohttp sends a GET again, through the middlewares."""
 
     async def flaky(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
@@ -211,8 +211,8 @@ async def test_r12_aiohttps_own_second_try_does_not_forget_where_the_chain_has_b
     assert api.authorizations() == [None, None]
 
 
-async def test_r12_own_credentials_are_not_exchanged_for_the_token_on_the_way() -> None:
-    """aiohttp drops them at another origin; the chain stays what the caller made it."""
+async def test_r12_the_callers_credentials_are_not_replaced_by_the_token_at_a_redirect() -> None:
+    """aiohttp drops them at another origin, and the bearer adds nothing in their place."""
     async with scripted_server(always(answer())) as second, scripted_server(redirects(second.origin)) as first:
         origins = [first.origin, second.origin]
         async with (
@@ -224,7 +224,7 @@ async def test_r12_own_credentials_are_not_exchanged_for_the_token_on_the_way() 
     assert second.authorizations() == [None]
 
 
-async def test_nothing_is_kept_of_chains_that_ended() -> None:
+async def test_finished_redirect_chains_are_forgotten() -> None:
     async with scripted_server(always(answer())) as api, scripted_server(redirects(api.origin)) as foreign:
         bearer = BearerMiddleware(CountingSource(), origins=[api.origin])
         async with aiohttp.ClientSession(middlewares=[bearer]) as http:
@@ -246,7 +246,7 @@ async def test_r11_errors_of_aiohttp_do_not_show_the_token() -> None:
     assert "token-1" not in repr(caught.value) + str(caught.value.request_info)
 
 
-async def test_r11_a_broken_answer_does_not_show_the_token() -> None:
+async def test_r11_a_broken_response_does_not_show_the_token() -> None:
     async with (
         scripted_server(cut_off(b"HTTP/9 nonsense\r\n\r\n")) as api,
         authenticated_session(CountingSource(), origins=[api.origin]) as http,
@@ -256,7 +256,7 @@ async def test_r11_a_broken_answer_does_not_show_the_token() -> None:
     assert "token-1" not in repr(caught.value) + str(vars(caught.value))
 
 
-async def test_r11_the_log_names_the_host_and_no_more(caplog: pytest.LogCaptureFixture) -> None:
+async def test_r11_the_log_shows_only_the_host(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "bitbucket_auth_async")
     async with (
         scripted_server(always(answer())) as server,
@@ -267,7 +267,7 @@ async def test_r11_the_log_names_the_host_and_no_more(caplog: pytest.LogCaptureF
     assert [record.getMessage() for record in caplog.records] == ["No bearer on a request to 127.0.0.1"]
 
 
-async def test_r10_a_session_that_raises_for_status_sees_the_second_answer_alone() -> None:
+async def test_r10_a_session_that_raises_for_status_sees_only_the_second_response() -> None:
     async with (
         scripted_server(refuses("token-1")) as api,
         authenticated_session(CountingSource(), origins=[api.origin], raise_for_status=True) as http,
@@ -277,7 +277,7 @@ async def test_r10_a_session_that_raises_for_status_sees_the_second_answer_alone
 
 
 async def test_the_callers_middlewares_wrap_ours() -> None:
-    """What they send again gets the token of that moment, and they never see one."""
+    """A request that they repeat gets the current token, and they never see a token."""
     seen: list[bool] = []
 
     async def twice(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
@@ -299,7 +299,7 @@ async def test_the_callers_middlewares_wrap_ours() -> None:
     assert seen == [False, False]
 
 
-async def test_a_middleware_within_that_drops_the_header_does_no_harm() -> None:
+async def test_an_inner_middleware_may_remove_the_header() -> None:
     async def drops(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
         del request.headers["Authorization"]
         return await handler(request)
@@ -311,7 +311,7 @@ async def test_a_middleware_within_that_drops_the_header_does_no_harm() -> None:
     assert api.authorizations() == [None]
 
 
-async def test_websockets_carry_the_token_to_allowed_origins_alone() -> None:
+async def test_websockets_carry_the_token_to_allowed_origins_only() -> None:
     seen: list[str | None] = []
 
     async def handler(request: web.Request) -> web.StreamResponse:

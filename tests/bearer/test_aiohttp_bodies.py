@@ -1,4 +1,4 @@
-"""Which bodies are sent again after a 401: those that are known to give the same bytes."""
+"""Bodies that are sent again after a 401: only those that are sure to give the same bytes."""
 
 import asyncio
 import io
@@ -69,11 +69,11 @@ class OneWay(io.RawIOBase):
         pytest.param(lambda: {"data": multipart("a", multipart("b", b"c"))}, id="nested multipart"),
     ],
 )
-async def test_r10_a_body_in_memory_is_sent_again_whole(make: Callable[[], dict[str, Any]]) -> None:
+async def test_r10_a_body_in_memory_is_sent_again_completely(make: Callable[[], dict[str, Any]]) -> None:
     assert await _sent_twice(**make())
 
 
-async def test_r10_a_file_is_sent_again_from_where_it_stood(tmp_path: Path) -> None:
+async def test_r10_a_file_is_sent_again_from_its_first_position(tmp_path: Path) -> None:
     path = tmp_path / "upload"
     path.write_bytes(b"header" + b"x" * 100_000)
     with path.open("rb") as file:
@@ -96,12 +96,12 @@ async def test_r10_a_file_is_sent_again_from_where_it_stood(tmp_path: Path) -> N
         pytest.param(lambda: multipart("a", multipart(pieces())), id="generator in nested multipart"),
     ],
 )
-async def test_r10_a_body_that_is_gone_is_never_sent_again(make: Callable[[], Any]) -> None:
+async def test_r10_a_consumed_body_is_never_sent_again(make: Callable[[], Any]) -> None:
     assert not await _sent_twice(data=make())
 
 
-async def test_r10_a_file_that_can_not_go_back_is_found_out_before_it_is_read_again() -> None:
-    """With a Content-Length of the caller's, aiohttp itself finds out only as it sends nothing."""
+async def test_r10_a_file_that_can_not_be_rewound_is_not_read_again() -> None:
+    """With a Content-Length of the caller, aiohttp itself would notice only after sending nothing."""
     assert not await _sent_twice(data=OneWay(), headers={"Content-Length": "4"})
 
 
@@ -114,13 +114,13 @@ async def test_r10_a_pipe_is_never_sent_again() -> None:
 
 
 class Early(asyncio.Protocol):
-    """Answers as soon as it has the headers, and reads no further: whoever writes to it stands still."""
+    """Answers after the headers and reads no further, so that writing to it blocks."""
 
     def __init__(self, requests: list[bytes]) -> None:
         self._requests = requests
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's are no asyncio.Transport by inheritance.
+        # uvloop's transports do not inherit from asyncio.Transport.
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
@@ -130,10 +130,10 @@ class Early(asyncio.Protocol):
 
 
 @pytest.mark.parametrize("in_memory", [False, True])
-async def test_r10_an_upload_that_was_cut_short_is_sent_again_from_memory_alone(
+async def test_r10_an_upload_that_was_cut_short_is_sent_again_only_from_memory(
     tmp_path: Path, *, in_memory: bool
 ) -> None:
-    """A thread may still be reading the file for the first attempt."""
+    """A thread may still read the file for the first attempt."""
     requests: list[bytes] = []
     connections: list[Early] = []
 
@@ -151,7 +151,7 @@ async def test_r10_an_upload_that_was_cut_short_is_sent_again_from_memory_alone(
             data = multipart(*[bytes(2**20)] * 16) if in_memory else file
             async with http.put(origin, data=data) as response:
                 assert (response.status, await response.read()) == (200 if in_memory else 401, b"early")
-    # What the server had not read yet is not mixed with what comes next.
+    # The unread rest of the first body is not mixed with the next request.
     assert len(connections) == len(requests) == (2 if in_memory else 1)
     server.close()
     for connection in connections:
@@ -212,7 +212,7 @@ async def _bodies(**request: Any) -> list[bytes]:  # noqa: ANN401  - what a requ
 
 
 async def _sent_twice(**request: Any) -> bool:  # noqa: ANN401  - what a request takes
-    """Tell whether it was sent twice, whole both times."""
+    """Return whether it was sent twice, completely both times."""
     first, *again = await _bodies(**request)
     assert first
     assert again in ([], [first])

@@ -1,4 +1,4 @@
-"""A 401 lets its connection go, and the caller can still read it."""
+"""A 401 releases its connection, and the caller can still read it."""
 
 import asyncio
 import logging
@@ -18,8 +18,8 @@ from bitbucket_auth_async.testing.scripted_server import ReceivedRequest, answer
 ENOUGH = 20.0
 
 
-class Asking(CountingSource):
-    """A source whose renewal makes a request of its own through the session that waits for it."""
+class RequestingSource(CountingSource):
+    """A source whose renewal makes a request through the session that waits for it."""
 
     def __init__(self, ask: Callable[[], Any]) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class Asking(CountingSource):
 
 
 def slowly_refuses(body: bytes) -> Callable[[ReceivedRequest, asyncio.StreamWriter], Any]:
-    """Refuse token-1 with an answer whose body comes after its headers have been read."""
+    """Refuse token-1 with a response whose body arrives after its headers have been read."""
 
     async def script(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         if request.headers.get("authorization") != "Bearer token-1":
@@ -48,14 +48,14 @@ def slowly_refuses(body: bytes) -> Callable[[ReceivedRequest, asyncio.StreamWrit
 
 
 @pytest.mark.parametrize("stuck", [False, True])
-async def test_a_401_holds_no_connection_while_the_renewal_is_waited_for(*, stuck: bool) -> None:
-    """The only connection of the pool is free for whoever needs it; the caller can still read the 401."""
+async def test_a_401_holds_no_connection_during_the_renewal(*, stuck: bool) -> None:
+    """The only connection of the pool is free for other requests; the caller can still read the 401."""
 
     async def ask() -> None:
         async with http.get(api.origin, middlewares=()) as response:
             await response.read()
 
-    source = Asking(ask)
+    source = RequestingSource(ask)
     source.stuck = stuck
     async with scripted_server(slowly_refuses(b"who are you?")) as api:
         connector = aiohttp.TCPConnector(limit=1)
@@ -81,8 +81,8 @@ async def test_the_body_of_a_401_can_be_streamed() -> None:
         assert response.content.at_eof()
 
 
-async def test_an_endless_401_is_not_kept() -> None:
-    """It is cut at the bound, the renewal goes on, and who reads it learns why it is not whole."""
+async def test_an_endless_401_is_cut_at_the_limit() -> None:
+    """The renewal goes on, and reading the body raises an error that names the limit."""
 
     async def script(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(answer(401, headers={"Content-Length": str(2**40)}, head=True))
@@ -106,7 +106,7 @@ async def test_an_endless_401_is_not_kept() -> None:
     assert source.rejections == [("token-1", False)]
 
 
-async def test_a_broken_401_is_renewed_for_all_the_same() -> None:
+async def test_a_broken_401_still_causes_a_renewal() -> None:
     async def script(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         if request.headers["authorization"] == "Bearer token-1":
             writer.write(answer(401, b"x" * 100, head=True) + b"x")
@@ -124,7 +124,7 @@ async def test_a_broken_401_is_renewed_for_all_the_same() -> None:
         assert response.status == 200
 
 
-async def test_a_broken_401_that_is_the_answer_says_so_when_it_is_read() -> None:
+async def test_reading_a_broken_401_raises_its_error() -> None:
     source = CountingSource()
     source.stuck = True
 
@@ -144,7 +144,7 @@ async def test_a_broken_401_that_is_the_answer_says_so_when_it_is_read() -> None
             await response.read()
 
 
-async def test_the_callers_timeout_bounds_a_401_that_never_ends() -> None:
+async def test_the_callers_timeout_limits_a_401_that_never_ends() -> None:
     async def script(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(answer(401, b"x" * 100, head=True))
         await asyncio.Event().wait()
@@ -157,7 +157,7 @@ async def test_the_callers_timeout_bounds_a_401_that_never_ends() -> None:
     ):
         with pytest.raises(TimeoutError):
             await http.get(api.origin)
-        # Through a read time-out, which aiohttp keeps in the stream, it goes on.
+        # A read time-out, which aiohttp keeps in the stream, does not stop the renewal.
         async with http.get(api.origin, timeout=aiohttp.ClientTimeout(sock_read=0.1)) as response:
             with pytest.raises(aiohttp.SocketTimeoutError):
                 await response.read()
@@ -173,7 +173,7 @@ async def test_a_cancelled_caller_leaves_no_connection_behind() -> None:
 
     async with (
         scripted_server(slowly_refuses(b"body")) as api,
-        authenticated_session(Asking(ask), origins=[api.origin]) as http,
+        authenticated_session(RequestingSource(ask), origins=[api.origin]) as http,
     ):
         request = asyncio.create_task(http.request("GET", api.origin))
         await waiting.wait()
@@ -184,8 +184,8 @@ async def test_a_cancelled_caller_leaves_no_connection_behind() -> None:
             await request
 
 
-class Telling(CountingSource):
-    """A source to which bearers can tell what they see, as a manager is."""
+class ReportingSource(CountingSource):
+    """A source that accepts events of bearers, like a manager."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -197,8 +197,8 @@ class Telling(CountingSource):
 
 
 @pytest.mark.parametrize("no_other", [False, True])
-async def test_a_refusal_and_a_repetition_are_told(*, no_other: bool) -> None:
-    source = Telling()
+async def test_a_refusal_and_a_repetition_are_reported(*, no_other: bool) -> None:
+    source = ReportingSource()
     source.stuck = no_other
     async with (
         scripted_server(refuses("token-1")) as api,
@@ -209,7 +209,7 @@ async def test_a_refusal_and_a_repetition_are_told(*, no_other: bool) -> None:
     assert source.told == [EventKind.API_REFUSED, *([] if no_other else [EventKind.API_REPEATED])]
 
 
-async def test_who_has_no_listener_is_told_of_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_source_without_listener_is_reported_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "bitbucket_auth_async")
     async with (
         scripted_server(refuses("token-1")) as api,

@@ -1,4 +1,4 @@
-"""What is particular to httpx and httpx2: redirects below the flow, streamed answers, forms, blocking clients."""
+"""Bearer behaviour specific to httpx and httpx2: redirects, streamed responses, forms, blocking clients."""
 
 import asyncio
 import logging
@@ -89,7 +89,7 @@ class TestAuthAlone(BearerContract):
         return opens_with_auth(on, hook=False)
 
     async def test_r12_a_redirect_within_the_allowed_origins_keeps_the_token(self, open_caller: OpenCaller) -> None:
-        """Within one origin. At another one, even if it is allowed, the library takes it off, and nobody is asked."""
+        """Within one origin only. Without the hook, the library removes the header at any other one."""
         async with scripted_server(always(answer())) as second:
 
             async def script(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
@@ -106,7 +106,7 @@ class TestAuthAlone(BearerContract):
 
 
 def saw(authorizations: list[str | None], *answers: Any) -> Any:  # noqa: ANN401  - either library's
-    """Return a handler that notes each Authorization header, and gives these answers in turn."""
+    """Return a handler that records each Authorization header, and returns these responses in turn."""
     given = iter(answers)
 
     def handler(request: Any) -> Any:  # noqa: ANN401  - either library's
@@ -137,7 +137,7 @@ def saw(authorizations: list[str | None], *answers: Any) -> Any:  # noqa: ANN401
         ("https://127.0.0.1/", False),
     ],
 )
-async def test_r12_only_the_very_origin_gets_the_token(on: Adapter, url: str, *, bearer: bool | None) -> None:
+async def test_r12_only_the_exact_origin_gets_the_token(on: Adapter, url: str, *, bearer: bool | None) -> None:
     seen: list[str | None] = []
     transport = on.library.MockTransport(saw(seen, on.library.Response(200)))
     async with on.client(CountingSource(), f"https://{CLOUD}", transport=transport) as client:
@@ -146,14 +146,14 @@ async def test_r12_only_the_very_origin_gets_the_token(on: Adapter, url: str, *,
         except on.library.InvalidURL:
             assert bearer is None
             return
-    if bearer is None:  # whoever is asked, it is the host whose name was compared
+    if bearer is None:  # in any case the request goes to the host that was compared
         assert (seen == ["Bearer token-1"]) == (on.library.URL(url).host == CLOUD)
     else:
         assert seen == ["Bearer token-1" if bearer else None]
 
 
 async def test_r12_an_upgrade_to_https_is_another_origin(on: Adapter) -> None:
-    """The library keeps the header there, since the host is the same."""
+    """The library keeps the header there, because the host is the same."""
     seen: list[str | None] = []
     up = on.library.Response(301, headers={"Location": "https://127.0.0.1/"})
     transport = on.library.MockTransport(saw(seen, up, on.library.Response(200)))
@@ -162,7 +162,7 @@ async def test_r12_an_upgrade_to_https_is_another_origin(on: Adapter) -> None:
     assert seen == ["Bearer token-1", None]
 
 
-async def test_r12_own_credentials_are_not_exchanged_for_the_token_on_the_way(on: Adapter) -> None:
+async def test_r12_the_callers_credentials_are_not_replaced_by_the_token_at_a_redirect(on: Adapter) -> None:
     async with (
         scripted_server(always(answer())) as second,
         scripted_server(redirects(second.origin)) as first,
@@ -172,8 +172,8 @@ async def test_r12_own_credentials_are_not_exchanged_for_the_token_on_the_way(on
     assert (first.authorizations(), second.authorizations()) == (["Basic own"], [None])
 
 
-async def test_r12_what_is_followed_by_hand_starts_anew(on: Adapter) -> None:
-    """Neither the token nor the chain goes along with `next_request`."""
+async def test_r12_a_redirect_followed_by_hand_starts_a_new_chain(on: Adapter) -> None:
+    """`next_request` carries neither the token nor the chain."""
     async with (
         scripted_server(always(answer())) as api,
         scripted_server(redirects(f"{api.origin}/act")) as foreign,
@@ -187,7 +187,7 @@ async def test_r12_what_is_followed_by_hand_starts_anew(on: Adapter) -> None:
 
 
 async def test_r12_requests_with_the_same_extensions_do_not_mix(on: Adapter) -> None:
-    """Some releases keep the mapping of the caller, and send it along with every hop."""
+    """Some releases keep the caller's mapping, and pass it on to every hop."""
     extensions = {"timeout": on.library.Timeout(ENOUGH).as_dict()}
     async with (
         scripted_server(always(answer())) as api,
@@ -201,8 +201,8 @@ async def test_r12_requests_with_the_same_extensions_do_not_mix(on: Adapter) -> 
     assert list(extensions) == ["timeout"]
 
 
-async def test_r10_after_a_redirect_the_refused_hop_alone_is_repeated(on: Adapter) -> None:
-    """What had led there was done, and is not done twice."""
+async def test_r10_after_a_redirect_only_the_refused_hop_is_repeated(on: Adapter) -> None:
+    """The request that was redirected to it is done, and is not repeated."""
 
     async def script(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         if request.target == "/create":
@@ -222,7 +222,7 @@ async def test_r10_after_a_redirect_the_refused_hop_alone_is_repeated(on: Adapte
     ]
 
 
-async def test_r10_a_401_of_a_host_that_got_no_token_is_not_about_it(on: Adapter) -> None:
+async def test_r10_a_401_from_a_host_without_the_token_causes_no_renewal(on: Adapter) -> None:
     source = CountingSource()
     async with (
         scripted_server(always(answer(401))) as foreign,
@@ -234,7 +234,7 @@ async def test_r10_a_401_of_a_host_that_got_no_token_is_not_about_it(on: Adapter
     assert len(foreign.received) == 1
 
 
-async def test_a_request_that_is_sent_again_gets_the_token_of_that_moment(on: Adapter) -> None:
+async def test_a_request_that_is_sent_again_gets_the_current_token(on: Adapter) -> None:
     source = CountingSource()
     async with scripted_server(always(answer())) as api, on.client(source, api.origin) as client:
         request = client.build_request("GET", api.origin)
@@ -245,7 +245,7 @@ async def test_a_request_that_is_sent_again_gets_the_token_of_that_moment(on: Ad
     assert api.authorizations() == ["Bearer token-1", "Bearer token-2"]
 
 
-async def test_r11_what_is_left_after_the_answer_holds_no_token(on: Adapter) -> None:
+async def test_r11_requests_and_response_hold_no_token_afterwards(on: Adapter) -> None:
     async def script(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         moved = answer(302, headers={"Location": "/there"})
         refused = answer(401 if request.headers["authorization"] == "Bearer token-1" else 403)
@@ -263,8 +263,8 @@ async def test_r11_what_is_left_after_the_answer_holds_no_token(on: Adapter) -> 
     )
 
 
-async def test_r11_a_hop_that_failed_holds_no_token(on: Adapter) -> None:
-    """What a caller may send again is `error.request`."""
+async def test_r11_a_failed_hop_holds_no_token(on: Adapter) -> None:
+    """A caller may send `error.request` again."""
 
     async def script(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         if request.target == "/there":
@@ -280,7 +280,7 @@ async def test_r11_a_hop_that_failed_holds_no_token(on: Adapter) -> None:
     assert list(caught.value.request.extensions) == ["timeout"]
 
 
-async def test_r11_the_log_names_the_host_and_no_more(on: Adapter, caplog: pytest.LogCaptureFixture) -> None:
+async def test_r11_the_log_shows_only_the_host(on: Adapter, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "bitbucket_auth_async")
     async with scripted_server(always(answer())) as server, on.client(CountingSource()) as client:
         await client.get(f"{server.origin}/?code=secret")
@@ -295,7 +295,7 @@ async def test_the_callers_hooks_are_called(on: Adapter) -> None:
         seen.append(request.method)
 
     async def answered(response: Any) -> None:  # noqa: ANN401  - either library's
-        await response.aread()  # which would be the bearer's to do
+        await response.aread()  # normally done by the bearer
         seen.append(str(response.status_code))
 
     hooks = {"request": [asked], "response": [answered]}
@@ -307,7 +307,7 @@ async def test_the_callers_hooks_are_called(on: Adapter) -> None:
     assert seen == ["GET", "401", "GET", "200"]
 
 
-def test_a_blocking_client_is_told_that_it_gets_no_token(on: Adapter) -> None:
+def test_a_blocking_client_is_refused(on: Adapter) -> None:
     with (
         on.library.Client(auth=on.auth(CountingSource(), "http://127.0.0.1")) as client,
         pytest.raises(ConfigurationError, match="AsyncClient"),
@@ -316,7 +316,7 @@ def test_a_blocking_client_is_told_that_it_gets_no_token(on: Adapter) -> None:
 
 
 async def test_a_flow_may_be_resumed_and_closed_from_other_tasks(on: Adapter) -> None:
-    """Each step in a task of its own, and the one that closes it in the end."""
+    """Each step runs in its own task, and so does the final close."""
     source = CountingSource()
     flow = on.auth(source, "http://127.0.0.1").async_auth_flow(on.library.Request("GET", "http://127.0.0.1/"))
     request = await asyncio.create_task(flow.__anext__())

@@ -1,4 +1,4 @@
-"""A 401 of httpx and httpx2 lets its connection go, can still be read, and is repeated where the body allows it."""
+"""A 401 in httpx and httpx2 releases its connection, stays readable, and is repeated if the body allows it."""
 
 import asyncio
 import io
@@ -22,8 +22,8 @@ def on(request: pytest.FixtureRequest) -> Adapter:
     return adapter
 
 
-class Asking(CountingSource):
-    """A source whose renewal makes a request of its own through the client that waits for it."""
+class RequestingSource(CountingSource):
+    """A source whose renewal makes a request through the client that waits for it."""
 
     def __init__(self, ask: Callable[[], Awaitable[object]]) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ def stuck() -> CountingSource:
 
 
 def slowly_refuses(body: bytes, **headers: str) -> Script:
-    """Refuse token-1 with an answer whose body comes after its headers have been read."""
+    """Refuse token-1 with a response whose body arrives after its headers have been read."""
 
     async def script(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         if request.headers.get("authorization") != "Bearer token-1":
@@ -59,7 +59,7 @@ def slowly_refuses(body: bytes, **headers: str) -> Script:
 
 
 def breaks(*, for_good: bool) -> Script:
-    """Cut the 401 off; with *for_good* at every token."""
+    """Cut the 401 short; with *for_good* for every token."""
 
     async def script(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         if not for_good and request.headers["authorization"] != "Bearer token-1":
@@ -74,13 +74,13 @@ def breaks(*, for_good: bool) -> Script:
 
 
 @pytest.mark.parametrize("no_other", [False, True])
-async def test_a_401_holds_no_connection_while_the_renewal_is_waited_for(on: Adapter, *, no_other: bool) -> None:
-    """The only connection of the pool is free for whoever needs it; the caller can still read the 401."""
+async def test_a_401_holds_no_connection_during_the_renewal(on: Adapter, *, no_other: bool) -> None:
+    """The only connection of the pool is free for other requests; the caller can still read the 401."""
 
     async def ask() -> None:
         await client.get(api.origin, auth=None)
 
-    source = Asking(ask)
+    source = RequestingSource(ask)
     source.stuck = no_other
     limits = on.library.Limits(max_connections=1)
     async with (
@@ -104,8 +104,8 @@ async def test_the_body_of_a_401_can_be_streamed(on: Adapter, *, raw: bool) -> N
         assert b"".join([piece async for piece in pieces]) == body
 
 
-async def test_an_endless_401_is_not_kept(on: Adapter) -> None:
-    """It is cut at the bound, the renewal goes on, and who reads it learns why it is not whole."""
+async def test_an_endless_401_is_cut_at_the_limit(on: Adapter) -> None:
+    """The renewal goes on, and reading the body raises an error that names the limit."""
 
     async def script(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(answer(401, headers={"Content-Length": str(2**40)}, head=True))
@@ -123,12 +123,12 @@ async def test_an_endless_401_is_not_kept(on: Adapter) -> None:
     assert source.rejections == [("token-1", False)]
 
 
-async def test_a_broken_401_is_renewed_for_all_the_same(on: Adapter) -> None:
+async def test_a_broken_401_still_causes_a_renewal(on: Adapter) -> None:
     async with scripted_server(breaks(for_good=False)) as api, on.client(CountingSource(), api.origin) as client:
         assert (await client.get(api.origin)).status_code == 200
 
 
-async def test_a_broken_401_that_is_the_answer_says_so_when_it_is_read(on: Adapter) -> None:
+async def test_reading_a_broken_401_raises_its_error(on: Adapter) -> None:
     async with (
         scripted_server(breaks(for_good=True)) as api,
         on.client(stuck(), api.origin) as client,
@@ -139,7 +139,7 @@ async def test_a_broken_401_that_is_the_answer_says_so_when_it_is_read(on: Adapt
             await response.aread()
 
 
-async def test_a_401_that_claims_to_be_packed_is_renewed_for_all_the_same(on: Adapter) -> None:
+async def test_a_401_that_claims_to_be_compressed_still_causes_a_renewal(on: Adapter) -> None:
     async with (
         scripted_server(slowly_refuses(b"not packed at all", Content_Encoding="gzip")) as api,
         on.client(CountingSource(), api.origin) as client,
@@ -157,7 +157,7 @@ async def test_a_cancelled_caller_leaves_no_connection_behind(on: Adapter) -> No
     limits = on.library.Limits(max_connections=1)
     async with (
         scripted_server(slowly_refuses(b"body")) as api,
-        on.client(Asking(ask), api.origin, limits=limits) as client,
+        on.client(RequestingSource(ask), api.origin, limits=limits) as client,
     ):
         request = asyncio.create_task(client.get(api.origin))
         await waiting.wait()
@@ -172,7 +172,7 @@ def form(*files: object) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", ["json", "form", "files in memory", "a file on disk"])
-async def test_r10_what_can_be_read_again_is_sent_again(on: Adapter, kind: str, tmp_path: Path) -> None:
+async def test_r10_a_rewindable_body_is_sent_again(on: Adapter, kind: str, tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"on disk" * 10_000)
     with path.open("rb") as file:
@@ -212,7 +212,7 @@ async def test_r10_a_form_with_a_pipe_is_never_sent_again(on: Adapter) -> None:
     assert len(api.received) == 1
 
 
-async def test_r10_a_stream_that_could_be_read_again_is_not_known_to_be(on: Adapter) -> None:
+async def test_r10_an_unknown_stream_is_never_sent_again(on: Adapter) -> None:
     class Twice:
         async def __aiter__(self) -> AsyncGenerator[bytes]:
             yield b"again"
@@ -222,8 +222,8 @@ async def test_r10_a_stream_that_could_be_read_again_is_not_known_to_be(on: Adap
     assert len(api.received) == 1
 
 
-class Telling(CountingSource):
-    """A source to which bearers can tell what they see, as a manager is."""
+class ReportingSource(CountingSource):
+    """A source that accepts events of bearers, like a manager."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -235,8 +235,8 @@ class Telling(CountingSource):
 
 
 @pytest.mark.parametrize("no_other", [False, True])
-async def test_a_refusal_and_a_repetition_are_told(on: Adapter, *, no_other: bool) -> None:
-    source = Telling()
+async def test_a_refusal_and_a_repetition_are_reported(on: Adapter, *, no_other: bool) -> None:
+    source = ReportingSource()
     source.stuck = no_other
     async with scripted_server(refuses("token-1")) as api, on.client(source, api.origin) as client:
         assert (await client.get(api.origin)).status_code == (401 if no_other else 200)

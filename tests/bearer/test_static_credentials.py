@@ -1,4 +1,4 @@
-"""Credentials that nobody renews: what goes into the header, until when, and what is refused."""
+"""Static credentials: the header, the expiry, and the invalid arguments."""
 
 import base64
 from collections.abc import Callable
@@ -27,13 +27,13 @@ async def test_an_access_token_is_a_bearer() -> None:
     assert authorization_header(token) == "Bearer ATCTT3x"
 
 
-async def test_an_api_token_is_the_password_of_an_address() -> None:
+async def test_an_api_token_is_sent_as_the_password_of_an_email_address() -> None:
     token = await ApiToken(EMAIL, "ATATT3x=secret").get_token()
     assert authorization_header(token) == BASIC
     assert token.access_token == "ATATT3x=secret"
 
 
-async def test_an_address_beyond_ascii_goes_as_utf_8() -> None:
+async def test_a_non_ascii_email_address_is_sent_as_utf_8() -> None:
     token = await ApiToken("åda@example.com", "x").get_token()
     assert authorization_header(token) == "Basic " + base64.b64encode("åda@example.com:x".encode()).decode()
 
@@ -45,7 +45,7 @@ def test_each_has_its_user_name_for_git() -> None:
 
 
 @pytest.mark.parametrize("source", [AccessToken("ATCTT3x"), ApiToken(EMAIL, "ATATT3x=secret")], ids=repr)
-async def test_r12_both_fit_a_bearer_and_stay_home(source: TokenSource) -> None:
+async def test_r12_both_work_with_a_bearer_and_go_to_allowed_origins_only(source: TokenSource) -> None:
     async with (
         scripted_server(always(answer())) as foreign,
         scripted_server(redirects(foreign.origin)) as api,
@@ -58,7 +58,7 @@ async def test_r12_both_fit_a_bearer_and_stay_home(source: TokenSource) -> None:
 
 
 @pytest.mark.parametrize("source", [AccessToken("ATCTT3x"), ApiToken(EMAIL, "ATATT3x=secret")], ids=repr)
-async def test_r12_both_fit_the_bearer_of_httpx_too(source: TokenSource) -> None:
+async def test_r12_both_work_with_the_bearer_of_httpx_too(source: TokenSource) -> None:
     async with scripted_server(always(answer())) as foreign, scripted_server(redirects(foreign.origin)) as api:
         client = authenticated_client(source, origins=[api.origin], follow_redirects=True)
         async with client as http:
@@ -67,7 +67,7 @@ async def test_r12_both_fit_the_bearer_of_httpx_too(source: TokenSource) -> None
     assert foreign.authorizations() == [None]
 
 
-async def test_after_a_401_there_is_no_other_and_the_request_is_not_repeated() -> None:
+async def test_after_a_401_there_is_no_other_token_and_no_repetition() -> None:
     async with (
         scripted_server(always(answer(401, b"who are you?"))) as api,
         authenticated_session(ApiToken(EMAIL, "ATATT3x=secret"), origins=[api.origin]) as http,
@@ -77,7 +77,7 @@ async def test_after_a_401_there_is_no_other_and_the_request_is_not_repeated() -
     assert api.authorizations() == [BASIC]
 
 
-async def test_it_is_handed_out_until_it_expires() -> None:
+async def test_a_token_is_returned_until_it_expires() -> None:
     clock = FakeClock(wall=1_800_000_000.0)
     end = clock.wall() + 60
     sources = [AccessToken("ATCTT3x", expires_at=end, clock=clock), ApiToken(EMAIL, "x", expires_at=end, clock=clock)]
@@ -87,11 +87,11 @@ async def test_it_is_handed_out_until_it_expires() -> None:
     assert [await source.get_token() for source in sources] == first
     await clock.advance(0.1)
     for source in sources:
-        with pytest.raises(LoginRequiredError, match=r"^Expired: .*good until 2027-01-15 08:01 UTC. Create another"):
+        with pytest.raises(LoginRequiredError, match=r"^Expired: .*valid until 2027-01-15 08:01 UTC. Create another"):
             await source.get_token()
 
 
-async def test_one_without_an_end_is_handed_out_for_ever() -> None:
+async def test_a_token_without_expiry_is_always_returned() -> None:
     clock = FakeClock()
     source = AccessToken("ATCTT3x", clock=clock)
     await clock.advance(1e9)
@@ -100,16 +100,16 @@ async def test_one_without_an_end_is_handed_out_for_ever() -> None:
 
 def test_r11_they_show_their_expiry_and_no_secret() -> None:
     until = 1_800_000_000.0
-    assert str(AccessToken("secret", expires_at=until)) == "access token, good until 2027-01-15 08:00 UTC"
+    assert str(AccessToken("secret", expires_at=until)) == "access token, valid until 2027-01-15 08:00 UTC"
     assert repr(ApiToken(EMAIL, "secret", expires_at=until)) == (
-        "<ApiToken: API token of ada@example.com, good until 2027-01-15 08:00 UTC>"
+        "<ApiToken: API token of ada@example.com, valid until 2027-01-15 08:00 UTC>"
     )
     assert str(ApiToken(EMAIL, "secret")) == "API token of ada@example.com"
     assert "secret" not in repr(ApiToken(EMAIL, "secret").token)
 
 
 @pytest.mark.parametrize("text", ["", " ", "secret\n", "sec ret", "sécret", "secret\r\nX: y"])
-def test_a_text_that_is_no_token_is_refused_unseen(text: str) -> None:
+def test_an_invalid_token_is_refused_and_not_shown(text: str) -> None:
     with pytest.raises(ConfigurationError) as access:
         AccessToken(text)
     with pytest.raises(ConfigurationError) as api:
@@ -120,16 +120,16 @@ def test_a_text_that_is_no_token_is_refused_unseen(text: str) -> None:
 @pytest.mark.parametrize(
     "email", ["", "ada", "ada:x@example.com", "a da@example.com", "ada@example.com\n", None, b"a@b"]
 )
-def test_an_address_that_is_none_is_refused(email: Any) -> None:  # noqa: ANN401 - a wrong one
+def test_an_invalid_email_address_is_refused(email: Any) -> None:  # noqa: ANN401 - a wrong one
     with pytest.raises(ConfigurationError, match="e-mail address of the Atlassian account"):
         ApiToken(email, "ATATT3x")
 
 
 @pytest.mark.parametrize("text", [None, b"secret", 5])
-def test_a_token_that_is_no_text_is_refused(text: Any) -> None:  # noqa: ANN401 - a wrong one
+def test_a_token_that_is_not_a_string_is_refused(text: Any) -> None:  # noqa: ANN401 - a wrong one
     makes: list[Make] = [lambda: AccessToken(text), lambda: ApiToken(EMAIL, text)]
     for make in makes:
-        with pytest.raises(ConfigurationError, match="copy it anew"):
+        with pytest.raises(ConfigurationError, match="Copy it again"):
             make()
 
 
@@ -146,7 +146,7 @@ def test_a_token_that_is_no_text_is_refused(text: Any) -> None:  # noqa: ANN401 
         datetime(2027, 3, 1, tzinfo=UTC),
     ],
 )
-def test_an_end_that_is_no_moment_is_refused_where_it_is_given(end: Any) -> None:  # noqa: ANN401 - a wrong one
+def test_an_invalid_expiry_is_refused_at_once(end: Any) -> None:  # noqa: ANN401 - a wrong one
     makes: list[Make] = [
         lambda: AccessToken("x", expires_at=end),
         lambda: ApiToken(EMAIL, "x", expires_at=end),
