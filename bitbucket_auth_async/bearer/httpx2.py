@@ -40,8 +40,8 @@ class BearerAuth(BearerFlow, httpx2.Auth):
 
     No other origin receives the token. A redirect that leaves the allowed origins loses it for good, even if it comes
     back. A redirect between two allowed origins keeps it in a client of `authenticated_client`; elsewhere httpx2
-    removes it. After the response the token is removed from every request. A request with its own Authorization header is
-    left unchanged.
+    removes it. After the response the token is removed from every request. A request with its own Authorization header
+    is left unchanged.
 
     The caller gets the 401 only if there is no other token, if the other token is refused too, or if the body can't be
     sent again: generators, and files that can't be rewound. After a redirect only the refused hop is repeated. Errors
