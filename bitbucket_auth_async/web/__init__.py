@@ -1,1 +1,1 @@
-"""People sign in: the steps without a framework, the routes for each framework, and the browser client."""
+"""Sign-in for web services: framework-free steps, routes for each framework, and the browser client."""

@@ -1,4 +1,4 @@
-"""Keeps what came back in a callback's address out of the access log of the server that runs us."""
+"""Keeps codes and states of callbacks out of the web server's access log."""
 
 import logging
 
@@ -8,6 +8,6 @@ _FILTER = RedactingFilter()
 
 
 def clean_access_log(*loggers: str) -> None:
-    """Let a RedactingFilter see what these loggers get; once is enough, more does no harm."""
+    """Add a RedactingFilter to these loggers; calling it again changes nothing."""
     for name in loggers:
         logging.getLogger(name).addFilter(_FILTER)

@@ -1,4 +1,4 @@
-"""Sign-ins that are under way: who keeps what the browser must not see until it comes back."""
+"""FlowStore: server-side storage for sign-ins in progress, used when the browser should not hold them."""
 
 import time
 from collections.abc import Callable
@@ -6,24 +6,24 @@ from typing import Protocol
 
 
 class FlowStore(Protocol):
-    """Keeps sealed sign-ins on the server's side, each for minutes; a cache such as Redis will do."""
+    """Stores encrypted sign-ins for some minutes; a cache such as Redis is enough."""
 
     async def save(self, ticket: str, flow: str, *, lifetime: float) -> None:
         """Keep *flow* for *lifetime* seconds."""
         ...
 
     async def take(self, ticket: str) -> str | None:
-        """Return what is kept, and forget it in the same step, so that nobody gets it twice."""
+        """Return the flow and delete it in one atomic step, so that it is returned only once."""
         ...
 
 
 class MemoryFlowStore:
-    """A FlowStore in this process: of *limit* sign-ins at once at most, the oldest of which makes room."""
+    """A FlowStore in this process; it holds at most *limit* sign-ins and drops the oldest first."""
 
     __slots__ = ("_boot", "_flows", "_limit")
 
     def __init__(self, limit: int = 10_000, *, boot: Callable[[], float] = time.monotonic) -> None:
-        """Begin empty."""
+        """Start empty."""
         self._flows: dict[str, tuple[str, float]] = {}
         self._limit = limit
         self._boot = boot
@@ -39,29 +39,6 @@ class MemoryFlowStore:
         self._flows[ticket] = (flow, now + lifetime)
 
     async def take(self, ticket: str) -> str | None:
-        """Return what is kept, and forget it."""
+        """Return the flow and delete it."""
         flow, until = self._flows.pop(ticket, ("", 0.0))
         return flow if self._boot() < until else None
-
-
-class Spent:
-    """Remembers for a while which sign-ins came back to this process, *limit* at most, so that none does so twice."""
-
-    __slots__ = ("_limit", "_until")
-
-    def __init__(self, limit: int = 100_000) -> None:
-        """Begin empty."""
-        self._until: dict[str, float] = {}
-        self._limit = limit
-
-    def first(self, name: str, *, now: float, until: float) -> bool:
-        """Tell whether *name* comes for the first time; it is remembered until then."""
-        if self._until.get(name, now) > now:
-            return False
-        while self._until:  # in the order of their coming, which is that of their ends
-            oldest = next(iter(self._until))
-            if len(self._until) < self._limit and self._until[oldest] > now:
-                break
-            del self._until[oldest]
-        self._until[name] = until
-        return True

@@ -1,4 +1,4 @@
-"""What crosses between a framework and the steps of a sign-in: a request, an answer and cookies, as plain values."""
+"""Requests, responses and cookies as plain values: the only things that cross between a framework and the sign-in."""
 
 import json
 from collections.abc import Mapping
@@ -6,31 +6,30 @@ from dataclasses import dataclass, field
 from typing import Any
 
 JSON = "application/json"
-"""The content type of what scripts get."""
-_PRIVATE = (
+_COMMON_HEADERS = (
     ("cache-control", "no-store"),
-    ("referrer-policy", "no-referrer"),  # what a callback's address held goes to nobody
+    ("referrer-policy", "no-referrer"),  # a callback's address holds a code
     ("x-content-type-options", "nosniff"),
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Incoming:
-    """A request as the browser sent it; its `repr` shows neither query nor cookies, which may hold secrets."""
+class BrowserRequest:
+    """A request as the browser sent it; its `repr` omits query, headers and cookies, which may hold secrets."""
 
     method: str
     origin: str
-    """Scheme, host and port under which the browser sees us."""
+    """Scheme, host and port that the browser uses for this site."""
     path: str
     query: str = field(default="", repr=False)
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
-    """Header names in lower case."""
+    """Header names are in lower case."""
     cookies: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     body: bytes = field(default=b"", repr=False)
 
     @property
     def is_page(self) -> bool:
-        """Whether a person's browser goes there, rather than a script of a page."""
+        """True if the browser opens a page; false if a script of a page calls."""
         mode = self.headers.get("sec-fetch-mode")
         if mode is not None:
             return mode == "navigate"
@@ -39,7 +38,7 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cookie:
-    """One cookie for the browser: HttpOnly, SameSite=Lax, for the whole host and no other; empty removes it."""
+    """A cookie to set: HttpOnly, SameSite=Lax, for this host only; without a value it removes the cookie."""
 
     name: str
     value: str = field(default="", repr=False)
@@ -54,8 +53,8 @@ class Cookie:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What the browser gets; never cached, never named as Referer."""
+class BrowserResponse:
+    """A response to the browser, which must neither cache it nor send its address as Referer."""
 
     status: int
     headers: tuple[tuple[str, str], ...] = ()
@@ -64,15 +63,16 @@ class Answer:
 
     @property
     def all_headers(self) -> list[tuple[str, str]]:
-        """Every header, cookies included, as pairs: names may repeat."""
-        return [*_PRIVATE, *self.headers, *(("set-cookie", cookie.header) for cookie in self.cookies)]
+        """All headers including cookies, as pairs, because names may repeat."""
+        return [*_COMMON_HEADERS, *self.headers, *(("set-cookie", cookie.header) for cookie in self.cookies)]
 
 
-def see_other(location: str, *cookies: Cookie) -> Answer:
-    """Return a redirect that the browser follows with GET and without body (RFC 9700 section 4.12)."""
-    return Answer(status=303, headers=(("location", location),), cookies=cookies)
+def see_other(location: str, *cookies: Cookie) -> BrowserResponse:
+    """Return a redirect that the browser follows with GET and without a body (RFC 9700 section 4.12)."""
+    return BrowserResponse(status=303, headers=(("location", location),), cookies=cookies)
 
 
-def json_answer(status: int, content: Mapping[str, Any], *headers: tuple[str, str]) -> Answer:
-    """Return JSON."""
-    return Answer(status=status, headers=(("content-type", JSON), *headers), body=json.dumps(content).encode())
+def json_response(status: int, content: Mapping[str, Any], *headers: tuple[str, str]) -> BrowserResponse:
+    """Return a JSON response."""
+    body = json.dumps(content).encode()
+    return BrowserResponse(status=status, headers=(("content-type", JSON), *headers), body=body)

@@ -1,7 +1,7 @@
-"""Where the browser client lies, for the static files of any framework."""
+"""STATIC: the folder of the browser client, for any framework's static file route."""
 
 from pathlib import Path
 from typing import Final
 
 STATIC: Final = Path(__file__).with_name("static")
-"""The folder with `bitbucket-auth.js`, the same for modules (`.mjs`), and declarations for TypeScript."""
+"""Folder with `bitbucket-auth.js`, the same as a module (`.mjs`), and TypeScript declarations."""

@@ -15,7 +15,7 @@ from tests.browser.conftest import Open
 from tests.support.ports import free_port
 from tests.support.throwaway_tls import throwaway_tls
 from tests.support.web_apps import serve_aiohttp, serve_starlette
-from tests.support.web_sign_in import Serve, staged
+from tests.support.web_sign_in import Serve, web_world
 
 _HOP_BY_HOP = {"connection", "content-length", "keep-alive", "transfer-encoding"}
 
@@ -58,15 +58,15 @@ async def test_a_person_signs_in_over_https_with_cookies_that_only_this_host_has
     origin = f"https://127.0.0.1:{port}"
     async with (
         serve(fake_bitbucket) as site,
-        staged(framework, fake_bitbucket, site, origin=origin, trusted_proxies=["127.0.0.1"]) as stage,
-        reverse_proxy(port, stage.base_url, tls),
+        web_world(framework, fake_bitbucket, site, origin=origin, trusted_proxies=["127.0.0.1"]) as world,
+        reverse_proxy(port, world.base_url, tls),
         tab(ignore_https_errors=True) as ada,
     ):
         page = ada.page
         await page.goto(f"{origin}/me")
         under_way = await page.context.cookies(origin)
         await page.get_by_role("button", name="Grant access").click()
-        await expect(page.locator("body")).to_have_text(next(iter(stage.people.managers), "nobody"))
+        await expect(page.locator("body")).to_have_text(next(iter(world.pool.managers), "nobody"))
         assert page.url == f"{origin}/me"
         session = await page.context.cookies(origin)
         for cookies, name in ((under_way, "__Host-bitbucket-login-"), (session, "__Host-bitbucket-session")):
@@ -74,5 +74,5 @@ async def test_a_person_signs_in_over_https_with_cookies_that_only_this_host_has
             assert cookie.get("name", "").startswith(name)
             assert (cookie.get("secure"), cookie.get("httpOnly"), cookie.get("sameSite")) == (True, True, "Lax")
         # Past the proxy it is another origin: nobody is signed in there, and nobody can begin.
-        await page.goto(f"{stage.base_url}/login")
+        await page.goto(f"{world.base_url}/login")
         await expect(page.get_by_role("heading")).to_have_text("Sign in at another address")

@@ -11,7 +11,7 @@ from playwright.async_api import Page, expect
 
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 from bitbucket_auth_async.testing.server import listening
-from bitbucket_auth_async.web.return_address import local_path
+from bitbucket_auth_async.web.safe_return_path import safe_return_path
 from bitbucket_auth_async.web.static_files import STATIC
 from docs.examples.offline import browser_only
 from tests.browser.conftest import WIDTHS, Open, judged
@@ -271,8 +271,8 @@ async def test_a_page_with_an_endless_address_is_not_asked_to_come_back_to_it(bl
             })"""
         )
     assert asked == [f"/login?return_to=%2F%3Fq%3D{'x' * 1018}", "/login?return_to=%2F", "/login?return_to=%2F"]
-    assert local_path(f"/?q={'x' * 1020}") is not None
-    assert local_path(f"/?q={'x' * 1021}") is None  # the very same limit
+    assert safe_return_path(f"/?q={'x' * 1020}") is not None
+    assert safe_return_path(f"/?q={'x' * 1021}") is None  # the very same limit
 
 
 async def test_an_answer_without_a_body_is_an_answer(blank: str, tab: Open) -> None:

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.async_api import Page, expect
 
-from bitbucket_auth_async.web.return_address import local_path
+from bitbucket_auth_async.web.safe_return_path import safe_return_path
 from tests.browser.conftest import WIDTHS, Board, Open, judged
 
 
@@ -180,7 +180,7 @@ async def test_each_page_is_accessible(board: Board, tab: Open, theme: str, widt
 async def test_what_is_taken_as_a_path_of_this_site_is_one_for_chromium(board: Board, tab: Open) -> None:
     parts = ["/", "\\", ".", "..", "%2f", "%5c", "%09", "\t", "\n", "a", "@", ":", "evil.example", "?", "%252f", ";"]
     texts = [f"/{a}{b}{c}" for a in parts for b in parts for c in parts]
-    taken = [text for text in texts if local_path(text) is not None]
+    taken = [text for text in texts if safe_return_path(text) is not None]
     assert 100 < len(taken) < len(texts)
     async with tab() as ada:
         await ada.page.goto(board.url)

@@ -11,7 +11,7 @@ from bitbucket_auth_async.web.login import Login
 from tests.interoperability.authlib_server import USERNAME, Database
 from tests.support.ports import free_port
 from tests.support.web_apps import serve_aiohttp, serve_starlette
-from tests.support.web_sign_in import KEY, Browser, People, Serve
+from tests.support.web_sign_in import KEY, Browser, InspectablePool, Serve
 
 # The address that this server knows us by, as a reverse proxy would tell it.
 AT_PROXY = {"x-forwarded-proto": "https", "x-forwarded-host": "client.example"}
@@ -35,7 +35,7 @@ async def test_a_person_signs_in_stays_over_an_expiry_and_may_say_no(
 
     port, clock = free_port(), FakeClock(wall=time.time())
     async with (
-        People(client, server=server, clock=clock) as people,
+        InspectablePool(client, server=server, clock=clock) as people,
         Login(
             people,
             redirect_uri="https://client.example/callback",

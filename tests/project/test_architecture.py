@@ -33,7 +33,7 @@ AT_HOME = {
     "aiosqlite": ("stores.sqlite",),
     "anyio": ("npm.token_file", "codecs.keys", "runtime.threads"),
     "asyncpg": ("stores.postgres",),
-    "cryptography": ("codecs.encrypted", "web.encrypted_cookie"),
+    "cryptography": ("codecs.encrypted", "web.cookie_cipher"),
     "filelock": ("runtime.private_file",),
     "httpx": ("transports.httpx", "bearer.httpx"),
     "httpx2": ("transports.httpx2", "bearer.httpx2"),

@@ -30,7 +30,7 @@ Serve = Callable[[Login, int], AbstractAsyncContextManager[None]]
 """Serves an application with that sign-in on a port, on 127.0.0.1; `/me` is a page that needs a person."""
 
 
-class People(TokenManagerPool):
+class InspectablePool(TokenManagerPool):
     """A pool that shows whom it has in memory."""
 
     def __init__(self, client: Client, **options: Any) -> None:  # noqa: ANN401 - whatever TokenManagerPool takes
@@ -107,13 +107,13 @@ class Browser:
 
 
 @dataclass(slots=True)
-class Stage:
+class WebWorld:
     """A fake Bitbucket, an application with a sign-in, and browsers."""
 
     fake: FakeBitbucket
     site: Site
     client: Client
-    people: People
+    pool: InspectablePool
     login: Login
     base_url: str
     http: aiohttp.ClientSession
@@ -123,7 +123,7 @@ class Stage:
 
 
 @asynccontextmanager
-async def staged(
+async def web_world(
     serve: Serve,
     fake: FakeBitbucket,
     site: Site,
@@ -132,9 +132,9 @@ async def staged(
     client: Client | None = None,
     server: AuthorizationServer | None = None,
     clock: Clock | None = None,
-    people: dict[str, Any] | None = None,
+    pool: dict[str, Any] | None = None,
     **options: Any,  # noqa: ANN401 - whatever Login takes
-) -> AsyncGenerator[Stage]:
+) -> AsyncGenerator[WebWorld]:
     """Run an application with a sign-in at the fake on a port of its own."""
     port = free_port()
     base_url = f"http://127.0.0.1:{port}"
@@ -145,12 +145,12 @@ async def staged(
     options.setdefault("keys", [KEY])
     options.setdefault("scope", SCOPE)
     async with (
-        People(client, **common, **(people or {})) as crowd,
-        Login(crowd, redirect_uri=redirect_uri, **options) as login,
+        InspectablePool(client, **common, **(pool or {})) as people,
+        Login(people, redirect_uri=redirect_uri, **options) as login,
         serve(login, port),
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http,
     ):
-        yield Stage(fake, site, client, crowd, login, base_url, http)
+        yield WebWorld(fake, site, client, people, login, base_url, http)
 
 
 async def together(*work: Awaitable[Any]) -> list[Any]:

@@ -15,7 +15,8 @@ from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 from bitbucket_auth_async.testing.scripted_server import always, answer, scripted_server
 from bitbucket_auth_async.testing.server import Site
 from bitbucket_auth_async.testing.server import serve as serve_fake
-from tests.support.web_sign_in import CALL, FORM, PAGE, Browser, Serve, Stage, staged, together
+from bitbucket_auth_async.web.cookie_cipher import CookieCipher
+from tests.support.web_sign_in import CALL, FORM, KEY, PAGE, Browser, Serve, WebWorld, together, web_world
 
 HTTPS = "https://my-app.example"
 AT_PROXY = {"x-forwarded-proto": "https", "x-forwarded-host": "my-app.example"}
@@ -34,102 +35,104 @@ class LoginContract:
             yield site
 
     @pytest.fixture
-    async def stage(self, serve: Serve, fake_bitbucket: FakeBitbucket, site: Site) -> AsyncGenerator[Stage]:
-        async with staged(serve, fake_bitbucket, site) as stage:
-            yield stage
+    async def world(self, serve: Serve, fake_bitbucket: FakeBitbucket, site: Site) -> AsyncGenerator[WebWorld]:
+        async with web_world(serve, fake_bitbucket, site) as world:
+            yield world
 
     # The way that is meant.
 
-    async def test_a_person_signs_in_and_comes_back_to_where_they_were(self, stage: Stage) -> None:
-        ada = stage.browser()
+    async def test_a_person_signs_in_and_comes_back_to_where_they_were(self, world: WebWorld) -> None:
+        ada = world.browser()
         first = await ada.go("/me?tab=2")
         assert (first.status, first.location) == (303, "/login?return_to=%2Fme%3Ftab%3D2")
         consent = await ada.go(first.location or "")
-        last = await ada.go(ada.back(stage.fake.authorize(consent.location or "")))
+        last = await ada.go(ada.back(world.fake.authorize(consent.location or "")))
         assert (last.status, last.location) == (303, "/me?tab=2")
         me = await ada.go("/me?tab=2")
-        assert (me.status, [me.text]) == (200, list(stage.people.managers))
-        account = json.loads(stage.fake.api("GET", "/2.0/user", headers=await bearer(stage, me.text)).body)
+        assert (me.status, [me.text]) == (200, list(world.pool.managers))
+        account = json.loads(world.fake.api("GET", "/2.0/user", headers=await bearer(world, me.text)).body)
         assert me.text == account["account_id"]
 
-    async def test_two_people_get_each_their_own_manager(self, stage: Stage) -> None:
-        grace = stage.fake.register_person("grace")
-        browsers = [stage.browser(), stage.browser()]
-        await together(browsers[0].sign_in(stage.fake), browsers[1].sign_in(stage.fake, grace))
+    async def test_two_people_get_each_their_own_manager(self, world: WebWorld) -> None:
+        grace = world.fake.register_person("grace")
+        browsers = [world.browser(), world.browser()]
+        await together(browsers[0].sign_in(world.fake), browsers[1].sign_in(world.fake, grace))
         names = [(await browser.go("/me")).text for browser in browsers]
         assert len(set(names)) == 2
 
-    async def test_who_signs_in_as_somebody_else_is_somebody_else_from_then_on(self, stage: Stage) -> None:
-        browser = stage.browser()
-        await browser.sign_in(stage.fake)
+    async def test_who_signs_in_as_somebody_else_is_somebody_else_from_then_on(self, world: WebWorld) -> None:
+        browser = world.browser()
+        await browser.sign_in(world.fake)
         before = (await browser.go("/me")).text
-        await browser.sign_in(stage.fake, stage.fake.register_person("grace"))
+        await browser.sign_in(world.fake, world.fake.register_person("grace"))
         assert (await browser.go("/me")).text != before
 
-    async def test_the_session_cookie_is_new_at_each_sign_in(self, stage: Stage) -> None:
-        ada = stage.browser()
-        await ada.sign_in(stage.fake)
+    async def test_the_session_cookie_is_new_at_each_sign_in(self, world: WebWorld) -> None:
+        ada = world.browser()
+        await ada.sign_in(world.fake)
         before = dict(ada.cookies)
-        await ada.sign_in(stage.fake)
+        await ada.sign_in(world.fake)
         assert before.keys() == ada.cookies.keys() == {"bitbucket-session"}
         assert before != ada.cookies
 
-    async def test_two_tabs_may_sign_in_side_by_side(self, stage: Stage) -> None:
-        ada = stage.browser()
+    async def test_two_tabs_may_sign_in_side_by_side(self, world: WebWorld) -> None:
+        ada = world.browser()
         first, second = await ada.begin("/me?tab=1"), await ada.begin("/me?tab=2")
         for consent, place in ((second, "/me?tab=2"), (first, "/me?tab=1")):
-            assert (await ada.go(ada.back(stage.fake.authorize(consent)))).location == place
+            assert (await ada.go(ada.back(world.fake.authorize(consent)))).location == place
         assert (await ada.go("/me")).status == 200
 
-    async def test_sign_ins_that_nobody_finishes_do_not_fill_the_browser(self, stage: Stage) -> None:
-        ada = stage.browser()
+    async def test_sign_ins_that_nobody_finishes_do_not_fill_the_browser(self, world: WebWorld) -> None:
+        ada = world.browser()
         consents = [await ada.begin() for _ in range(30)]
         assert len(ada.cookies) == 8
-        assert (await ada.go(ada.back(stage.fake.authorize(consents[-1])))).status == 303
+        assert (await ada.go(ada.back(world.fake.authorize(consents[-1])))).status == 303
 
-    async def test_sign_ins_from_long_addresses_do_not_keep_the_browser_out(self, stage: Stage) -> None:
-        ada = stage.browser()
+    async def test_sign_ins_from_long_addresses_do_not_keep_the_browser_out(self, world: WebWorld) -> None:
+        ada = world.browser()
         consents = [await ada.begin("/me?q=" + "x" * 1000) for _ in range(8)]
         assert sum(len(name) + len(value) for name, value in ada.cookies.items()) <= 4096
         for consent in consents[-2:]:
-            assert (await ada.go(ada.back(stage.fake.authorize(consent)))).status == 303
+            assert (await ada.go(ada.back(world.fake.authorize(consent)))).status == 303
 
     # Who is not signed in, or not any more.
 
-    async def test_an_address_that_is_too_long_to_return_to_leads_to_the_login_all_the_same(self, stage: Stage) -> None:
-        ada = stage.browser()
+    async def test_an_address_that_is_too_long_to_return_to_leads_to_the_login_all_the_same(
+        self, world: WebWorld
+    ) -> None:
+        ada = world.browser()
         assert (await ada.go("/me?q=" + "%20" * 1500)).location == "/login?return_to=%2F"
 
-    async def test_a_call_without_a_person_gets_401_and_json(self, stage: Stage) -> None:
-        answered = await stage.browser().go("/me", headers=CALL)
+    async def test_a_call_without_a_person_gets_401_and_json(self, world: WebWorld) -> None:
+        answered = await world.browser().go("/me", headers=CALL)
         assert (answered.status, json.loads(answered.text)) == (401, {"error": "login_required", "login": "/login"})
 
-    async def test_a_form_without_a_person_leads_to_the_login_and_is_not_sent_again(self, stage: Stage) -> None:
-        answered = await stage.browser().go("/me", method="POST", headers=FORM)
+    async def test_a_form_without_a_person_leads_to_the_login_and_is_not_sent_again(self, world: WebWorld) -> None:
+        answered = await world.browser().go("/me", method="POST", headers=FORM)
         assert (answered.status, answered.location) == (303, "/login?return_to=%2F")
 
-    async def test_a_person_whose_token_died_is_led_to_the_login(self, stage: Stage) -> None:
-        ada = stage.browser()
-        await ada.sign_in(stage.fake)
+    async def test_a_person_whose_token_died_is_led_to_the_login(self, world: WebWorld) -> None:
+        ada = world.browser()
+        await ada.sign_in(world.fake)
         key = (await ada.go("/me")).text
-        await stage.people.manager(key).logout()
+        await world.pool.manager(key).logout()
         assert (await ada.go("/me")).location == "/login?return_to=%2Fme"
         assert (await ada.go("/me", headers=CALL)).status == 401
-        await ada.sign_in(stage.fake)
+        await ada.sign_in(world.fake)
         assert (await ada.go("/me")).status == 200
 
-    async def test_signing_out_forgets_the_token_and_the_cookie(self, stage: Stage) -> None:
-        ada = stage.browser()
-        await ada.sign_in(stage.fake)
+    async def test_signing_out_forgets_the_token_and_the_cookie(self, world: WebWorld) -> None:
+        ada = world.browser()
+        await ada.sign_in(world.fake)
         key, kept = (await ada.go("/me")).text, dict(ada.cookies)
         answered = await ada.go("/logout", method="POST", headers=FORM)
         assert (answered.status, answered.location, ada.cookies) == (303, "/", {})
         ada.cookies = kept  # a copy of the cookie is worth nothing either
         assert (await ada.go("/me")).status == 303
-        assert await stored(stage, key) is None
+        assert await stored(world, key) is None
 
-    async def test_signing_out_twice_does_no_harm(self, stage: Stage) -> None:
-        assert (await stage.browser().go("/logout", method="POST", headers=FORM)).status == 303
+    async def test_signing_out_twice_does_no_harm(self, world: WebWorld) -> None:
+        assert (await world.browser().go("/logout", method="POST", headers=FORM)).status == 303
 
     @pytest.mark.parametrize(
         "headers",
@@ -141,112 +144,112 @@ class LoginContract:
             {"accept": "text/html"},
         ],
     )
-    async def test_another_site_can_not_sign_a_person_out(self, stage: Stage, headers: dict[str, str]) -> None:
-        ada = stage.browser()
-        await ada.sign_in(stage.fake)
+    async def test_another_site_can_not_sign_a_person_out(self, world: WebWorld, headers: dict[str, str]) -> None:
+        ada = world.browser()
+        await ada.sign_in(world.fake)
         assert (await ada.go("/logout", method="POST", headers=headers)).status == 403
         assert (await ada.go("/logout")).status == 405
         assert (await ada.go("/me")).status == 200
 
     # Callbacks that somebody else sent, or sent again.
 
-    async def test_a_callback_in_another_browser_is_refused(self, stage: Stage) -> None:
-        ada, mallory = stage.browser(), stage.browser()
-        callback = ada.back(stage.fake.authorize(await ada.begin()))
+    async def test_a_callback_in_another_browser_is_refused(self, world: WebWorld) -> None:
+        ada, mallory = world.browser(), world.browser()
+        callback = ada.back(world.fake.authorize(await ada.begin()))
         await mallory.begin()
         page = await mallory.go(callback)
         assert page.status == 400
         assert "bitbucket-session" not in mallory.cookies
-        assert stage.fake.token_requests == 0
+        assert world.fake.token_requests == 0
         assert 'href="/login?return_to=%2F"' in page.text
 
-    async def test_a_callback_with_the_cookie_of_another_sign_in_is_refused(self, stage: Stage) -> None:
-        ada, mallory = stage.browser(), stage.browser()
-        theirs = ada.back(stage.fake.authorize(await ada.begin()))
+    async def test_a_callback_with_the_cookie_of_another_sign_in_is_refused(self, world: WebWorld) -> None:
+        ada, mallory = world.browser(), world.browser()
+        theirs = ada.back(world.fake.authorize(await ada.begin()))
         await mallory.begin()
         (own,) = mallory.cookies.values()
         mallory.cookies = dict.fromkeys(ada.cookies, own)
         assert (await mallory.go(theirs)).status == 400
-        assert stage.fake.token_requests == 0
+        assert world.fake.token_requests == 0
 
     @pytest.mark.parametrize("query", ["code=c", "code=c&state=", "code=c&state=wrong", "state=a&state=b&code=c", ""])
-    async def test_a_callback_with_another_state_is_refused(self, stage: Stage, query: str) -> None:
-        ada = stage.browser()
+    async def test_a_callback_with_another_state_is_refused(self, world: WebWorld, query: str) -> None:
+        ada = world.browser()
         await ada.begin()
         assert (await ada.go(f"/callback?{query}")).status == 400
-        assert stage.fake.token_requests == 0
+        assert world.fake.token_requests == 0
 
-    async def test_a_callback_that_names_the_state_twice_is_refused(self, stage: Stage) -> None:
-        ada = stage.browser()
+    async def test_a_callback_that_names_the_state_twice_is_refused(self, world: WebWorld) -> None:
+        ada = world.browser()
         state = state_of(await ada.begin())
         assert (await ada.go(f"/callback?code=c&state={state}&state={state}")).status == 400
 
-    async def test_a_callback_that_comes_again_is_refused_and_the_person_stays_signed_in(self, stage: Stage) -> None:
-        ada = stage.browser()
-        callback = ada.back(stage.fake.authorize(await ada.begin()))
+    async def test_a_callback_that_comes_again_is_refused_and_the_person_stays_signed_in(self, world: WebWorld) -> None:
+        ada = world.browser()
+        callback = ada.back(world.fake.authorize(await ada.begin()))
         assert (await ada.go(callback)).status == 303
         assert (await ada.go(callback)).status == 400  # the back button
-        assert stage.fake.token_requests == 1
+        assert world.fake.token_requests == 1
         assert (await ada.go("/me")).status == 200
 
-    async def test_a_callback_that_comes_again_with_its_cookie_is_refused(self, stage: Stage) -> None:
-        ada, thief = stage.browser(), stage.browser()
-        callback = ada.back(stage.fake.authorize(await ada.begin()))
+    async def test_a_callback_that_comes_again_with_its_cookie_is_refused(self, world: WebWorld) -> None:
+        ada, thief = world.browser(), world.browser()
+        callback = ada.back(world.fake.authorize(await ada.begin()))
         thief.cookies = dict(ada.cookies)
         await together(ada.go(callback), thief.go(callback), ada.go(callback))
-        assert stage.fake.token_requests == 1
+        assert world.fake.token_requests == 1
 
-    async def test_a_code_of_somebody_else_is_refused(self, stage: Stage) -> None:
-        ada, mallory = stage.browser(), stage.browser()
-        stolen = parse_qs(urlsplit(stage.fake.authorize(await ada.begin())).query)["code"][0]
+    async def test_a_code_of_somebody_else_is_refused(self, world: WebWorld) -> None:
+        ada, mallory = world.browser(), world.browser()
+        stolen = parse_qs(urlsplit(world.fake.authorize(await ada.begin())).query)["code"][0]
         state = state_of(await mallory.begin())
         page = await mallory.go(f"/callback?{urlencode({'code': stolen, 'state': state})}")
         assert (page.status, "Sign in again" in page.text) == (400, True)  # PKCE: the verifier is not the code's
         assert "bitbucket-session" not in mallory.cookies
-        assert stage.people.managers == {}
+        assert world.pool.managers == {}
 
-    async def test_a_person_who_says_no_is_told_so(self, stage: Stage) -> None:
-        ada = stage.browser()
-        page = await ada.go(ada.back(stage.fake.authorize(await ada.begin("/me"), consent=False)))
+    async def test_a_person_who_says_no_is_told_so(self, world: WebWorld) -> None:
+        ada = world.browser()
+        page = await ada.go(ada.back(world.fake.authorize(await ada.begin("/me"), consent=False)))
         assert (page.status, ada.cookies) == (403, {})
         assert "Access was not granted" in page.text
         assert 'href="/login?return_to=%2Fme"' in page.text
 
     @pytest.mark.parametrize("error, status", [("invalid_scope", 400), ("server_error", 503)])
     async def test_another_error_of_the_server_is_told_and_can_hold_no_html(
-        self, stage: Stage, error: str, status: int
+        self, world: WebWorld, error: str, status: int
     ) -> None:
-        ada = stage.browser()
+        ada = world.browser()
         told = {"error": error, "error_description": "<script>alert(1)</script>", "state": state_of(await ada.begin())}
         page = await ada.go(f"/callback?{urlencode(told)}")
         assert (page.status, "<script" in page.text) == (status, False)
 
-    async def test_an_error_with_a_wrong_state_does_not_get_a_word_in(self, stage: Stage) -> None:
-        ada = stage.browser()
+    async def test_an_error_with_a_wrong_state_does_not_get_a_word_in(self, world: WebWorld) -> None:
+        ada = world.browser()
         await ada.begin()
         page = await ada.go("/callback?error=access_denied&error_description=Call+0900&state=wrong")
         assert (page.status, "0900" in page.text) == (400, False)
 
-    async def test_asking_for_the_head_of_a_callback_does_not_use_it_up(self, stage: Stage) -> None:
-        ada = stage.browser()
-        callback = ada.back(stage.fake.authorize(await ada.begin()))
+    async def test_asking_for_the_head_of_a_callback_does_not_use_it_up(self, world: WebWorld) -> None:
+        ada = world.browser()
+        callback = ada.back(world.fake.authorize(await ada.begin()))
         assert (await ada.go(callback, method="HEAD")).status == 405
         assert (await ada.go(callback)).status == 303
 
-    async def test_an_outage_of_the_token_endpoint_is_told_as_one(self, stage: Stage) -> None:
-        ada = stage.browser()
-        with stage.fake.inject(faults.status(503)):
-            page = await ada.go(ada.back(stage.fake.authorize(await ada.begin())))
+    async def test_an_outage_of_the_token_endpoint_is_told_as_one(self, world: WebWorld) -> None:
+        ada = world.browser()
+        with world.fake.inject(faults.status(503)):
+            page = await ada.go(ada.back(world.fake.authorize(await ada.begin())))
         assert page.status == 503
-        await ada.sign_in(stage.fake)
+        await ada.sign_in(world.fake)
 
     # Cookies and pages.
 
     async def test_cookies_are_for_this_host_https_and_http_alone(
         self, serve: Serve, fake_bitbucket: FakeBitbucket, site: Site
     ) -> None:
-        async with staged(serve, fake_bitbucket, site, origin=HTTPS, trusted_proxies=["127.0.0.1"]) as stage:
-            ada = stage.browser(**AT_PROXY)
+        async with web_world(serve, fake_bitbucket, site, origin=HTTPS, trusted_proxies=["127.0.0.1"]) as world:
+            ada = world.browser(**AT_PROXY)
             await ada.sign_in(fake_bitbucket)
             assert (await ada.go("/me")).status == 200
             headers = [text for page in ada.pages for text in page.set_cookies]
@@ -258,20 +261,20 @@ class LoginContract:
 
     @pytest.mark.parametrize("place", ["/me", "/callback", "/login"])
     async def test_no_secret_is_in_a_cookie_a_page_a_header_or_a_log(
-        self, stage: Stage, place: str, caplog: pytest.LogCaptureFixture
+        self, world: WebWorld, place: str, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level("DEBUG")
-        ada = stage.browser()
+        ada = world.browser()
         consent = await ada.begin(place)
-        callback = stage.fake.authorize(consent)
+        callback = world.fake.authorize(consent)
         code, (sealed,) = parse_qs(urlsplit(callback).query)["code"][0], ada.cookies.values()
         last = await ada.go(ada.back(callback))
         await ada.go(last.location or "")
         await ada.go("/resource?url=/2.0/user", headers=CALL)
-        manager = next(iter(stage.people.managers.values()))
+        manager = next(iter(world.pool.managers.values()))
         token = await manager.get_token()
-        secrets = [code, token.access_token, token.refresh_token or "", stage.client.client_secret or ""]
-        opened = stage.login._seal.open(next(iter(last_cookie_names(ada))), sealed, now=0.0)
+        secrets = [code, token.access_token, token.refresh_token or "", world.client.client_secret or ""]
+        opened = CookieCipher([KEY]).decrypt(next(iter(last_cookie_names(ada))), sealed, now=0.0)
         assert opened is not None
         secrets.append(opened["verifier"])
         secrets.append(opened["state"])
@@ -281,9 +284,9 @@ class LoginContract:
             assert secret not in "".join(ada.cookies.values())
             assert secret not in caplog.text
 
-    async def test_what_a_callback_held_goes_to_nobody_as_a_referer(self, stage: Stage) -> None:
-        ada = stage.browser()
-        await ada.sign_in(stage.fake)
+    async def test_what_a_callback_held_goes_to_nobody_as_a_referer(self, world: WebWorld) -> None:
+        ada = world.browser()
+        await ada.sign_in(world.fake)
         await ada.go("/callback?code=c&state=s")
         for page in ada.pages[:3]:
             assert page.headers["referrer-policy"] == "no-referrer"
@@ -292,9 +295,9 @@ class LoginContract:
         assert "default-src 'none'" in policy
         assert "frame-ancestors 'none'" in policy
 
-    async def test_a_cookie_that_was_changed_opens_nothing(self, stage: Stage) -> None:
-        ada = stage.browser()
-        await ada.sign_in(stage.fake)
+    async def test_a_cookie_that_was_changed_opens_nothing(self, world: WebWorld) -> None:
+        ada = world.browser()
+        await ada.sign_in(world.fake)
         (value,) = ada.cookies.values()
         last = "AAAA" if value[-4:] != "AAAA" else "BBBB"
         for changed in (value[:-4] + last, value[:20], "", "not sealed", value * 20):
@@ -302,40 +305,40 @@ class LoginContract:
             assert (await ada.go("/me", headers=CALL)).status == 401
 
     async def test_a_session_at_another_server_is_none_here(
-        self, stage: Stage, serve: Serve, fake_bitbucket: FakeBitbucket
+        self, world: WebWorld, serve: Serve, fake_bitbucket: FakeBitbucket
     ) -> None:
         """Both sites have the same keys, and both servers a person of the same name."""
-        ada, mallory = stage.browser(), stage.browser()
-        await ada.sign_in(stage.fake)
+        ada, mallory = world.browser(), world.browser()
+        await ada.sign_in(world.fake)
         victim = (await ada.go("/me")).text
 
         async def named(_token: Token) -> str:
             return victim
 
         other = FakeBitbucket()
-        async with serve_fake(other) as site, staged(serve, other, site, identify=named) as elsewhere:
+        async with serve_fake(other) as site, web_world(serve, other, site, identify=named) as elsewhere:
             there = elsewhere.browser()
             await there.sign_in(other)
             assert (await there.go("/me")).text == victim
         mallory.cookies = dict(there.cookies)
         assert (await mallory.go("/me", headers=CALL)).status == 401
 
-    async def test_a_cookie_of_one_kind_is_none_of_the_other(self, stage: Stage) -> None:
-        ada = stage.browser()
+    async def test_a_cookie_of_one_kind_is_none_of_the_other(self, world: WebWorld) -> None:
+        ada = world.browser()
         consent = await ada.begin()
         (flow,) = ada.cookies
         ada.cookies["bitbucket-session"] = ada.cookies[flow]
         assert (await ada.go("/me", headers=CALL)).status == 401
-        await ada.sign_in(stage.fake)
+        await ada.sign_in(world.fake)
         ada.cookies[flow] = ada.cookies["bitbucket-session"]
-        assert (await ada.go(ada.back(stage.fake.authorize(consent)))).status == 400
+        assert (await ada.go(ada.back(world.fake.authorize(consent)))).status == 400
 
     @pytest.mark.parametrize(
         "return_to",
         ["//evil.example", r"/\evil.example", "https://evil.example", "/%2f/evil.example", "/\t/evil.example", "me"],
     )
-    async def test_a_sign_in_returns_to_this_site_only(self, stage: Stage, return_to: str) -> None:
-        assert (await stage.browser().sign_in(stage.fake, return_to=return_to)).location == "/"
+    async def test_a_sign_in_returns_to_this_site_only(self, world: WebWorld, return_to: str) -> None:
+        assert (await world.browser().sign_in(world.fake, return_to=return_to)).location == "/"
 
     # Behind a reverse proxy.
 
@@ -343,15 +346,15 @@ class LoginContract:
         self, serve: Serve, fake_bitbucket: FakeBitbucket, site: Site, caplog: pytest.LogCaptureFixture
     ) -> None:
         for trusted in ([], ["10.0.0.0/8"]):
-            async with staged(serve, fake_bitbucket, site, origin=HTTPS, trusted_proxies=trusted) as stage:
-                page = await stage.browser(**AT_PROXY).go("/login")
+            async with web_world(serve, fake_bitbucket, site, origin=HTTPS, trusted_proxies=trusted) as world:
+                page = await world.browser(**AT_PROXY).go("/login")
                 assert (page.status, page.set_cookies) == (421, [])
                 assert "trusted_proxies" in caplog.text
                 assert f'href="{HTTPS}/login"' in page.text
 
-    async def test_a_host_that_somebody_made_up_begins_no_sign_in(self, stage: Stage) -> None:
+    async def test_a_host_that_somebody_made_up_begins_no_sign_in(self, world: WebWorld) -> None:
         for header in ({"host": "evil.example"}, AT_PROXY, {"forwarded": "host=evil.example"}):
-            browser = stage.browser(**header)
+            browser = world.browser(**header)
             page = await browser.go("/login")
             if page.status == 303:  # what is not believed changes nothing
                 assert "evil.example" not in (page.location or "")
@@ -361,9 +364,9 @@ class LoginContract:
 
     # The API on behalf of the person.
 
-    async def test_a_page_s_script_reads_the_api_without_a_token(self, stage: Stage) -> None:
-        ada = stage.browser()
-        await ada.sign_in(stage.fake)
+    async def test_a_page_s_script_reads_the_api_without_a_token(self, world: WebWorld) -> None:
+        ada = world.browser()
+        await ada.sign_in(world.fake)
         answered = await ada.go("/resource", params={"url": "/2.0/repositories/acme?pagelen=2"}, headers=CALL)
         page = json.loads(answered.text)
         assert (answered.status, len(page["values"])) == (200, 2)
@@ -371,10 +374,10 @@ class LoginContract:
         assert json.loads(more.text)["page"] == 2
         assert more.headers["x-content-type-options"] == "nosniff"
 
-    async def test_the_api_is_read_with_a_new_token_where_the_old_one_died(self, stage: Stage) -> None:
-        ada = stage.browser()
-        await ada.sign_in(stage.fake)
-        (manager,) = stage.people.managers.values()
+    async def test_the_api_is_read_with_a_new_token_where_the_old_one_died(self, world: WebWorld) -> None:
+        ada = world.browser()
+        await ada.sign_in(world.fake)
+        (manager,) = world.pool.managers.values()
         await manager.get_token(rejected=await manager.get_token())
         assert (await ada.go("/resource?url=/2.0/user", headers=CALL)).status == 200
 
@@ -393,14 +396,14 @@ class LoginContract:
             "",
         ],
     )
-    async def test_the_token_goes_to_nobody_but_the_api(self, stage: Stage, url: str) -> None:
-        ada = stage.browser()
-        await ada.sign_in(stage.fake)
+    async def test_the_token_goes_to_nobody_but_the_api(self, world: WebWorld, url: str) -> None:
+        ada = world.browser()
+        await ada.sign_in(world.fake)
         assert (await ada.go("/resource", params={"url": url}, headers=CALL)).status == 400
 
-    async def test_other_sites_and_other_methods_are_refused_at_the_resource(self, stage: Stage) -> None:
-        ada = stage.browser()
-        await ada.sign_in(stage.fake)
+    async def test_other_sites_and_other_methods_are_refused_at_the_resource(self, world: WebWorld) -> None:
+        ada = world.browser()
+        await ada.sign_in(world.fake)
         foreign = {**CALL, "sec-fetch-site": "cross-site"}
         assert (await ada.go("/resource?url=/2.0/user", headers=foreign)).status == 403
         refused = await ada.go("/resource?url=/2.0/user", method="POST", headers=CALL)
@@ -409,8 +412,8 @@ class LoginContract:
     async def test_a_site_that_allows_it_may_write_from_its_own_pages(
         self, serve: Serve, fake_bitbucket: FakeBitbucket, site: Site
     ) -> None:
-        async with staged(serve, fake_bitbucket, site, writes=True) as stage:
-            ada = stage.browser()
+        async with web_world(serve, fake_bitbucket, site, writes=True) as world:
+            ada = world.browser()
             await ada.sign_in(fake_bitbucket)
             write: dict[str, Any] = {"method": "POST", "json": {"name": "x"}}
             ours = await ada.go("/resource?url=/2.0/repositories/acme/new", headers=CALL, **write)
@@ -418,8 +421,8 @@ class LoginContract:
             no_word = {"accept": "application/json"}
             assert (await ada.go("/resource?url=/2.0/user", headers=no_word, **write)).status == 403
 
-    async def test_a_body_without_end_is_refused(self, stage: Stage) -> None:
-        found = await stage.browser().go(
+    async def test_a_body_without_end_is_refused(self, world: WebWorld) -> None:
+        found = await world.browser().go(
             "/resource?url=/2.0/user", method="POST", headers=CALL, data=io.BytesIO(b"x" * 2**21)
         )
         assert found.status == 413
@@ -428,16 +431,16 @@ class LoginContract:
         api_answer = answer(200, b'{"account_id": "ada"}', {"Content-Type": "application/json"})
         async with scripted_server(always(api_answer)) as api:
             server = replace(site.server, api_origins=frozenset({api.origin}))
-            async with staged(serve, fake_bitbucket, site, server=server, writes=True) as stage:
-                ada = stage.browser()
+            async with web_world(serve, fake_bitbucket, site, server=server, writes=True) as world:
+                ada = world.browser()
                 await ada.sign_in(fake_bitbucket)
                 body = bytes(range(256)) * 4000
                 await ada.go("/resource?url=/2.0/x", method="POST", headers=CALL, data=io.BytesIO(body))
             assert api.received[-1].body == body
 
-    async def test_a_person_who_is_not_signed_in_reads_nothing(self, stage: Stage) -> None:
-        assert (await stage.browser().go("/resource?url=/2.0/user", headers=CALL)).status == 401
-        assert (await stage.browser().go("/resource?url=/2.0/user", headers=PAGE)).status == 303
+    async def test_a_person_who_is_not_signed_in_reads_nothing(self, world: WebWorld) -> None:
+        assert (await world.browser().go("/resource?url=/2.0/user", headers=CALL)).status == 401
+        assert (await world.browser().go("/resource?url=/2.0/user", headers=PAGE)).status == 303
 
 
 def last_cookie_names(browser: Browser) -> list[str]:
@@ -445,11 +448,11 @@ def last_cookie_names(browser: Browser) -> list[str]:
     return [text.partition("=")[0] for text in browser.pages[0].set_cookies]
 
 
-async def bearer(stage: Stage, key: str) -> dict[str, str]:
-    token = await stage.people.manager(key).get_token()
+async def bearer(world: WebWorld, key: str) -> dict[str, str]:
+    token = await world.pool.manager(key).get_token()
     return {"Authorization": f"Bearer {token.access_token}"}
 
 
-async def stored(stage: Stage, key: str) -> Token | None:
-    found = await stage.people.manager(key)._shared.store.load(key)
+async def stored(world: WebWorld, key: str) -> Token | None:
+    found = await world.pool.manager(key)._shared.store.load(key)
     return None if found is None else found.record.token

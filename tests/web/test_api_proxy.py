@@ -21,47 +21,47 @@ from bitbucket_auth_async.testing.scripted_server import (
     scripted_server,
     unused_origin,
 )
-from bitbucket_auth_async.web.api_proxy import LONGEST, Resource
-from bitbucket_auth_async.web.http_messages import Answer, Incoming
+from bitbucket_auth_async.web.api_proxy import MAX_BODY, ApiProxy
+from bitbucket_auth_async.web.http_messages import BrowserRequest, BrowserResponse
 
 JSON = {"Content-Type": "application/json"}
 
 
-def asked(
+def browser_request(
     url: str, method: str = "GET", headers: Mapping[str, str] = MappingProxyType({}), body: bytes = b""
-) -> Incoming:
-    return Incoming(
+) -> BrowserRequest:
+    return BrowserRequest(
         method=method, origin="https://ours.example", path="/resource", query=f"url={url}", headers=headers, body=body
     )
 
 
 @asynccontextmanager
-async def resource(api: str, *, writes: bool = False) -> AsyncGenerator[Resource]:
+async def api_proxy(api: str, *, writes: bool = False) -> AsyncGenerator[ApiProxy]:
     server = AuthorizationServer(
         authorization_endpoint=f"{api}/a", token_endpoint=f"{api}/t", api_origins=frozenset({api})
     )
-    opened = Resource(server, writes=writes)
+    proxy = ApiProxy(server, writes=writes)
     try:
-        yield opened
+        yield proxy
     finally:
-        await opened.aclose()
+        await proxy.aclose()
 
 
-async def fetched(
-    api: ScriptedServer, incoming: Incoming, source: TokenSource | None = None, *, writes: bool = False
-) -> Answer:
-    async with resource(api.origin, writes=writes) as opened:
-        return await opened.fetch(incoming, source or CountingSource())
+async def forwarded(
+    api: ScriptedServer, request: BrowserRequest, source: TokenSource | None = None, *, writes: bool = False
+) -> BrowserResponse:
+    async with api_proxy(api.origin, writes=writes) as proxy:
+        return await proxy.forward(request, source or CountingSource())
 
 
-def header(found: Answer, name: str) -> str:
+def header(found: BrowserResponse, name: str) -> str:
     return dict(found.all_headers).get(name, "")
 
 
 async def test_what_others_wrote_does_not_become_a_page_of_ours() -> None:
     html = answer(200, b"<script>alert(1)</script>", {"Content-Type": "text/html", "Set-Cookie": "a=b", "ETag": '"1"'})
     async with scripted_server(always(html)) as api:
-        found = await fetched(api, asked("/2.0/repositories/a/b/src/main/x.html"))
+        found = await forwarded(api, browser_request("/2.0/repositories/a/b/src/main/x.html"))
     assert (found.status, header(found, "content-type")) == (200, "application/octet-stream")
     assert (header(found, "x-content-type-options"), header(found, "set-cookie")) == ("nosniff", "")
     assert "sandbox" in header(found, "content-security-policy")
@@ -72,7 +72,7 @@ async def test_cookies_and_other_headers_of_the_browser_stay_here() -> None:
     headers = {"cookie": "session=x", "accept": "application/json", "authorization": "Basic x", "x-forwarded-for": "1"}
     async with scripted_server(always(answer(200, b"{}", {**JSON, "Set-Cookie": "a=b"}))) as api:
         for _ in range(2):
-            await fetched(api, asked("/2.0/user", headers=headers))
+            await forwarded(api, browser_request("/2.0/user", headers=headers))
     assert len(api.received) == 2
     for request in api.received:
         assert request.headers["authorization"] == "Bearer token-1"
@@ -88,7 +88,7 @@ async def test_a_redirect_within_the_api_is_followed() -> None:
         getattr(writer, "write")(moved if target.endswith("old") else there)  # noqa: B009 - any writer
 
     async with scripted_server(script) as api:
-        found = await fetched(api, asked("/2.0/repositories/old"))
+        found = await forwarded(api, browser_request("/2.0/repositories/old"))
     assert (found.status, json.loads(found.body)) == (200, {"name": "new"})
 
 
@@ -97,60 +97,60 @@ async def test_a_redirect_to_anywhere_else_is_not() -> None:
         scripted_server(always(answer(200, b"secret"))) as foreign,
         scripted_server(redirects(f"{foreign.origin}/2.0/x")) as api,
     ):
-        found = await fetched(api, asked("/2.0/downloads/x"))
+        found = await forwarded(api, browser_request("/2.0/downloads/x"))
     assert (found.status, json.loads(found.body)["error"], foreign.received) == (502, "redirected", [])
 
 
 @pytest.mark.parametrize("place", ["//[", "//[x]/2.0/y"])
 async def test_what_can_not_be_read_as_an_address_is_none(place: str) -> None:
     async with scripted_server(always(answer())) as api:
-        found = await fetched(api, asked(place))
+        found = await forwarded(api, browser_request(place))
     assert (found.status, json.loads(found.body)["error"], api.received) == (400, "invalid_url", [])
     async with scripted_server(redirects(place)) as api:
-        found = await fetched(api, asked("/2.0/x"))
+        found = await forwarded(api, browser_request("/2.0/x"))
     assert (found.status, json.loads(found.body)["error"], len(api.received)) == (502, "redirected", 1)
 
 
 async def test_a_redirect_in_a_circle_has_an_end() -> None:
     async with scripted_server(redirects("/2.0/x")) as api:
-        found = await fetched(api, asked("/2.0/x"))
+        found = await forwarded(api, browser_request("/2.0/x"))
     assert (found.status, len(api.received)) == (502, 5)
 
 
 async def test_an_answer_without_end_has_one() -> None:
-    async with scripted_server(always(answer(200, b"x" * (LONGEST + 1)))) as api:
-        found = await fetched(api, asked("/2.0/x"))
+    async with scripted_server(always(answer(200, b"x" * (MAX_BODY + 1)))) as api:
+        found = await forwarded(api, browser_request("/2.0/x"))
     assert (found.status, json.loads(found.body)["error"]) == (502, "too_long")
 
 
 async def test_a_401_of_the_api_is_not_taken_for_a_sign_in_that_is_due() -> None:
     async with scripted_server(always(answer(401, b"{}", JSON))) as api:
-        found = await fetched(api, asked("/2.0/x"))
+        found = await forwarded(api, browser_request("/2.0/x"))
     assert (found.status, json.loads(found.body)["error"]) == (502, "refused_by_api")
 
 
 def test_it_serves_one_event_loop_after_the_other() -> None:
     """As under Starlette's TestClient, where each request has a loop of its own."""
     server = bitbucket_data_center(unused_origin())
-    opened = Resource(server, writes=False)
+    proxy = ApiProxy(server, writes=False)
     for _ in range(2):
-        assert asyncio.run(opened.fetch(asked("/2.0/x"), CountingSource())).status == 502
+        assert asyncio.run(proxy.forward(browser_request("/2.0/x"), CountingSource())).status == 502
 
 
 async def test_what_is_written_arrives_with_its_body() -> None:
     async with scripted_server(always(answer(201, b"{}", JSON))) as api:
-        incoming = asked("/2.0/x", "POST", {"content-type": "application/json"}, b'{"a": 1}')
-        assert (await fetched(api, incoming)).status == 405
-        assert (await fetched(api, incoming, writes=True)).status == 201
-    (request,) = api.received
-    assert (request.method, request.body, request.headers["content-type"]) == ("POST", b'{"a": 1}', "application/json")
+        request = browser_request("/2.0/x", "POST", {"content-type": "application/json"}, b'{"a": 1}')
+        assert (await forwarded(api, request)).status == 405
+        assert (await forwarded(api, request, writes=True)).status == 201
+    (sent,) = api.received
+    assert (sent.method, sent.body, sent.headers["content-type"]) == ("POST", b'{"a": 1}', "application/json")
 
 
 async def test_an_api_that_does_not_answer_is_told_as_that() -> None:
     async with scripted_server(cut_off(b"HTTP/1.1 2")) as api:
-        assert (await fetched(api, asked("/2.0/x"))).status == 502
-    async with resource(unused_origin()) as opened:
-        assert (await opened.fetch(asked("/2.0/x"), CountingSource())).status == 502
+        assert (await forwarded(api, browser_request("/2.0/x"))).status == 502
+    async with api_proxy(unused_origin()) as proxy:
+        assert (await proxy.forward(browser_request("/2.0/x"), CountingSource())).status == 502
 
 
 class Failing:
@@ -166,7 +166,7 @@ class Failing:
 )
 async def test_what_keeps_a_token_away_is_told(error: Exception, status: int) -> None:
     async with scripted_server(always(answer())) as api:
-        found = await fetched(api, asked("/2.0/x"), Failing(error))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # it never returns
+        found = await forwarded(api, browser_request("/2.0/x"), Failing(error))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # it never returns
     assert (found.status, header(found, "retry-after")) == (status, "7" if status == 503 else "")
     assert api.received == []
 
@@ -174,4 +174,4 @@ async def test_what_keeps_a_token_away_is_told(error: Exception, status: int) ->
 async def test_a_person_who_must_sign_in_is_the_caller_s_affair() -> None:
     async with scripted_server(always(answer())) as api:
         with pytest.raises(LoginRequiredError):
-            await fetched(api, asked("/2.0/x"), Failing(LoginRequiredError("gone")))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # it never returns
+            await forwarded(api, browser_request("/2.0/x"), Failing(LoginRequiredError("gone")))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # it never returns

@@ -1,6 +1,6 @@
 """Sign-ins under way on the server's side: each is given back once, and none for ever."""
 
-from bitbucket_auth_async.web.flow_store import MemoryFlowStore, Spent
+from bitbucket_auth_async.web.flow_store import MemoryFlowStore
 
 
 class Time:
@@ -34,17 +34,3 @@ async def test_memory_is_bounded_and_the_oldest_makes_room() -> None:
     time.now = 2.0
     await store.save("b", "b", lifetime=600.0)
     assert list(store._flows) == ["b"]
-
-
-def test_what_was_spent_is_remembered_as_long_as_it_could_come_again() -> None:
-    spent = Spent()
-    assert spent.first("a", now=0.0, until=600.0)
-    assert not spent.first("a", now=599.0, until=1199.0)
-    assert spent.first("b", now=600.0, until=1200.0)
-    assert list(spent._until) == ["b"]
-
-
-def test_what_was_spent_does_not_fill_the_memory() -> None:
-    spent = Spent(2)
-    assert [spent.first(name, now=0.0, until=600.0) for name in "abcb"] == [True, True, True, False]
-    assert list(spent._until) == ["b", "c"]

@@ -14,12 +14,12 @@ from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 from bitbucket_auth_async.testing.fake_clock import FakeClock
 from bitbucket_auth_async.testing.server import serve as serve_fake
 from tests.support.web_apps import serve_aiohttp, serve_starlette
-from tests.support.web_sign_in import Browser, Serve, staged
+from tests.support.web_sign_in import Browser, Serve, web_world
 
 TOKEN_TEXT = 2 * 2600
 """What the text of a token and of its refresh token takes; nothing of ours can make that less."""
 COUNTED = 40
-"""People; a sign-in under tracemalloc takes its time, and more of them give the same figure."""
+"""InspectablePool; a sign-in under tracemalloc takes its time, and more of them give the same figure."""
 
 
 @pytest.mark.parametrize("serve, count", [(serve_aiohttp, 1000), (serve_starlette, 200)])
@@ -29,36 +29,36 @@ async def test_people_who_sign_in_and_call_all_at_once_cost_one_renewal_each(
     persons = [fake_bitbucket.register_person(f"person-{number}") for number in range(count)]
     async with (
         serve_fake(fake_bitbucket) as site,
-        staged(serve, fake_bitbucket, site, clock=fake_clock) as stage,
-        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), connector=aiohttp.TCPConnector(limit=200)) as crowd,
+        web_world(serve, fake_bitbucket, site, clock=fake_clock) as world,
+        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), connector=aiohttp.TCPConnector(limit=200)) as people,
     ):
-        browsers = [Browser(crowd, stage.base_url) for _ in persons]
+        browsers = [Browser(people, world.base_url) for _ in persons]
         async with asyncio.TaskGroup() as tasks:
             for browser, person in zip(browsers, persons, strict=True):
                 tasks.create_task(browser.sign_in(fake_bitbucket, person))
-        assert len(stage.people.managers) == count
+        assert len(world.pool.managers) == count
         assert fake_bitbucket.token_requests == count
 
         await fake_clock.advance(3600)  # every token has run out
         calls = await asyncio.gather(*(browser.go("/me") for browser in browsers for _ in range(3)))
         assert Counter(page.status for page in calls) == {200: 3 * count}
-        assert {page.text for page in calls} == set(stage.people.managers)
+        assert {page.text for page in calls} == set(world.pool.managers)
         assert fake_bitbucket.token_requests == 2 * count  # one renewal each
         assert fake_bitbucket.second_spends == []
 
 
 async def test_what_a_person_costs_who_is_signed_in(fake_clock: FakeClock) -> None:
     fake = FakeBitbucket(fake_clock)
-    async with serve_fake(fake) as site, staged(serve_aiohttp, fake, site, clock=fake_clock) as stage:
+    async with serve_fake(fake) as site, web_world(serve_aiohttp, fake, site, clock=fake_clock) as world:
         for number in range(20):  # what is made once is made
-            await stage.browser().sign_in(fake, fake.register_person(f"early-{number}"))
+            await world.browser().sign_in(fake, fake.register_person(f"early-{number}"))
         gc.collect()
         tracemalloc.start(16)
         ours = "*/bitbucket_auth_async/[!t]*"  # not the fake's: what is made there, and by others for it
         filters = (tracemalloc.Filter(inclusive=True, filename_pattern=ours, all_frames=True),)
         before = tracemalloc.take_snapshot().filter_traces(filters)
         for number in range(COUNTED):
-            await stage.browser().sign_in(fake, fake.register_person(f"person-{number}"))
+            await world.browser().sign_in(fake, fake.register_person(f"person-{number}"))
         gc.collect()
         after = tracemalloc.take_snapshot().filter_traces(filters)
         tracemalloc.stop()

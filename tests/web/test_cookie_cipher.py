@@ -8,22 +8,22 @@ from hypothesis import strategies as st
 
 from bitbucket_auth_async.codecs.encrypted import EncryptedCodec, EncryptionKey
 from bitbucket_auth_async.errors import ConfigurationError, RecordError
-from bitbucket_auth_async.web.encrypted_cookie import Seal
+from bitbucket_auth_async.web.cookie_cipher import CookieCipher
 
 KEY, OTHER = EncryptionKey(bytes(32)), EncryptionKey(bytes(range(32)))
 SECRET = {"verifier": "v" * 43, "key": "ada"}
 
 
 def test_what_was_sealed_opens_until_its_end_and_not_after() -> None:
-    sealed = Seal([KEY]).seal("a", SECRET, until=100.0)
-    assert Seal([KEY]).open("a", sealed, now=99.9) == SECRET
-    assert Seal([KEY]).open("a", sealed, now=100.0) is None
+    sealed = CookieCipher([KEY]).encrypt("a", SECRET, until=100.0)
+    assert CookieCipher([KEY]).decrypt("a", sealed, now=99.9) == SECRET
+    assert CookieCipher([KEY]).decrypt("a", sealed, now=100.0) is None
 
 
 def test_what_a_browser_would_drop_is_told() -> None:
-    Seal([KEY]).seal("a", {"key": "x" * 2_900}, until=100.0)
+    CookieCipher([KEY]).encrypt("a", {"key": "x" * 2_900}, until=100.0)
     with pytest.raises(ConfigurationError, match="browsers drop"):
-        Seal([KEY]).seal("a", {"key": "x" * 3_100}, until=100.0)
+        CookieCipher([KEY]).encrypt("a", {"key": "x" * 3_100}, until=100.0)
 
 
 def test_what_binds_it_beyond_the_cookies_name_takes_no_room_in_a_browser() -> None:
@@ -34,49 +34,49 @@ def test_what_binds_it_beyond_the_cookies_name_takes_no_room_in_a_browser() -> N
 
 def _fits(name: str, length: int) -> bool:
     try:
-        return len(Seal([KEY]).seal(name, {"key": "x" * length}, until=100.0)) > length
+        return len(CookieCipher([KEY]).encrypt(name, {"key": "x" * length}, until=100.0)) > length
     except ConfigurationError:
         return False
 
 
 def test_nothing_of_it_can_be_read_and_no_two_look_alike() -> None:
-    first, second = (Seal([KEY]).seal("a", SECRET, until=100.0) for _ in range(2))
+    first, second = (CookieCipher([KEY]).encrypt("a", SECRET, until=100.0) for _ in range(2))
     assert first != second
     assert b"vvvv" not in base64.urlsafe_b64decode(first + "==")
     assert set(first) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 
 
 def test_it_opens_under_its_own_name_and_key_alone() -> None:
-    sealed = Seal([KEY]).seal("a", SECRET, until=100.0)
-    assert Seal([KEY]).open("b", sealed, now=0.0) is None
-    assert Seal([OTHER]).open("a", sealed, now=0.0) is None
+    sealed = CookieCipher([KEY]).encrypt("a", SECRET, until=100.0)
+    assert CookieCipher([KEY]).decrypt("b", sealed, now=0.0) is None
+    assert CookieCipher([OTHER]).decrypt("a", sealed, now=0.0) is None
 
 
 def test_keys_are_rotated_without_signing_anybody_out() -> None:
-    sealed = Seal([KEY]).seal("a", SECRET, until=100.0)
-    both = Seal([OTHER, KEY])
-    assert both.open("a", sealed, now=0.0) == SECRET
-    assert Seal([OTHER]).open("a", both.seal("a", SECRET, until=100.0), now=0.0) == SECRET
+    sealed = CookieCipher([KEY]).encrypt("a", SECRET, until=100.0)
+    both = CookieCipher([OTHER, KEY])
+    assert both.decrypt("a", sealed, now=0.0) == SECRET
+    assert CookieCipher([OTHER]).decrypt("a", both.encrypt("a", SECRET, until=100.0), now=0.0) == SECRET
 
 
 @given(st.integers(min_value=0), st.integers(min_value=1, max_value=255))
 def test_one_changed_byte_is_enough(place: int, change: int) -> None:
-    data = bytearray(base64.urlsafe_b64decode(Seal([KEY]).seal("a", SECRET, until=100.0) + "=="))
+    data = bytearray(base64.urlsafe_b64decode(CookieCipher([KEY]).encrypt("a", SECRET, until=100.0) + "=="))
     data[place % len(data)] ^= change
-    assert Seal([KEY]).open("a", base64.urlsafe_b64encode(data).decode(), now=0.0) is None
+    assert CookieCipher([KEY]).decrypt("a", base64.urlsafe_b64encode(data).decode(), now=0.0) is None
 
 
 @given(st.text())
 def test_no_text_at_all_makes_it_fail(text: str) -> None:
-    assert Seal([KEY]).open("a", text, now=0.0) is None
+    assert CookieCipher([KEY]).decrypt("a", text, now=0.0) is None
 
 
 def test_the_key_of_a_store_seals_cookies_that_are_no_records() -> None:
-    sealed = base64.urlsafe_b64decode(Seal([KEY]).seal("a", SECRET, until=100.0) + "==")
+    sealed = base64.urlsafe_b64decode(CookieCipher([KEY]).encrypt("a", SECRET, until=100.0) + "==")
     with pytest.raises(RecordError):
         EncryptedCodec([KEY]).decode("a", sealed)
 
 
 def test_there_must_be_a_key() -> None:
     with pytest.raises(ConfigurationError, match=r"EncryptionKey\.new"):
-        Seal([])
+        CookieCipher([])

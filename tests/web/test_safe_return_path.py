@@ -7,14 +7,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from yarl import URL
 
-from bitbucket_auth_async.web.return_address import local_path
+from bitbucket_auth_async.web.safe_return_path import safe_return_path
 
 SITE = "https://my-app.example"
 
 
 @pytest.mark.parametrize("path", ["/", "/me", "/me?tab=2&next=//x", "/a/b.c/d~e", "/caf%C3%A9", "/%7Buuid%7D/x"])
 def test_a_path_of_this_site_is_taken_as_it_is(path: str) -> None:
-    assert local_path(path) == path
+    assert safe_return_path(path) == path
 
 
 @pytest.mark.parametrize(
@@ -51,13 +51,13 @@ def test_a_path_of_this_site_is_taken_as_it_is(path: str) -> None:
     ],
 )
 def test_all_else_is_refused(text: str) -> None:
-    assert local_path(text) is None
+    assert safe_return_path(text) is None
 
 
 @given(st.text(alphabet="/\\.%25cCfF0aA:@?#x\t\n ", max_size=20).map("/".__add__))
 @example("//evil")
 def test_what_is_taken_leads_to_this_site_for_every_reader(text: str) -> None:
-    taken = local_path(text)
+    taken = safe_return_path(text)
     if taken is not None:
         assert urlsplit(urljoin(SITE, taken))[:2] == ("https", "my-app.example")
         assert URL(SITE).join(URL(taken)).host == "my-app.example"

@@ -1,17 +1,16 @@
-"""Where the browser sees us, behind whom, and whose page asks."""
+"""The origin that the browser uses, behind trusted proxies and others."""
 
 import pytest
 
 from bitbucket_auth_async.errors import ConfigurationError
-from bitbucket_auth_async.web.http_messages import Incoming
-from bitbucket_auth_async.web.origin import Proxies, is_foreign_page, is_our_page
+from bitbucket_auth_async.web.trusted_proxies import TrustedProxies
 
 OURS = "https://my-app.example"
 FORWARDED = {"x-forwarded-proto": "https", "x-forwarded-host": "my-app.example"}
 
 
 def seen(peer: str | None, headers: dict[str, str], *trusted: str) -> str:
-    return Proxies(trusted).origin(scheme="http", host="10.0.0.9:8080", peer=peer, headers=headers)
+    return TrustedProxies(trusted).origin(scheme="http", host="10.0.0.9:8080", peer=peer, headers=headers)
 
 
 @pytest.mark.parametrize(
@@ -43,23 +42,4 @@ def test_an_origin_is_spelled_as_browsers_do() -> None:
 
 def test_a_proxy_by_name_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="trusted_proxies"):
-        Proxies(["proxy.example"])
-
-
-@pytest.mark.parametrize(
-    "headers, ours, foreign",
-    [
-        ({"sec-fetch-site": "same-origin"}, True, False),
-        ({"sec-fetch-site": "same-site", "origin": OURS}, False, True),
-        ({"sec-fetch-site": "cross-site", "origin": OURS}, False, True),
-        ({"sec-fetch-site": "none"}, False, False),
-        ({"origin": OURS}, True, False),
-        ({"origin": "https://evil.example"}, False, True),
-        ({"origin": "null"}, False, True),
-        ({}, False, False),
-    ],
-)
-def test_whose_page_asks(headers: dict[str, str], ours: bool, foreign: bool) -> None:  # noqa: FBT001 - a table
-    incoming = Incoming(method="POST", origin=OURS, path="/", headers=headers)
-    assert is_our_page(incoming, OURS) is ours
-    assert is_foreign_page(incoming, OURS) is foreign
+        TrustedProxies(["proxy.example"])

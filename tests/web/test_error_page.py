@@ -15,7 +15,7 @@ from bitbucket_auth_async.errors import (
     TransportError,
     UnavailableError,
 )
-from bitbucket_auth_async.web.error_pages import error_page, is_for_operator
+from bitbucket_auth_async.web.error_page import error_page, is_for_operator
 
 MARKUP = '<img src=x onerror="alert(1)">'
 
@@ -28,7 +28,7 @@ def shown(error: BitbucketAuthError, return_to: str = "/") -> tuple[int, str]:
 @pytest.mark.parametrize(
     "error, status, told",
     [
-        (AccessDeniedError("access_denied"), 403, "You said no"),
+        (AccessDeniedError("access_denied"), 403, "You declined"),
         (AuthorizationError("invalid_scope", "no such scope"), 400, "no such scope"),
         (AuthorizationError("temporarily_unavailable"), 503, "Try again in a moment"),
         (CallbackError("another state"), 400, "began in another browser"),
@@ -55,7 +55,7 @@ def test_each_error_has_a_page_that_helps(error: BitbucketAuthError, status: int
 )
 def test_what_only_the_operator_can_mend_is_not_shown_to_people(error: BitbucketAuthError) -> None:
     status, page = shown(error)
-    assert (status, "Tell who runs this site" in page, "12345" in page) == (500, True, False)
+    assert (status, "Tell the operator of this site" in page, "12345" in page) == (500, True, False)
     assert is_for_operator(error)
 
 

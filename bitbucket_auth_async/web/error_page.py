@@ -1,4 +1,4 @@
-"""The page that says what went wrong with a sign-in, and what to do."""
+"""error_page: the page that says why a sign-in failed and what to do."""
 
 import base64
 import hashlib
@@ -13,7 +13,7 @@ from bitbucket_auth_async.errors import (
     CallbackError,
     InvalidGrantError,
 )
-from bitbucket_auth_async.web.http_messages import Answer, Cookie
+from bitbucket_auth_async.web.http_messages import BrowserResponse, Cookie
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c2b41; --soft: #50607a; --paper: #fff; --ground: #f3f5f9; --line: #d5dbe6;
@@ -27,7 +27,7 @@ main { width: min(30rem, 100%); padding: clamp(1.25rem, 5vw, 2.5rem); background
   border: 1px solid var(--line); border-radius: 1rem }
 h1 { margin: 0 0 .75rem; font-size: 1.5rem; line-height: 1.25 }
 p { margin: 0 0 1rem; overflow-wrap: anywhere }
-.told { color: var(--soft); font-size: .9rem }
+.detail { color: var(--soft); font-size: .9rem }
 nav { display: flex; flex-wrap: wrap; gap: .75rem; margin-top: 1.5rem }
 a { padding: .6rem 1.1rem; border: 1px solid var(--line); border-radius: .5rem; color: inherit; text-decoration: none }
 a.first { background: var(--blue); border-color: var(--blue); color: var(--on-blue); font-weight: 600 }
@@ -43,50 +43,54 @@ _HEADERS = (
 )
 
 
-class _Told(NamedTuple):
+class _Message(NamedTuple):
     status: int
     title: str
     text: str
 
 
-_DENIED = _Told(403, "Access was not granted", "You said no, so nothing was stored. You can sign in whenever you like.")
-_STALE = _Told(
+_DENIED = _Message(403, "Access was not granted", "You declined, so nothing was stored. You can sign in at any time.")
+_UNKNOWN_FLOW = _Message(
     400,
     "This sign-in can't be finished",
-    "It was finished before, took longer than ten minutes, or began in another browser; or this browser keeps no "
-    "cookies. Sign in again here.",
+    "It was finished before, took longer than ten minutes, or began in another browser. If signing in again does not "
+    "help, allow cookies for this site.",
 )
-_SPENT = _Told(400, "This sign-in was used already", "A sign-in works once, and soon. Sign in again.")
-_REFUSED = _Told(400, "Bitbucket refused the sign-in", "Sign in again; if that does not help, tell who runs this site.")
-_BUSY = _Told(503, "Bitbucket does not answer right now", "Nothing is wrong with your account. Try again in a moment.")
-_BROKEN = _Told(500, "Sign-in is not set up rightly here", "Tell who runs this site: its log says what to mend.")
-_PASSING = {"temporarily_unavailable", "server_error"}
+_CODE_USED = _Message(400, "This sign-in was already used", "A sign-in works once and for a short time. Sign in again.")
+_REFUSED = _Message(
+    400, "Bitbucket refused the sign-in", "Sign in again. If it fails again, tell the operator of this site."
+)
+_BUSY = _Message(503, "Bitbucket does not respond", "Nothing is wrong with your account. Try again in a moment.")
+_BROKEN = _Message(500, "Sign-in is misconfigured", "Tell the operator of this site: its log says what to fix.")
+_TEMPORARY = {"temporarily_unavailable", "server_error"}
 
 
 def is_for_operator(error: BitbucketAuthError) -> bool:
-    """Tell whether the person can do nothing about it, and who runs the site must."""
-    return _told(error) is _BROKEN
+    """Return whether only the site's operator can fix this error."""
+    return _message(error) is _BROKEN
 
 
-def error_page(error: BitbucketAuthError, *, login: str, return_to: str = "/", cookies: tuple[Cookie, ...]) -> Answer:
-    """Return the page for an error of a sign-in; it needs no script and loads nothing."""
-    told = _told(error)
+def error_page(
+    error: BitbucketAuthError, *, login: str, return_to: str = "/", cookies: tuple[Cookie, ...]
+) -> BrowserResponse:
+    """Return the page for a failed sign-in; it has no script and loads nothing."""
+    message = _message(error)
     again = f"{login}?return_to={quote(return_to, safe='')}"
-    said = ""
-    if isinstance(error, AuthorizationError) and told is _REFUSED:
-        # The server's own words; `judge` has made them harmless, and they come with the right state alone.
-        said = f'<p class="told">{escape(str(error))}</p>'
-    return page(told.status, told.title, f"<p>{escape(told.text)}</p>{said}", [(again, "Sign in again")], cookies)
+    detail = ""
+    if isinstance(error, AuthorizationError) and message is _REFUSED:
+        # The server's own text: shown only if the state was right, and stripped of control characters by then.
+        detail = f'<p class="detail">{escape(str(error))}</p>'
+    content = f"<p>{escape(message.text)}</p>{detail}"
+    return page(message.status, message.title, content, [(again, "Sign in again")], cookies)
 
 
 def page(
     status: int, title: str, content: str, links: list[tuple[str, str]], cookies: tuple[Cookie, ...] = ()
-) -> Answer:
-    """Return a page; *content* is HTML, all else is text."""
-    places = [*links, ("/", "Back to the start")]
+) -> BrowserResponse:
+    """Return a page; *content* is HTML, all other arguments are plain text."""
     nav = "".join(
-        f'<a{"" if place else " class=first"} href="{escape(href)}">{escape(text)}</a>'
-        for place, (href, text) in enumerate(places)
+        f'<a{"" if number else " class=first"} href="{escape(href)}">{escape(text)}</a>'
+        for number, (href, text) in enumerate([*links, ("/", "Back to the start page")])
     )
     body = f"""<!doctype html>
 <html lang="en">
@@ -105,18 +109,18 @@ def page(
 </body>
 </html>
 """
-    return Answer(status=status, headers=_HEADERS, body=body.encode(), cookies=cookies)
+    return BrowserResponse(status=status, headers=_HEADERS, body=body.encode(), cookies=cookies)
 
 
-def _told(error: BitbucketAuthError) -> _Told:
+def _message(error: BitbucketAuthError) -> _Message:
     match error:
         case AccessDeniedError():
             return _DENIED
         case AuthorizationError():
-            return _BUSY if error.error in _PASSING else _REFUSED
+            return _BUSY if error.error in _TEMPORARY else _REFUSED
         case CallbackError():
-            return _STALE
+            return _UNKNOWN_FLOW
         case InvalidGrantError():
-            return _SPENT
+            return _CODE_USED
         case _:
             return _BUSY if error.retryable else _BROKEN
