@@ -45,7 +45,7 @@ def run_tests(tests: Iterable[str], tree: Path, longest: float = LONGEST) -> tup
     Raises:
         TimeoutExpired: They took longer than *longest* seconds.
     """
-    options = ("-q", "-p", "no:cacheprovider", "-p", "tests.guards.swift", "--timeout=10", "--tb=line", "-rf")
+    options = ("-q", "-p", "no:cacheprovider", "-p", "tests.guards.no_shrinking", "--timeout=10", "--tb=line", "-rf")
     # Python would not notice a change of the same size within the same second in its bytecode.
     environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
@@ -96,7 +96,7 @@ def main(words: Sequence[str]) -> int:
             return 1
         for guard, found in zip(chosen, workers.map(partial(problem, copies=copies), chosen), strict=True):
             wrong += bool(found)
-            print(f"{'NOT GUARDED' if found else 'guarded':<12}{guard.name:<60}{len(guard.tests)} test(s)", flush=True)
+            print(f"{'NOT GUARDED' if found else 'guarded':<12}{len(guard.tests)} test(s)  {guard.name}", flush=True)
             if found:
                 print("    " + found.replace("\n", "\n    "))
     print(f"\n{len(chosen) - wrong} of {len(chosen)} guards are guarded.")
