@@ -1,4 +1,4 @@
-"""OAuth 2.0 for Bitbucket on asyncio: a token that is always good, for one coroutine or a whole fleet."""
+"""OAuth 2.0 for Bitbucket on asyncio: an access token that is always valid, for one coroutine or a whole fleet."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -103,7 +103,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    """Import a public name when it is first asked for, so that nobody waits for what they don't use (PEP 562)."""
+    """Import a public name at its first use, so that unused modules cost no time (PEP 562)."""
     if name not in __all__:
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)
@@ -113,5 +113,5 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    """List the public names, loaded or not."""
+    """Return all public names, imported or not."""
     return sorted({*globals(), *__all__})

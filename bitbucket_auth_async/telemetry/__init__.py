@@ -1,1 +1,1 @@
-"""What happened, told to whoever listens."""
+"""Events, OpenTelemetry, and redaction of secrets in logs."""

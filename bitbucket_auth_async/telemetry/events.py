@@ -1,4 +1,4 @@
-"""Events: what happened to one identity's token, free of secrets, for plain callables and for logging."""
+"""Event and EventKind: what happened to an identity's token, without secrets, for a listener and for logging."""
 
 import logging
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum, unique
 
 logger = logging.getLogger("bitbucket_auth_async")
-"""Where every event goes as a line, whoever else listens.
+"""The logger that receives every event as one line, with or without a listener.
 
 :meta hide-value:
 """
@@ -14,54 +14,54 @@ logger = logging.getLogger("bitbucket_auth_async")
 
 @unique
 class EventKind(StrEnum):
-    """What can happen."""
+    """The kinds of events."""
 
     BEGAN = "began"
-    """Work on the token begins, by a renewal or an exchange; what is told until it ended belongs to it."""
+    """A renewal or an exchange begins; the events up to its end belong to it."""
     ENDED = "ended"
-    """That work ended, after *seconds*; *error* names what it ended with, if it failed."""
+    """The renewal or exchange ended after *seconds*; *error* names the error's class if it failed."""
     CALLER_WAITED = "caller_waited"
-    """A caller had no good token and waited *seconds* for one, in vain or not."""
+    """A caller had no valid token and waited *seconds* for one, successfully or not."""
     CLAIM_WAITED = "claim_waited"
-    """Somebody else is renewing, so we wait; told once in a renewal."""
+    """Another process is renewing, so this one waits; emitted once in a renewal."""
     CLAIM_LAPSED = "claim_lapsed"
-    """Somebody else's claim to renew had lapsed, or its process is gone, so we took over."""
+    """This process took over a renewal, because the other's claim lapsed or its process has ended."""
     REQUESTED = "requested"
-    """A token request goes out."""
+    """A token request is sent."""
     RENEWED = "renewed"
     """A token was received and stored."""
     ADOPTED = "adopted"
     """A newer token was found in the store."""
     REPEATED = "repeated"
-    """A refresh token that may have been spent already is spent again: its first answer was lost."""
+    """A refresh token that may have been spent is spent again, because the first response was lost."""
     KEPT_AS_SPARE = "kept_as_spare"
-    """A token came after our claim had lapsed; it was added to the record as a spare."""
+    """A token arrived after our claim had lapsed; it was added to the record as a spare."""
     OUTAGE_BEGAN = "outage_began"
-    """The token endpoint gave no usable answer, the first time in a row."""
+    """An outage of the token endpoint begins: the first failure after a success."""
     OUTAGE_GOES_ON = "outage_goes_on"
-    """The same again."""
+    """The token endpoint failed again during an outage."""
     OUTAGE_ENDED = "outage_ended"
-    """It answers again."""
+    """The token endpoint answers again."""
     NOT_FORCED = "not_forced"
-    """The API refused a token that is too young for another one to be forced."""
+    """The API refused a token that is too young to force a renewal."""
     API_REFUSED = "api_refused"
-    """An API answered a request that bore the token with 401."""
+    """An API answered 401 to a request with the token."""
     API_REPEATED = "api_repeated"
-    """That request was sent again with another token."""
+    """The refused request was sent again with another token."""
     REFUSED = "refused"
-    """The server refused a refresh token: it is dead."""
+    """The server refused a refresh token, which is no longer valid."""
     LOGIN_REQUIRED = "login_required"
-    """Nothing is left to renew with."""
+    """No grant is left to renew with; the user must log in again."""
     MISCONFIGURED = "misconfigured"
-    """The server refuses the client or the request; nobody's sign-in was touched."""
+    """The server refuses the client or the request; the sign-in is unchanged."""
     STORE_FAILED = "store_failed"
     """The store could not be read or written."""
     SAVE_FAILED = "save_failed"
-    """A token is in memory alone; saving goes on."""
+    """A token is only in memory; saving is retried."""
     SAVED_LATE = "saved_late"
-    """That token is in the store now."""
+    """A token that could not be saved before is now in the store."""
     NOT_DURABLE = "not_durable"
-    """A refresh token is kept where a restart may lose it: in memory by default, or in a server that forgets."""
+    """A restart may lose the refresh token: it is in memory (the default), or in a server that is not durable."""
 
 
 ROUTINE = frozenset(
@@ -73,7 +73,7 @@ ROUTINE = frozenset(
         EventKind.REQUESTED,
     }
 )
-"""What happens when all is well: there to be measured."""
+"""Kinds of events in normal operation; they exist to be measured."""
 
 _LEVELS = {
     EventKind.CLAIM_LAPSED: logging.WARNING,
@@ -96,29 +96,29 @@ _LEVELS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One thing that happened to the identity named *key*; no field holds a secret."""
+    """An event of the identity *key*; no field contains a secret."""
 
     kind: EventKind
     key: str
     detail: str = ""
-    """A sentence for people."""
+    """A sentence for humans."""
     seconds: float | None = None
-    """How long it took, where that is measured."""
+    """The duration, if it is measured."""
     error: str = ""
-    """The name of the error's class, where there was one."""
+    """The name of the error's class, if there was an error."""
 
 
 Listener = Callable[[Event], object]
-"""A function of the program that is told every event, in the event loop."""
+"""A function that receives every event, in the event loop."""
 
 
 def emit(event: Event, listener: Listener | None) -> None:
-    """Log the event and hand it to the listener, whose own failure is logged and goes no further."""
-    key = event.key if event.key.isprintable() else repr(event.key)  # a line break would begin a line of its own
+    """Log the event and call the listener; an exception of the listener is logged and not raised."""
+    key = event.key if event.key.isprintable() else repr(event.key)  # a line break would start a new log line
     logger.log(_LEVELS.get(event.kind, logging.DEBUG), "%s: %s. %s", key, event.kind.value, event.detail)
     if listener is None:
         return
     try:
         listener(event)
     except Exception:
-        logger.exception("The listener for events failed; the renewal goes on.")
+        logger.exception("The event listener raised an exception; the renewal continues.")

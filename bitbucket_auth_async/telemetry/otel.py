@@ -1,4 +1,4 @@
-"""OpenTelemetry: a listener that makes metrics and spans of what happens."""
+"""OpenTelemetry: an event listener that produces metrics and spans."""
 
 from collections.abc import Iterable, Mapping
 from contextvars import ContextVar, Token
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _SCOPE = "bitbucket_auth_async"
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 90.0)
-"""Buckets, from a store next door to the deadline of a caller."""
+"""Histogram buckets, from the latency of a local store to the deadline of a caller."""
 
 _BY_KIND = {
     EventKind.RENEWED: "renewed",
@@ -46,70 +46,72 @@ _BY_ERROR = {
 
 
 class Watched(Protocol):
-    """What `watch` takes: a TokenManager."""
+    """The argument of `watch`: a TokenManager."""
 
     def snapshot(self) -> Mapping[str, object]:
-        """Return how it stands."""
+        """Return the current state."""
         ...
 
 
 class OpenTelemetry:
-    """Makes metrics and spans of what managers tell; give it to them as `on_event`.
+    """Produces metrics and spans from the events of managers; pass it to them as `on_event`.
 
-    Metrics, under names as the semantic conventions want them:
+    Metrics, named after the semantic conventions:
 
     - `bitbucket_auth.work.duration` (histogram, s), by `bitbucket_auth.work` (`renew`, `exchange`),
-      `bitbucket_auth.outcome` and, if it failed, `error.type`: renewals by outcome, and how long they took
-    - `bitbucket_auth.wait.duration` (histogram, s): how long callers without a good token waited
-    - `bitbucket_auth.events` (counter), by `bitbucket_auth.event`: whatever else happens
-    - `bitbucket_auth.token.age` and `bitbucket_auth.token.time_to_expiry` (gauges, s), by `bitbucket_auth.key`: of
-      the managers that are watched
+      `bitbucket_auth.outcome` and, after a failure, `error.type`: number and duration of renewals and exchanges
+    - `bitbucket_auth.wait.duration` (histogram, s): how long callers without a valid token waited
+    - `bitbucket_auth.events` (counter), by `bitbucket_auth.event`: all other events
+    - `bitbucket_auth.token.age` and `bitbucket_auth.token.time_to_expiry` (gauges, s), by `bitbucket_auth.key`: for
+      watched managers
 
-    A span `bitbucket_auth.renew` or `bitbucket_auth.exchange` goes round each piece of work, with what happened in it
-    as its events. It is the current span meanwhile, so that spans of your HTTP library's own instrumentation become
-    its children. It begins where its first caller asked, and may outlive that caller.
+    Each renewal or exchange has a span `bitbucket_auth.renew` or `bitbucket_auth.exchange` with its events. It is the
+    current span meanwhile, so that spans of your HTTP library's instrumentation become its children. It starts in the
+    context of the first caller, and may outlive that caller.
 
     Args:
-        meter_provider: By default the global one.
-        tracer_provider: By default the global one.
+        meter_provider: The global one by default.
+        tracer_provider: The global one by default.
     """
 
     def __init__(
         self, *, meter_provider: MeterProvider | None = None, tracer_provider: TracerProvider | None = None
     ) -> None:
-        """Make the instruments; a provider that is set later is found all the same."""
+        """Create the instruments; a global provider that is set later is used too."""
         version = _version()
         self._tracer = trace.get_tracer(_SCOPE, version, tracer_provider)
         meter = metrics.get_meter(_SCOPE, version, meter_provider)
         self._work = meter.create_histogram(
             "bitbucket_auth.work.duration",
             unit="s",
-            description="How long renewals and exchanges took, by outcome.",
+            description="Duration of renewals and exchanges, by outcome.",
             explicit_bucket_boundaries_advisory=_SECONDS,
         )
         self._wait = meter.create_histogram(
             "bitbucket_auth.wait.duration",
             unit="s",
-            description="How long callers without a good token waited for one.",
+            description="Time that callers without a valid token waited for one.",
             explicit_bucket_boundaries_advisory=_SECONDS,
         )
-        self._events = meter.create_counter("bitbucket_auth.events", unit="{event}", description="What happened.")
+        self._events = meter.create_counter(
+            "bitbucket_auth.events", unit="{event}", description="Number of events, by kind."
+        )
         meter.create_observable_gauge(
             "bitbucket_auth.token.age",
             [lambda _: self._observe("age")],
             unit="s",
-            description="Seconds since the token in use was issued.",
+            description="Seconds since the current token was issued.",
         )
         meter.create_observable_gauge(
             "bitbucket_auth.token.time_to_expiry",
             [self._time_to_expiry],
             unit="s",
-            description="Seconds for which the token in use may still be handed out.",
+            description="Seconds until the current token is no longer returned.",
         )
         self._watched: WeakSet[Watched] = WeakSet()
 
     def __call__(self, event: Event) -> None:
-        """Take an event; a manager calls this."""
+        """Process an event; called by managers."""
         if event.kind is EventKind.CALLER_WAITED:
             self._wait.record(event.seconds or 0.0)
         elif event.kind is EventKind.BEGAN:
@@ -120,41 +122,41 @@ class OpenTelemetry:
             self._events.add(1, {"bitbucket_auth.event": event.kind.value})
             work = _current.get()
             if work is not None:
-                work.take(event)
+                work.add_event(event)
 
     def watch(self, manager: Watched) -> None:
-        """Show the age of a manager's token and its time to expiry, for as long as the manager lives.
+        """Export the age and the time to expiry of a manager's token while the manager exists.
 
-        Each makes two time series of its own, by its key: watch the few identities that you look at.
+        Each manager adds two time series with its key, so watch only the few identities that you monitor.
         """
         self._watched.add(manager)
 
     def _ended(self, event: Event) -> None:
         work = _current.get()
-        if work is None:  # it began before we were listening
+        if work is None:  # it began before this listener was added
             return
         _current.set(None)
         outcome = work.end(event)
         attributes = {"bitbucket_auth.work": event.detail, "bitbucket_auth.outcome": outcome}
         if event.error:
             attributes["error.type"] = event.error
-        # While the span is still the current one, so that an exemplar can point to it.
+        # While the span is still current, so that an exemplar can refer to it.
         self._work.record(event.seconds or 0.0, attributes)
-        work.leave()
+        work.detach()
 
     def _time_to_expiry(self, _: CallbackOptions) -> Iterable[Observation]:
         return self._observe("expires_in")
 
-    def _observe(self, what: str) -> Iterable[Observation]:
+    def _observe(self, name: str) -> Iterable[Observation]:
         for manager in list(self._watched):
-            found = manager.snapshot()
-            value = found[what]
+            snapshot = manager.snapshot()
+            value = snapshot[name]
             if isinstance(value, float):
-                yield Observation(value, {"bitbucket_auth.key": str(found["key"])})
+                yield Observation(value, {"bitbucket_auth.key": str(snapshot["key"])})
 
 
 class _Work:
-    """One renewal or exchange under way, in the task that does it."""
+    """One running renewal or exchange, in its task."""
 
     def __init__(self, span: Span, began: Event) -> None:
         self._span = span
@@ -162,14 +164,14 @@ class _Work:
         self._outcome = "exchanged" if began.detail == "exchange" else "unchanged"
         span.set_attribute("bitbucket_auth.key", began.key)
 
-    def take(self, event: Event) -> None:
-        """Note what happened in it; the last that decides is the outcome."""
+    def add_event(self, event: Event) -> None:
+        """Add an event to the span; the last event with an outcome decides."""
         self._outcome = _BY_KIND.get(event.kind, self._outcome)
         self._span.add_event(event.kind.value, {"bitbucket_auth.detail": event.detail})
 
     def end(self, event: Event) -> str:
         """End the span, and return the outcome."""
-        if event.error and self._outcome != "refused":  # that is why the login is required
+        if event.error and self._outcome != "refused":  # the refusal is the cause of LoginRequiredError
             self._outcome = _BY_ERROR.get(event.error, "failed")
         self._span.set_attribute("bitbucket_auth.outcome", self._outcome)
         if event.error:
@@ -178,8 +180,8 @@ class _Work:
         self._span.end()
         return self._outcome
 
-    def leave(self) -> None:
-        """Make the span the current one no more."""
+    def detach(self) -> None:
+        """Detach the span from the current context."""
         context.detach(self._token)
 
 

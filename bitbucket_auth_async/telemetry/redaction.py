@@ -1,4 +1,4 @@
-"""RedactingFilter: takes secrets out of log records, whoever wrote them."""
+"""RedactingFilter: removes secrets from the log records of any library."""
 
 import logging
 import re
@@ -6,29 +6,29 @@ import traceback
 from collections.abc import Mapping
 
 HIDDEN = "[redacted]"
-"""What stands in the place of a secret."""
+"""The replacement for a secret."""
 
 _NAMES = (
     "access[_-]?token|refresh[_-]?token|id_token|client[_-]?secret|client_assertion|assertion|code_?verifier|password|"
     "passwd|secret|consumer_?secret|jwt|private[_-]?token|api[_-]?token|bitbucket_client_secret|bitbucketsecret"
 )
 _QUOTE = r"\\*[\"']"
-# Quoted, quoted within a quoted text, or bare; what closes it may have been cut off.
+# A value is quoted, quoted within a quoted text, or bare; its closing quote may be missing.
 _QUOTED = r"{q}(?:[^{q}\\]|\\.)*{q}?|\\{{1,9}}{q}(?:(?!\\{{1,9}}{q}).)*(?:\\{{1,9}}{q})?"
 _VALUE = rf"(?:{_QUOTED.format(q=chr(34))}|{_QUOTED.format(q=chr(39))}|[^\s\"'&,;)\]}}>]+)"
 
 _RULES = (
     # Authorization: Bearer …, ('authorization', 'Bearer …'), b'Proxy-Authorization', b'Basic …'
     rf"((?:proxy-)?authorization(?:{_QUOTE})?\s*[:=,]\s*b?(?:{_QUOTE})?(?:[a-z]+\s+)?)[^\s\"',)\]}}>]+",
-    # Bearer … anywhere, unless it is a word like any other.
+    # Bearer … anywhere, unless a plain word follows.
     r"\b((?:bearer|basic|jwt)\s+)(?=\S*[\d+/=._-]|\S{24})[\w.~+/=-]{8,}",
     # access_token=…, "refresh_token": "…", 'client_secret': b'…', Token(access_token='…')
     rf"((?<![a-z])(?:{_NAMES})(?:{_QUOTE})?\s*[:=]\s*b?)(?!None\b|null\b){_VALUE}",
-    # ?code=…&state=…, and a form that begins with it; not "code: 200"
+    # ?code=…&state=…, and a form that begins with one of them; not "code: 200"
     r"((?:[?&]|(?<=[\"']))(?:code|state)=)[^\s\"'&#]+",
-    # Whoever brings one of our own cookies is taken for the person.
+    # Our own cookies: each of them authenticates its user.
     rf"(bitbucket-(?:session|login-[0-9a-f]{{16}})(?:{_QUOTE})?\s*[:=]\s*b?(?:{_QUOTE})?)[^\s\"',;)\]}}>\\]+",
-    # What Atlassian's own begin with: access tokens ATCTT3x, API tokens ATATT3x.
+    # Prefixes of Atlassian's tokens: ATCTT3x for access tokens, ATATT3x for API tokens.
     r"()(?<![\w-])AT[AC]TT3[\w.~+/=%-]{8,}",
     r"()(?<![\w-])eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?",
     r"(://[^\s/@:\"']*:)[^\s/@\"']*(?=@)",
@@ -39,7 +39,7 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 
 
 def redacted(text: str) -> str:
-    """Return *text* without what looks like a secret: in headers, cookies, forms, JSON, addresses, and by its look."""
+    """Return *text* without likely secrets: in headers, cookies, forms, JSON and URLs, or with a known prefix."""
     for secret in _SECRETS:
         text = secret.sub(_hidden, text)
     return text
@@ -47,27 +47,27 @@ def redacted(text: str) -> str:
 
 def _hidden(found: re.Match[str]) -> str:
     before = found[1]
-    # What another filter hid already stays as it is; most rules end a value at its bracket.
+    # Text that another filter has redacted stays the same; most rules end a value before its bracket.
     return found[0] if found[0] == before + HIDDEN[:-1] else before + HIDDEN
 
 
 class RedactingFilter(logging.Filter):
-    """Takes secrets out of every record that passes: message, traceback, stack and extra fields.
+    """Removes secrets from every record: message, traceback, stack and extra fields.
 
-    What this package logs holds none. What other libraries log may: aiohttp's and httpx's debug logs, asyncio's debug
-    mode, an access log with `?code=` in it, or a traceback of your own program. Put it on the *handlers*: a filter of
-    a logger does not see what its children pass up.
+    This package logs no secrets, but other libraries may: debug logs of aiohttp and httpx, asyncio's debug mode, an
+    access log with `?code=`, or a traceback of your program. Add it to the *handlers*: a filter of a logger does not
+    see the records of child loggers.
 
-    It knows secrets by where they stand (a header, a form, JSON, an address) or how they begin (a JWT, an API token),
-    not by heart: it is a net below the rope, and no reason to log what is secret.
+    It finds secrets by their place (a header, a form, JSON, a URL) or their prefix (a JWT, an API token), so it can
+    miss some: it is a safety net, not a reason to log secrets.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Redact the record where it stands, and let it pass."""
+        """Redact the record in place, and return True."""
         message = _message(record)
         clean = redacted(message)
         if clean != message:
-            # One by one where that is enough: formatters such as uvicorn's want the arguments as they came.
+            # Redact each argument if that is enough: formatters such as uvicorn's use the arguments.
             record.args = _each(record.args)
             if _message(record) != clean:
                 record.msg, record.args = clean, None
@@ -95,8 +95,8 @@ def _each(args: _Args) -> _Args:
 def _message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
-    except Exception:  # noqa: BLE001 - logging itself would print the arguments, and they may be secret
-        record.msg = f"A log record that can't be formatted: {_shown(record.msg)} with {_shown(record.args)}"
+    except Exception:  # noqa: BLE001 - logging itself would print the arguments, which may be secret
+        record.msg = f"This log record can't be formatted: {_shown(record.msg)} with {_shown(record.args)}"
         record.args = None
         return str(record.msg)
 
@@ -104,12 +104,12 @@ def _message(record: logging.LogRecord) -> str:
 def _shown(value: object) -> str:
     try:
         return repr(value)
-    except Exception:  # noqa: BLE001 - the program that logs must not fail over it
-        return f"<a {type(value).__name__} that can't be shown>"
+    except Exception:  # noqa: BLE001 - a program must not fail because it logs
+        return f"<a {type(value).__name__} whose repr fails>"
 
 
 def _redact_traceback(record: logging.LogRecord) -> None:
-    """Replace a traceback that shows a secret by its text: handlers that look at the exception would find it there."""
+    """Replace an exception that shows a secret by its redacted text, so that no handler formats it again."""
     if record.exc_info and record.exc_info[0] is not None:
         said = "".join(traceback.format_exception(*record.exc_info, limit=0))  # without the lines of code
         if redacted(said) != said:

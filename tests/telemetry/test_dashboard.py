@@ -1,4 +1,4 @@
-"""The dashboard and the alerts ask for metrics, labels and values that are really there."""
+"""The dashboard and the alerts use metrics, labels and values that exist."""
 
 import json
 import re
@@ -27,7 +27,7 @@ def queries() -> list[str]:
 
 
 async def scraped() -> list[Sample]:
-    """Renew once, be refused once, and return what Prometheus would get."""
+    """Renew once, be refused once, and return the samples that Prometheus would scrape."""
     world = World()
     provider = MeterProvider([PrometheusMetricReader()])
     telemetry = OpenTelemetry(meter_provider=provider)
@@ -46,7 +46,7 @@ async def scraped() -> list[Sample]:
     return [sample for family in text_string_to_metric_families(text) for sample in family.samples]
 
 
-async def test_each_query_names_metrics_and_labels_that_are_exported() -> None:
+async def test_every_query_uses_exported_metrics_and_labels() -> None:
     samples = await scraped()
     metrics = {sample.name for sample in samples}
     labels = {label for sample in samples for label in sample.labels} | {"job"}
@@ -60,7 +60,7 @@ async def test_each_query_names_metrics_and_labels_that_are_exported() -> None:
         assert {label.strip() for some in used for label in some.split(",")} <= labels
 
 
-def test_each_event_that_a_query_names_is_one_that_is_told() -> None:
+def test_every_event_in_a_query_exists() -> None:
     kinds = {kind.value for kind in EventKind}
     named = [
         event
@@ -72,13 +72,13 @@ def test_each_event_that_a_query_names_is_one_that_is_told() -> None:
     assert set(named) <= kinds
 
 
-def test_the_page_tells_of_every_kind_of_event() -> None:
+def test_the_page_lists_every_kind_of_event() -> None:
     page = (HOW_TO / "observe.md").read_text(encoding="utf-8")
     assert [kind.value for kind in EventKind if f"`{kind.value}`" not in page] == []
 
 
 def test_the_first_event_of_its_kind_counts() -> None:
-    """A counter that was not there has no increase, and nothing has no labels to be compared by."""
+    """`increase` misses a counter's first value, and an absent series has no labels to match."""
     asked = [*queries(), RULES]
     counted = [found for query in asked for found in re.findall(r"increase\(([^\[\]]+)\[([^\]]+)\]\)", query)]
     assert len(counted) > 4

@@ -1,4 +1,4 @@
-"""What the SDK's in-memory exporters get of a renewal, a refusal, an outage and a wait."""
+"""The spans and metrics that the SDK's in-memory exporters receive."""
 
 import asyncio
 import gc
@@ -29,7 +29,7 @@ from tests.support.manager_world import World
 
 
 class Collector:
-    """The SDK, with exporters in memory."""
+    """The SDK with in-memory exporters."""
 
     def __init__(self) -> None:
         self._spans = InMemorySpanExporter()
@@ -56,7 +56,7 @@ class Collector:
         ]
 
     def count(self, name: str, **attributes: str) -> float:
-        """Sum up the points whose attributes, without our prefix, include these."""
+        """Return the sum of the points that have these attributes (without our prefix)."""
         total = 0.0
         for point in self.points(name):
             found = {key.removeprefix("bitbucket_auth."): value for key, value in point.attributes.items()}
@@ -128,7 +128,7 @@ UNKNOWN_CLIENT = faults.body(b'{"error": "invalid_client"}', code=401, processed
     "fault, outcome",
     [(faults.status(503), "outage"), (faults.unreachable(), "outage"), (UNKNOWN_CLIENT, "misconfigured")],
 )
-async def test_other_failures_have_an_outcome_each(
+async def test_every_other_failure_has_its_outcome(
     world: World, collector: Collector, fault: faults.Fault, outcome: str
 ) -> None:
     manager = world.manager(on_event=collector.listener)
@@ -141,7 +141,7 @@ async def test_other_failures_have_an_outcome_each(
     assert attributes(span)["error.type"] == type(caught.value).__name__
 
 
-async def test_a_store_that_is_down_is_an_outcome(world: World, collector: Collector) -> None:
+async def test_a_failing_store_is_an_outcome(world: World, collector: Collector) -> None:
     manager = world.manager(on_event=collector.listener)
     world.stores[manager].down = True
     with pytest.raises(BitbucketAuthError):
@@ -149,12 +149,12 @@ async def test_a_store_that_is_down_is_an_outcome(world: World, collector: Colle
     assert collector.count("bitbucket_auth.work.duration", outcome="store_failed") == 1
 
 
-async def test_a_look_that_finds_nothing_new_is_unchanged_and_a_newer_token_is_adopted(
+async def test_a_load_without_news_is_unchanged_and_a_newer_token_is_adopted(
     world: World, collector: Collector
 ) -> None:
     manager, other = world.manager(on_event=collector.listener), world.manager()
     await manager.adopt(world.fake.sign_in())
-    await world.clock.advance(300)  # a look is due
+    await world.clock.advance(300)  # a load is due
     await manager.get_token()
     await manager.idle()
     await world.expire()
@@ -171,7 +171,7 @@ async def test_an_exchange_has_its_own_span(world: World, collector: Collector) 
     assert (span.name, attributes(span)["outcome"]) == ("bitbucket_auth.exchange", "refused")
 
 
-async def test_an_exchange_that_went_well_says_so(world: World, collector: Collector) -> None:
+async def test_a_successful_exchange_has_the_outcome_exchanged(world: World, collector: Collector) -> None:
     manager = world.manager(on_event=collector.listener)
     request = AuthorizationRequest(server=BITBUCKET_CLOUD, client=world.fake.client)
     await manager.exchange(request.judge(world.fake.authorize(request.url)))
@@ -180,8 +180,8 @@ async def test_an_exchange_that_went_well_says_so(world: World, collector: Colle
     assert attributes(span)["outcome"] == "exchanged"
 
 
-async def test_the_span_is_the_current_one_while_the_request_is_out(world: World, collector: Collector) -> None:
-    """So the spans of an HTTP library's instrumentation are its children, and it is a child of who asked."""
+async def test_the_span_is_current_during_the_request(world: World, collector: Collector) -> None:
+    """Spans of an HTTP library's instrumentation are its children, and it is a child of the caller's span."""
     tracer = collector.tracer_provider.get_tracer("test")
 
     class Instrumented:
@@ -204,7 +204,7 @@ async def test_the_span_is_the_current_one_while_the_request_is_out(world: World
     assert parents == {"POST": ids["bitbucket_auth.renew"], "bitbucket_auth.renew": ids["caller"], "caller": None}
 
 
-async def test_two_identities_that_renew_at_once_do_not_mix(world: World, collector: Collector) -> None:
+async def test_spans_of_two_concurrent_renewals_do_not_mix(world: World, collector: Collector) -> None:
     managers = [world.manager(on_event=collector.listener, key=key) for key in ("alice", "bob")]
     for manager in managers:
         await manager.adopt(world.fake.sign_in())
@@ -214,7 +214,7 @@ async def test_two_identities_that_renew_at_once_do_not_mix(world: World, collec
     assert {attributes(span)["key"] for span in collector.spans()} == {"alice", "bob"}
 
 
-async def test_a_renewal_that_is_torn_down_is_interrupted(world: World, collector: Collector) -> None:
+async def test_a_cancelled_renewal_is_interrupted(world: World, collector: Collector) -> None:
     manager = world.manager(on_event=collector.listener)
     await manager.adopt(world.fake.sign_in())
     await world.expire()
@@ -227,9 +227,7 @@ async def test_a_renewal_that_is_torn_down_is_interrupted(world: World, collecto
     assert attributes(collector.spans()[0])["outcome"] == "interrupted"
 
 
-async def test_the_age_and_the_time_to_expiry_of_watched_managers_are_gauges(
-    world: World, collector: Collector
-) -> None:
+async def test_age_and_time_to_expiry_of_watched_managers_are_gauges(world: World, collector: Collector) -> None:
     manager = world.manager(on_event=collector.listener)
     collector.listener.watch(manager)
     assert collector.points("bitbucket_auth.token.age") == []
@@ -246,12 +244,12 @@ async def test_the_age_and_the_time_to_expiry_of_watched_managers_are_gauges(
     assert collector.points("bitbucket_auth.token.age") == []
 
 
-def test_an_end_whose_beginning_nobody_told_is_no_work(collector: Collector) -> None:
+def test_an_end_event_without_a_begin_event_is_ignored(collector: Collector) -> None:
     collector.listener(Event(kind=EventKind.ENDED, key="alice", detail="renew", seconds=1.0))
     assert (collector.spans(), collector.points("bitbucket_auth.work.duration")) == ((), [])
 
 
-async def test_r11_no_metric_and_no_span_holds_a_secret(world: World, collector: Collector) -> None:
+async def test_r11_no_metric_and_no_span_contains_a_secret(world: World, collector: Collector) -> None:
     secrets: set[str] = {str(world.fake.client.client_secret)}
     manager = world.manager(on_event=collector.listener)
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""The filter takes secrets out of whatever record passes, and leaves the rest of it alone."""
+"""The filter removes secrets from every record, and leaves the rest unchanged."""
 
 import asyncio
 import io
@@ -24,7 +24,7 @@ SECRET = "abcdefghijKLMNOP0123456789-_"
 
 @pytest.fixture
 def output() -> Iterator[io.StringIO]:
-    """What a handler of the root logger writes, with the filter on it."""
+    """The output of a root handler with the filter."""
     text = io.StringIO()
     handler = logging.StreamHandler(text)
     handler.setFormatter(logging.Formatter("%(name)s %(message)s"))
@@ -73,24 +73,24 @@ FORMS = [
 
 @pytest.mark.parametrize("form", FORMS)
 @given(st.text("abcXYZ019-_.~+/=", min_size=16, max_size=64).filter(lambda text: text[0] not in "=/+"))
-def test_r11_a_secret_is_taken_out_of_every_form_that_it_comes_in(form: str, secret: str) -> None:
+def test_r11_a_secret_is_redacted_in_every_form(form: str, secret: str) -> None:
     inside = quote(secret, safe="") if "://" in form or "&" in form or "?" in form else secret
     assert inside in form.format(inside)
     assert inside not in redacted(form.format(inside))
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_what_passes_two_filters_is_as_one_left_it(form: str) -> None:
-    """As where a console and a file have one each: they see the same record."""
+def test_a_second_filter_changes_nothing(form: str) -> None:
+    """A console and a file handler with a filter each see the same record."""
     once = redacted(form.format(SECRET))
     assert redacted(once) == once
 
 
-def test_r11_a_jwt_is_known_by_its_look() -> None:
+def test_r11_a_jwt_is_recognized_by_its_form() -> None:
     assert redacted(f"found eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbGljZSJ9.{SECRET} there") == f"found {HIDDEN} there"
 
 
-def test_r11_a_quoted_secret_may_hold_anything() -> None:
+def test_r11_a_quoted_secret_may_contain_any_character() -> None:
     assert redacted(r'{"password": "with \"quotes\", commas and spaces", "user": "alice"}') == (
         f'{{"password": {HIDDEN}, "user": "alice"}}'
     )
@@ -109,7 +109,7 @@ def test_r11_a_quoted_secret_may_hold_anything() -> None:
         "Authorization header is missing",
     ],
 )
-def test_what_is_no_secret_stays(text: str) -> None:
+def test_text_without_a_secret_is_unchanged(text: str) -> None:
     assert redacted(text) == text
 
 
@@ -132,19 +132,19 @@ def test_what_is_no_secret_stays(text: str) -> None:
     ],
     ids=lambda text: text[:12],
 )
-def test_hostile_text_does_not_hold_the_program_up(text: str) -> None:
-    """What is logged may come from anybody: a rule that looks back and forth would take minutes for 100 kB."""
+def test_hostile_text_does_not_delay_the_program(text: str) -> None:
+    """Logged text may come from an attacker: a backtracking rule would take minutes for 100 kB."""
     begun = time.process_time()
     redacted(text)
     assert time.process_time() - begun < 2
 
 
-def test_r11_arguments_are_redacted_as_they_are_formatted(output: io.StringIO) -> None:
+def test_r11_arguments_are_redacted_in_their_formatted_text(output: io.StringIO) -> None:
     logging.getLogger("some.library").debug("sending %s with %r", "POST", {"Authorization": f"Bearer {SECRET}"})
     assert output.getvalue() == f"some.library sending POST with {{'Authorization': 'Bearer {HIDDEN}'}}\n"
 
 
-def test_r11_a_formatter_that_wants_each_argument_gets_it() -> None:
+def test_r11_a_formatter_still_gets_each_argument() -> None:
     access = ("1.2.3.4:5", "GET", f"/callback?code={SECRET}", "1.1", 303)
     record = logging.LogRecord("uvicorn.access", logging.INFO, "", 0, '%s - "%s %s HTTP/%s" %d', access, None)
     assert RedactingFilter().filter(record)
@@ -152,13 +152,13 @@ def test_r11_a_formatter_that_wants_each_argument_gets_it() -> None:
     assert line == f"1.2.3.4:5 GET /callback?code={HIDDEN} HTTP/1.1 303 See Other"
 
 
-def test_r11_a_secret_that_only_the_whole_message_shows_is_redacted() -> None:
+def test_r11_a_secret_that_only_the_formatted_message_shows_is_redacted() -> None:
     record = logging.LogRecord("a", logging.INFO, "", 0, "access_token=%s, %s", (SECRET, "code"), None)
     assert RedactingFilter().filter(record)
     assert (record.getMessage(), record.args) == (f"access_token={HIDDEN}, code", None)
 
 
-def test_r11_an_exception_that_shows_a_secret_is_only_its_text(output: io.StringIO) -> None:
+def test_r11_an_exception_that_shows_a_secret_becomes_redacted_text(output: io.StringIO) -> None:
     """With its cause, and for every handler."""
     try:
         try:
@@ -175,7 +175,7 @@ def test_r11_an_exception_that_shows_a_secret_is_only_its_text(output: io.String
 
 
 def test_an_exception_without_a_secret_stays_an_exception() -> None:
-    """For handlers that look at it; that a line of code names one does not matter."""
+    """Handlers may use it; a line of code that looks like a secret does not matter."""
     record = logging.makeLogRecord({"msg": "Failed"})
     try:
         dict(access_token=SECRET)["nothing"]  # noqa: C408 - a line that looks like a secret in a traceback
@@ -197,7 +197,7 @@ def test_r11_a_stack_and_extra_fields_are_redacted(output: io.StringIO) -> None:
     assert vars(record)["number"] == 7
 
 
-def test_r11_a_record_that_can_not_be_formatted_does_not_spill_its_arguments(
+def test_r11_a_record_that_can_not_be_formatted_does_not_show_its_arguments(
     output: io.StringIO, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Logging itself would print them to stderr."""
@@ -223,8 +223,8 @@ class Unshowable:
     ],
     ids=range(5),
 )
-def test_what_can_not_be_shown_harms_neither_the_program_nor_the_line(record: dict[str, object]) -> None:
-    """A filter is not guarded by logging, as a formatter is: its error would be the program's."""
+def test_a_failing_repr_breaks_neither_the_program_nor_the_line(record: dict[str, object]) -> None:
+    """Logging catches errors of a formatter but not of a filter: they would reach the program."""
     handler = logging.StreamHandler(output := io.StringIO())
     handler.addFilter(RedactingFilter())
     for one in (record, {"msg": "the next line"}):
@@ -235,7 +235,7 @@ def test_what_can_not_be_shown_harms_neither_the_program_nor_the_line(record: di
 
 
 async def test_r11_aiohttps_access_log_does_not_show_the_code(output: io.StringIO) -> None:
-    """A program's own callback is a page like any other to its access log."""
+    """The access log of a program includes its OAuth callback."""
     server = TestServer(web.Application())
     await server.start_server(access_log=logging.getLogger("aiohttp.access"))
     url = server.make_url(f"/callback?code={SECRET}&state=s")
@@ -245,8 +245,8 @@ async def test_r11_aiohttps_access_log_does_not_show_the_code(output: io.StringI
     assert SECRET not in output.getvalue()
 
 
-async def test_r11_what_aiohttp_says_of_a_broken_answer_is_redacted(output: io.StringIO) -> None:
-    """Its error quotes the line that it could not read."""
+async def test_r11_aiohttps_error_for_a_broken_response_is_redacted(output: io.StringIO) -> None:
+    """The error quotes the line that could not be parsed."""
     broken = f"HTTP/1.1 200 OK\r\nno header, but access_token={SECRET}\r\n\r\n".encode()
     async with scripted_server(cut_off(broken)) as server, aiohttp.ClientSession() as http:
         try:
@@ -258,7 +258,7 @@ async def test_r11_what_aiohttp_says_of_a_broken_answer_is_redacted(output: io.S
 
 
 async def test_r11_asyncios_debug_mode_shows_no_argument_that_is_secret(output: io.StringIO) -> None:
-    """It prints the arguments of callbacks that took long."""
+    """It prints the arguments of slow callbacks."""
     loop = asyncio.get_running_loop()
     loop.set_debug(True)
     loop.slow_callback_duration = 0.0
