@@ -83,7 +83,7 @@ class StaticToken:
         return f"{self._name()}, valid until {datetime.fromtimestamp(self.token.expires_at, UTC):%Y-%m-%d %H:%M} UTC"
 
     def __repr__(self) -> str:
-        """Return the class, kind and expiry, without the secret."""
+        """Return class, kind and expiry, without the secret."""
         return f"<{type(self).__name__}: {self}>"
 
 

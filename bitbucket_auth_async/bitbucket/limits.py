@@ -5,7 +5,7 @@ from typing import Final
 PAGE_LIMIT: Final = 100
 """The largest `pagelen` of most lists (https://developer.atlassian.com/cloud/bitbucket/rest/intro/#pagination).
 
-Some lists take less: pull requests 50.
+Some lists take less, such as pull requests with 50: https://github.com/jenkinsci/bitbucket-branch-source-plugin/pull/1182
 """
 
 # Both lifetimes come from an Atlassian engineer: https://github.com/git-ecosystem/git-credential-manager/issues/2428

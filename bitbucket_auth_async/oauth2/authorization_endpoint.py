@@ -15,7 +15,7 @@ from bitbucket_auth_async.errors import (
     ConfigurationError,
 )
 from bitbucket_auth_async.oauth2.clients import ClientAuthentication
-from bitbucket_auth_async.oauth2.error_responses import SCOPE_ADVICE, harmless, harmless_code
+from bitbucket_auth_async.oauth2.error_responses import SCOPE_ADVICE, sanitized, sanitized_code
 from bitbucket_auth_async.oauth2.grants import AuthorizationCode, scope_parameter, scope_set
 from bitbucket_auth_async.oauth2.pkce import code_challenge, new_code_verifier
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer
@@ -180,9 +180,9 @@ class AuthorizationRequest:
 def _authorization_error(response: Mapping[str, str]) -> CallbackError | AuthorizationError:
     if "code" in response or "access_token" in response or not response["error"].strip():
         return CallbackError("The callback contains both an error and a grant, or an error without a name.")
-    error, description = response["error"], harmless(response.get("error_description"))
+    error, description = response["error"], sanitized(response.get("error_description"))
     kind = AccessDeniedError if error == "access_denied" else AuthorizationError
-    return kind(harmless_code(error), description, advice=SCOPE_ADVICE if error == "invalid_scope" else "")
+    return kind(sanitized_code(error), description, advice=SCOPE_ADVICE if error == "invalid_scope" else "")
 
 
 def _is_text(value: str) -> bool:

@@ -104,7 +104,7 @@ def refusal_in_text(status: int, body: bytes) -> OAuthError | None:
     return _by_wording(status, None, body.decode("utf-8", "replace").strip())
 
 
-def harmless(text: object) -> str | None:
+def sanitized(text: object) -> str | None:
     """Return a server's text for an error message: one line of at most 200 characters, without possible secrets.
 
     The server may echo what we sent. A word that could be a token, a code or a client secret is redacted: 16 or more
@@ -117,9 +117,9 @@ def harmless(text: object) -> str | None:
     return line if len(line) <= _LONGEST_SHOWN else line[: _LONGEST_SHOWN - 1] + "…"
 
 
-def harmless_code(code: str) -> str:
-    """Return a server's error code for an error message: as `harmless`, at most 64 characters."""
-    return (harmless(code) or "")[:_LONGEST_CODE]
+def sanitized_code(code: str) -> str:
+    """Return a server's error code for an error message: as `sanitized`, at most 64 characters."""
+    return (sanitized(code) or "")[:_LONGEST_CODE]
 
 
 _PLAIN_WORDS = re.compile(r"""["'(]*[A-Z]?[a-z]{1,20}(?:[_'/-][a-z]{1,20})*["'),.;:!?]*""")
@@ -129,13 +129,13 @@ def _by_wording(status: int, code: str | None, description: object) -> OAuthErro
     text = description.lower() if isinstance(description, str) else ""
     for wording in _WORDINGS:
         if wording.text in text:
-            shown = harmless_code(code or wording.code)
-            return wording.error(shown, harmless(description), status=status, advice=wording.advice)
+            shown = sanitized_code(code or wording.code)
+            return wording.error(shown, sanitized(description), status=status, advice=wording.advice)
     return None
 
 
 def _by_code(status: int, code: str, description: object) -> OAuthError:
-    shown, said = harmless_code(code), harmless(description)
+    shown, said = sanitized_code(code), sanitized(description)
     if _is_invalid_grant(status, code, description):
         return InvalidGrantError(
             shown, said, status=status, advice=_INVALID_GRANT_ADVICE if code == "invalid_grant" else ""

@@ -31,7 +31,7 @@ class Token:
 
         Args:
             answer: The decoded JSON object.
-            requested_at: Seconds since the epoch at which the request was sent; `expires_at` is rather early than late.
+            requested_at: Seconds since the epoch at which the request was sent; `expires_at` is never late.
 
         Raises:
             ConfigurationError: A field has the wrong type, or the bearer token is missing. The message names the field

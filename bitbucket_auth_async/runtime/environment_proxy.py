@@ -7,7 +7,7 @@ from urllib.request import getproxies_environment, proxy_bypass
 def environment_proxy(url: str) -> str | None:
     """Return the proxy's URL from `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`; None: connect directly.
 
-    An HTTP library's own `trust_env` would also read `.netrc`, whose password would replace our token.
+    The `trust_env` of the HTTP libraries also reads `.netrc`, whose password would replace our token.
     """
     parts = urlsplit(url)
     proxy = getproxies_environment().get(parts.scheme)

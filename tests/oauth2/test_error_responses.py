@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bitbucket_auth_async.oauth2.error_responses import harmless, harmless_code
+from bitbucket_auth_async.oauth2.error_responses import sanitized, sanitized_code
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from bitbucket_auth_async.oauth2.error_responses import harmless, harmless_code
     ],
 )
 def test_plain_words_of_a_server_are_shown(text: str) -> None:
-    assert harmless(text) == text
+    assert sanitized(text) == text
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_plain_words_of_a_server_are_shown(text: str) -> None:
 )
 @pytest.mark.parametrize("around", ["{}", 'token "{}" is bad', "no such code: {}.", "\x00{}\n"])
 def test_r11_a_possible_secret_is_redacted(secret: str, around: str) -> None:
-    shown = harmless(around.format(secret))
+    shown = sanitized(around.format(secret))
     assert shown is not None
     assert secret not in shown
     assert "[redacted]" in shown
@@ -53,28 +53,28 @@ def test_r11_a_possible_secret_is_redacted(secret: str, around: str) -> None:
 @example("a" * 3000)
 @example("abcdefgh-" * 40 + "1")
 def test_r11_a_token_is_redacted(secret: str) -> None:
-    shown = harmless(f"bad token {secret} given") or ""
+    shown = sanitized(f"bad token {secret} given") or ""
     if re.fullmatch(r"[A-Z]?[a-z]{1,20}([_'/-][a-z]{1,20})*[.]*", secret):
         return  # indistinguishable from words
     assert shown == "bad token [redacted] given"
 
 
 def test_a_text_becomes_one_line_without_control_characters() -> None:
-    assert harmless("a\r\nb\x1b[31m\u202ec\ud800d\t e ") == "a b [31m c d e"
+    assert sanitized("a\r\nb\x1b[31m\u202ec\ud800d\t e ") == "a b [31m c d e"
 
 
 def test_a_long_text_is_cut_at_200_characters() -> None:
-    assert harmless("ab " * 100) == ("ab " * 100)[:199] + "…"
-    assert harmless(("ab " * 67)[:200]) == ("ab " * 67)[:200]
-    assert len(harmless("ab " * 67) or "") == 200
+    assert sanitized("ab " * 100) == ("ab " * 100)[:199] + "…"
+    assert sanitized(("ab " * 67)[:200]) == ("ab " * 67)[:200]
+    assert len(sanitized("ab " * 67) or "") == 200
 
 
 @pytest.mark.parametrize("value", [None, 5, ["text"], {"a": 1}])
 def test_a_description_that_is_not_a_string_is_dropped(value: object) -> None:
-    assert harmless(value) is None
+    assert sanitized(value) is None
 
 
 def test_a_code_is_cut_at_64_characters() -> None:
-    assert harmless_code("unsupported_grant_type") == "unsupported_grant_type"
-    assert harmless_code("ab " * 30) == ("ab " * 30)[:64]
-    assert harmless_code("\x00") == ""
+    assert sanitized_code("unsupported_grant_type") == "unsupported_grant_type"
+    assert sanitized_code("ab " * 30) == ("ab " * 30)[:64]
+    assert sanitized_code("\x00") == ""
