@@ -1,7 +1,7 @@
-"""Checks the model of the renewal protocol with spin: the right one must hold, each seeded bug must be found.
+"""Checks the model of the renewal protocol with spin: the correct model must hold, and each seeded bug must be found.
 
-`cases.toml` says what is checked; the tables of docs/explanation/protocol.md must say what came of it. `run.py WORD …`
-tries only cases with one of these words in their names, and `run.py --tell WORD` prints the steps that break a promise.
+`cases.toml` lists the cases; the tables in docs/explanation/protocol.md must show their results. `run.py WORD …` tries
+only cases with one of these words in their names, and `run.py --tell WORD` also prints the steps to a broken promise.
 """
 
 import re
@@ -25,33 +25,33 @@ LONGEST = 600
 _MEGABYTES = 900
 _DEPTH = 200_000
 _OPTIONS = ("-w", "-DSAFETY", "-DNOREDUCE", "-DCOLLAPSE", f"-DMEMLIM={_MEGABYTES}")
-"""Without partial order reduction, so that the number of states is the model's own, whatever spin does."""
+"""Without partial order reduction, so that the number of states depends on the model alone."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One run: the model, with its switches."""
+    """One run of the model with its switches."""
 
     name: str
     switches: tuple[str, ...]
     breaks: str | None = None
-    """The promise that a seeded bug must break; None: this is the right model."""
+    """The promise that the seeded bug must break; None: the correct model."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What spin found."""
+    """The result of one run."""
 
     states: int
     broken: str | None
     """The first promise that broke."""
     whole: bool
-    """Every state was visited."""
+    """True if spin visited every state."""
     story: str = ""
 
 
 def cases(words: Sequence[str] = ()) -> list[Case]:
-    """Read the table: the right models, then the bugs."""
+    """Return the cases in the table: the correct models, then the bugs."""
     table: dict[str, Any] = tomllib.loads((Path(__file__).parent / "cases.toml").read_text(encoding="utf-8"))
     settings: dict[str, list[str]] = {entry["name"]: entry["switches"] for entry in table["model"]}
     found = [Case(name, tuple(switches)) for name, switches in settings.items()]
@@ -65,14 +65,14 @@ def check(case: Case, *, tell: bool = False) -> Finding:
     """Generate, compile and run the checker for one case.
 
     Raises:
-        RuntimeError: The model is not one, or the checker gave up.
+        RuntimeError: The model is invalid, or the checker gave up.
     """
     with tempfile.TemporaryDirectory() as place:
         for file in MODEL.glob("*.pml"):
             shutil.copy(file, place)
         switches = [f"-D{switch}" for switch in case.switches]
         _run(["spin", "-a", *switches, "renewal.pml"], place)
-        # A bug is found sooner than a compiler optimises.
+        # A bug is found in less time than -O2 would take.
         speed = "-O2" if case.breaks is None else "-O1"
         _run(["gcc", speed, *_OPTIONS, "-o", "pan", "pan.c"], place)
         said = _run(["./pan", "-n", f"-m{_DEPTH}"], place)
@@ -96,31 +96,31 @@ def _run(command: Sequence[str], place: str) -> str:
 
 
 def figures(page: str) -> dict[str, str]:
-    """Return what the page's tables say: the last column by the first."""
+    """Return the last column of the page's tables by the first column."""
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line[:1] == "|"]
     return {row[0]: row[-1] for row in rows}
 
 
 def verdict(case: Case, finding: Finding, said: str | None) -> str | None:
-    """Return what is wrong with a finding, or with what the page says of it; None: nothing."""
+    """Return what is wrong with a finding or with its figure on the page; None: both are right."""
     if case.breaks is None:
         if finding.broken is not None or not finding.whole:
-            return f"{finding.broken or 'something'} is broken"
+            return f"{finding.broken or 'a promise'} is broken, or states are left"
         expected = f"{finding.states:,}"
     elif finding.broken is None:
         return "NOT FOUND"
     else:
         expected = finding.broken.split("_")[0]
         if finding.broken != case.breaks:
-            return f"breaks {finding.broken}, and not {case.breaks}"
+            return f"breaks {finding.broken} instead of {case.breaks}"
     return None if said == expected else f"the page says {said}"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the cases, print what came of each, and return the exit code."""
+    """Run the cases, print a line for each, and return the exit code."""
     missing = [tool for tool in ("spin", "gcc") if shutil.which(tool) is None]
     if missing:
-        print(f"{' and '.join(missing)} missing: apt-get install {' '.join(missing)}", file=sys.stderr)
+        print(f"Not installed: {', '.join(missing)}. Run apt-get install {' '.join(missing)}", file=sys.stderr)
         return 2
     tell = "--tell" in arguments
     chosen = cases([word for word in arguments if word != "--tell"])
@@ -128,7 +128,7 @@ def main(arguments: Sequence[str]) -> int:
     with ThreadPoolExecutor(AT_ONCE) as workers:
         findings = workers.map(partial(check, tell=tell), chosen)
         wrong = sum(_print(case, finding, said) for case, finding in zip(chosen, findings, strict=True))
-    print(f"\n{len(chosen) - wrong} of {len(chosen)} are as they should be.")
+    print(f"\n{len(chosen) - wrong} of {len(chosen)} cases are as expected.")
     return 1 if wrong or not chosen else 0
 
 

@@ -1,4 +1,4 @@
-"""That the table of the model's cases, its switches and the page about it speak of the same; spin is not needed."""
+"""The table of the model's cases, its switches and the page about it agree; this needs no spin."""
 
 import re
 
@@ -8,12 +8,12 @@ from tests.simulation.bugs import bugs
 TEXT = "".join(file.read_text(encoding="utf-8") for file in sorted(MODEL.glob("*.pml")))
 
 
-def test_each_bug_that_the_model_knows_is_tried_and_none_other() -> None:
+def test_the_cases_try_exactly_the_bugs_that_the_model_has() -> None:
     tried = {case.switches[-1] for case in cases() if case.breaks is not None}
     assert tried == set(re.findall(r"\bBUG_[A-Z][A-Z_]+", TEXT))
 
 
-def test_each_bug_breaks_a_promise_that_the_model_judges() -> None:
+def test_each_bug_breaks_a_promise_that_the_model_checks() -> None:
     judged = set(re.findall(r"assert\((\w+)\)", TEXT))
     assert {case.breaks for case in cases() if case.breaks is not None} <= judged
 

@@ -16,7 +16,11 @@ def test_the_code_that_a_bug_changes_stands_once_in_its_file(bug: Bug) -> None:
 
 @pytest.mark.parametrize(
     "name,promise",
-    [("publish before save", "R2"), ("repeat while the owner lives", "R1"), ("a dead token is not remembered", "R8")],
+    [
+        ("a token is handed out before it is saved", "R2"),
+        ("a request is repeated while the claim's owner lives", "R1"),
+        ("a refused token is not remembered", "R8"),
+    ],
 )
 def test_the_simulation_catches_a_bug_within_a_few_seeds(name: str, promise: str) -> None:
     (bug,) = bugs([name])

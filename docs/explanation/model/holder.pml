@@ -1,23 +1,23 @@
-/* One manager in one process: renewer.py, step by step. Between any two steps it may be stopped, be slow or die. */
+/* One manager in one process: renewer.py, step by step. Between two steps it may be paused, be slow or die. */
 
 mtype = { IDLE, DECIDED, CLAIMED, ASKING, ANSWERED, RENEWED, REFUSED, LOST, UNDONE, SIGNED_IN, SIGNED_OUT };
 
-mtype stage[P];     /* from RENEWED on: what happened, and is not known to be in the store yet (Ledger._pending) */
-byte spends[P];     /* the refresh token that it is about to present, or has presented */
-byte answered[P];   /* what came for it, or by a sign-in; NONE: it was refused */
-byte number[P];     /* generation of a sign-out that is not in the store yet */
-bool repeats[P];    /* it says that this is a second spend */
-bool late[P];       /* more time has passed since it claimed than a lease less a request */
+mtype stage[P];     /* from RENEWED on: a result that the store has not confirmed yet */
+byte spends[P];     /* the refresh token that it has claimed or sent */
+byte answered[P];   /* the token that it received for it, or by a sign-in; NONE: refused */
+byte number[P];     /* generation of a sign-out that is not stored yet */
+bool repeats[P];    /* it reports that this is a second spend */
+bool late[P];       /* since its claim, more time has passed than a lease minus a request */
 byte latest;        /* number of the latest sign-in or sign-out */
 
-/* What is judged, and no part of the protocol. */
-bool well[P];       /* nothing has befallen it in this period */
-bool looked[P];     /* and it has looked, and found nothing to do */
+/* For the judge only, not part of the protocol. */
+bool well[P];       /* it had no fault in this period */
+bool looked[P];     /* and it has read the record and found nothing to do */
 
 hidden byte R1_alone, R1_reported, R1_not_in_vain, R2_claimed, R2_saved_before_used, R2_kept, R3_not_back;
 hidden byte R3_newer_sign_in, R8_not_dead, R8_dead_once, R9_not_lost, R9_present_token_first;
 
-#ifdef BUG_A_LEASE_SHORTER_THAN_THE_REQUEST
+#ifdef BUG_THE_LEASE_IS_SHORTER_THAN_THE_REQUEST
 #define LEASE_IS_OVER(owner) true
 #else
 #define LEASE_IS_OVER(owner) late[owner]
@@ -37,17 +37,17 @@ inline rest(me) {
 }
 
 #if PERIODS
-#define befalls(me) well[me] = false; looked[me] = false
+#define disturbed(me) well[me] = false; looked[me] = false
 #define has_looked(me) looked[me] = well[me]
-#define is_restless(me) (well[me] && !looked[me])
+#define must_look(me) (well[me] && !looked[me])
 #else
-#define befalls(me) skip
+#define disturbed(me) skip
 #define has_looked(me) skip
-#define is_restless(me) false
+#define must_look(me) false
 #endif
 
-/* Load the record, and decide. */
-#define may_look(me) (stage[me] == IDLE && (!current[me] || acts(me) || (is_restless(me) && c_owner == NONE)) && wakes(me))
+/* Load the record and decide. */
+#define may_look(me) (stage[me] == IDLE && (!current[me] || acts(me) || (must_look(me) && c_owner == NONE)) && wakes(me))
 
 inline decided(me) {
     stage[me] = DECIDED;
@@ -80,15 +80,15 @@ inline put_claim(me) {
     written()
 }
 
-/* Swap the claim in: it is there and we know it; it is there and we were not told; it is not there. */
+/* Swap the claim in: it is stored and confirmed, or stored without a confirmation, or not stored. */
 inline claim(me) {
     if
     :: current[me] -> d_step { put_claim(me); current[me] = true; stage[me] = CLAIMED }
-    :: current[me] -> d_step { put_claim(me); rest(me); befalls(me) }
-    :: d_step { rest(me); befalls(me); current[me] = false }
-#ifdef BUG_SAVE_WITHOUT_VERSION
+    :: current[me] -> d_step { put_claim(me); rest(me); disturbed(me) }
+    :: d_step { rest(me); disturbed(me); current[me] = false }
+#ifdef BUG_A_SAVE_DOES_NOT_COMPARE_VERSIONS
     :: d_step { !current[me] -> put_claim(me); current[me] = true; stage[me] = CLAIMED }
-#elif defined(BUG_WHO_LOSES_THE_CLAIM_SPENDS_ALL_THE_SAME)
+#elif defined(BUG_A_LOST_CLAIM_IS_IGNORED)
     :: d_step { !current[me] -> late[me] = false; stage[me] = CLAIMED }
 #else
     :: d_step { !current[me] -> rest(me) }
@@ -96,10 +96,10 @@ inline claim(me) {
     fi
 }
 
-/* The last look at the clock, and the first byte. */
+/* The last look at the clock, and then the first byte of the request. */
 inline send(me) {
     if
-#ifndef BUG_WHO_WAS_HELD_UP_SENDS_ALL_THE_SAME
+#ifndef BUG_A_DELAYED_PROCESS_SENDS_ANYWAY
     :: late[me] -> rest(me)
 #endif
     :: else -> judge_send(me); stage[me] = ASKING; current[me] = false
@@ -111,13 +111,13 @@ inline receive(me) {
     :: answered[me] == NONE -> stage[me] = REFUSED
     :: else ->
         stage[me] = RENEWED;
-#ifdef BUG_PUBLISH_BEFORE_SAVE
+#ifdef BUG_A_TOKEN_IS_HANDED_OUT_BEFORE_IT_IS_SAVED
         judge_publish(me)
 #endif
     fi
 }
 
-/* No answer came: because the request never left, was lost, is still on its way, or because its answer was lost. */
+/* No answer came: the request was never sent, was lost or is still on its way, or its answer was lost. */
 inline give_up(me) {
     if
     :: stage[me] == ASKING -> stage[me] = UNDONE
@@ -127,17 +127,17 @@ inline give_up(me) {
 #endif
 #ifdef BUG_A_LOST_ANSWER_IS_TAKEN_FOR_NONE_SENT
     :: stage[me] == ANSWERED -> lose(me); stage[me] = UNDONE
-#elif defined(BUG_A_TORN_DOWN_REQUEST_LEAVES_NO_NOTE)
+#elif defined(BUG_A_CANCELLED_REQUEST_LEAVES_NO_NOTE)
     :: stage[me] == ANSWERED -> lose(me); rest(me)
 #else
     :: stage[me] == ANSWERED -> lose(me); stage[me] = LOST
 #endif
     fi;
-    d_step { befalls(me); tidy() }
+    d_step { disturbed(me); tidy() }
 }
 
-/* What the server gave is gone for good. A strict server leaves nothing to repeat it with. A request that was late by
- * then may have come after another's, and have killed what that one got. */
+/* The token in the answer is lost for good. At a strict server the request cannot be repeated. A request that arrived
+ * late may have come after another process's request and have revoked the token of that one. */
 #if !GRACE
 #define IS_LOST_FOR_GOOD(me) true
 #elif defined(LAST_PAIR_WINS)
@@ -153,7 +153,7 @@ inline lose(me) {
     answered[me] = NONE
 }
 
-/* Settle on the record as it is now, and swap it in. */
+/* Settle the result on the present record, and swap it in. */
 inline settle(me) {
     if
     :: stage[me] == RENEWED -> settle_renewed(me, answered[me], spends[me])
@@ -185,7 +185,7 @@ inline begin_anew(g) {
     r_token = NONE;
     no_spares();
     r_spent = 0;
-#ifndef BUG_A_MARK_OUTRANKS_A_TOKEN
+#ifndef BUG_A_NEW_TOKEN_KEEPS_THE_MARK
     r_marked = false;
 #endif
     age = EXPIRED;
@@ -197,17 +197,17 @@ inline begin_anew(g) {
 inline save(me) {
     if
     :: d_step { settle(me); judge_kept(me); current[me] = true; judge_publish(me); number[me] = 0; rest(me); tidy() }
-    :: d_step { settle(me); current[me] = false; befalls(me); tidy() } /* unconfirmed */
+    :: d_step { settle(me); current[me] = false; disturbed(me); tidy() } /* unconfirmed */
     :: d_step { /* not written */
-        current[me] = false; befalls(me);
-#ifdef BUG_WHAT_COULD_NOT_BE_SAVED_IS_FORGOTTEN
+        current[me] = false; disturbed(me);
+#ifdef BUG_A_FAILED_SAVE_IS_FORGOTTEN
         number[me] = 0; rest(me); tidy()
 #endif
       }
     fi
 }
 
-/* The process dies; another takes its place. */
+/* The process dies; a new one replaces it. */
 inline crash(me) {
     if
     :: stage[me] == ASKING && stray == NONE -> STRAY(me)
@@ -221,7 +221,7 @@ inline crash(me) {
         lose(me);
         number[me] = 0;
         rest(me);
-        befalls(me);
+        disturbed(me);
         current[me] = false; lapsed[me] = false;
         tidy()
     }
@@ -230,7 +230,7 @@ inline crash(me) {
 proctype holder(byte me) {
     do
     :: d_step { may_look(me) -> look(me) }
-    :: d_step { /* it has seen this claim for a whole lease, which outlasts a request of its owner */
+    :: d_step { /* it has seen this claim for a whole lease, which outlasts its owner's request */
         stage[me] == IDLE && c_owner < P && c_owner != me && !c_lost && current[me] && !lapsed[me] && LEASE_IS_OVER(c_owner) -> lapsed[me] = true }
     :: d_step { stage[me] == IDLE && c_owner == GONE && !c_lost && current[me] && !lapsed[me] -> lapsed[me] = true }
     :: atomic { stage[me] == DECIDED -> claim(me) }
@@ -240,7 +240,7 @@ proctype holder(byte me) {
     :: atomic { stage[me] == ASKING || stage[me] == ANSWERED -> give_up(me) }
     :: atomic { settling(me) -> save(me) }
 #if PERIODS
-    /* A 401 for a token that is fresh: get_token(rejected=…) forces a renewal. */
+    /* A 401 for a fresh token: get_token(rejected=…) forces a renewal. */
     :: d_step { stage[me] == IDLE && current[me] && r_token != NONE && age == FRESH && !acts(me) && !is_live(me) ->
         choose(me);
         if
@@ -248,11 +248,11 @@ proctype holder(byte me) {
         :: else
         fi }
 #endif
-    /* what befalls it */
+    /* faults */
     :: d_step { !late[me] && (c_owner == me || stage[me] == ASKING || stage[me] == ANSWERED || stage[me] == RENEWED) ->
-        late[me] = true; befalls(me) }
+        late[me] = true; disturbed(me) }
     :: atomic { stage[me] != IDLE || c_owner == me -> crash(me) }
-    /* what people do */
+    /* sign-ins and sign-outs */
     :: d_step { stage[me] == IDLE && latest < G && room() ->
         latest++; issue(latest); answered[me] = answer; stage[me] = SIGNED_IN }
     :: d_step { latest < G && (stage[me] == IDLE || settling(me)) ->

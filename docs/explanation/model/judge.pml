@@ -1,7 +1,7 @@
-/* What is promised, held against what happens. Each promise is an assertion that bears its name. */
+/* The promises. Each is an assertion with the promise's number in its name. */
 
-/* R1: nobody else may hold a successor of what I present; a second spend is reported. R2: my claim is in the store.
- * R8: nobody has told the record that it is dead. */
+/* R1: no other process may hold a successor of the token that is sent; a second spend is reported. R2: the claim is in
+ * the store. R8: the record does not know that the token was refused. */
 inline judge_send(me) {
     R1_alone = true;
     other = 0;
@@ -33,7 +33,7 @@ inline judge_claim(me) {
 #endif
 }
 
-/* R3: who lost its claim takes the place of no token but the one that it spent, or of a dead one. */
+/* R3: a process whose claim lapsed replaces only the token that it spent, or a dead one. */
 inline judge_replaced(me, s) {
     R3_not_back = (c_owner == me || (c_owner == NONE && (r_token == NONE || r_token == s || r_marked)));
     assert(R3_not_back)
@@ -53,7 +53,7 @@ inline judge_stored(me) {
     fi
 }
 
-/* R2: what the server gave and we received stays, until it is spent, dead, or another sign-in takes its place. */
+/* R2: a received token is kept until it is spent or dead, or until another sign-in replaces it. */
 inline judge_kept(me) {
     if
     :: stage[me] == RENEWED ->
@@ -63,7 +63,7 @@ inline judge_kept(me) {
     fi
 }
 
-/* R2: a token is handed out once it is in the store, or it is said that it could not be saved. */
+/* R2: a token is handed out after it was stored, or after its failed save was reported. */
 inline judge_publish(me) {
     if
     :: stage[me] == RENEWED ->
@@ -73,20 +73,20 @@ inline judge_publish(me) {
     fi
 }
 
-#define would_do(t) ((t) != NONE && spendable(t))
+#define works(t) ((t) != NONE && spendable(t))
 
-/* A late answer killed what is in the record; it takes the place once it is saved. */
-#define is_about_to_mend(holder) (late[holder] && answered[holder] != NONE && generation[answered[holder]] == r_gen && \
+/* A late answer revoked the token in the record; its own token replaces that one once it is saved. */
+#define will_repair(holder) (late[holder] && answered[holder] != NONE && generation[answered[holder]] == r_gen && \
     spendable(answered[holder]))
 
-/* R8: nobody is asked to sign in while the record holds what would do. R9: nor without a reason. */
+/* R8: no sign-in is asked for while the record holds a token that works. R9: no sign-in is lost without an excuse. */
 inline judge_login_required() {
     if
     :: r_out && r_token == NONE
     :: else ->
-        R8_not_dead = !would_do(r_token) && !among_spares(would_do);
+        R8_not_dead = !works(r_token) && !among_spares(works);
         assert(R8_not_dead);
-        R9_not_lost = (excused[r_gen] || somebody(is_about_to_mend));
+        R9_not_lost = (excused[r_gen] || any_holder(will_repair));
         assert(R9_not_lost)
     fi
 }

@@ -1,4 +1,4 @@
-/* The beginning, the passing of time, and forgetting: what nobody knows of any more leaves no trace in the state. */
+/* The start, the passing of time, and forgetting: a token that no part knows any more leaves no trace in the state. */
 
 inline begin() {
     d_step {
@@ -29,8 +29,8 @@ inline mention(t) {
     fi
 }
 
-/* Forget the tokens of which neither the record nor a holder nor a message knows any more, and number the others in
- * the order in which they are mentioned, so that states which differ by numbers alone are one. */
+/* Forget the tokens that neither the record nor a holder nor a message mentions, and number the others in the order of
+ * their mention. States that differ only by these numbers become one state. */
 inline tidy() {
     next = 0;
     place[NONE] = NONE;
@@ -75,7 +75,7 @@ inline tidy() {
             in_store[place[each]] = was_in_store[each];
             r_spent = r_spent | (((was_spent >> each) & 1) << place[each]);
             if
-            :: ended[was_generation[each]] || was_generation[each] < r_gen /* nothing else of it matters any more */
+            :: ended[was_generation[each]] || was_generation[each] < r_gen /* its other properties no longer matter */
             :: else ->
                 heir[place[each]] = place[was_heir[each]];
                 left[place[each]] = was_left[each];
@@ -104,13 +104,13 @@ inline tidy() {
     skip /* a d_step may not end in a loop */
 }
 
-/* Somebody was well for the whole period, and looked. */
-#ifdef BUG_A_GOOD_TOKEN_IS_NOT_LOOKED_BEHIND
+/* Some holder had no fault in the whole period, and has read the record. */
+#ifdef BUG_THE_STORE_IS_NOT_READ_WHILE_THE_TOKEN_IS_VALID
 #define has_looked_well(holder) (looked[holder] || (well[holder] && !wakes(holder)))
 #else
 #define has_looked_well(holder) looked[holder]
 #endif
-#define somebody_was_well somebody(has_looked_well)
+#define a_healthy_holder_has_looked any_holder(has_looked_well)
 
 inline pass() {
     each = 0;

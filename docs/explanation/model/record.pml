@@ -1,7 +1,7 @@
-/* The one record in the store, and the pure decisions about it: `decide` of renewal.py, `settle` of settlement.py. */
+/* The one record in the store, and the pure decisions on it: renewal/decide.py and renewal/settle.py. */
 
 #define FRESH 0
-#define STALE 1 /* good, and due for renewal */
+#define STALE 1 /* valid, and due for renewal */
 #define EXPIRED 2
 #define SPARES (T - 1)
 
@@ -10,23 +10,23 @@ bool r_out;          /* signed_out */
 byte r_token;        /* token */
 byte r_spare[SPARES]; /* spares, newest first */
 byte r_spent;        /* spent, one bit for each token */
-bool r_marked;       /* refused: the mark, which is always one on the current token */
+bool r_marked;       /* refused: the mark; it always concerns the current token */
 byte c_owner;        /* claim.owner; NONE: no claim */
 byte c_spends;
 bool c_doubt;        /* claim.doubt_since is not None */
 bool c_lost;
-byte age;            /* of the access token beside r_token */
+byte age;            /* of the access token that came with r_token */
 
 #if P == 2
-#define somebody(is) (is(0) || is(1))
+#define any_holder(is) (is(0) || is(1))
 #elif P == 3
-#define somebody(is) (is(0) || is(1) || is(2))
+#define any_holder(is) (is(0) || is(1) || is(2))
 #endif
 
-/* What each holder knows of the record. A version is drawn at random and never comes again, so of what was read only
- * this matters: whether it still is the newest. */
+/* What each holder knows of the record. A version is random and never repeats, so only one thing matters about the
+ * version that was read: whether it is still the newest. */
 bool current[P];
-bool lapsed[P];      /* it has seen this very claim for a whole lease */
+bool lapsed[P];      /* it has seen this claim for a whole lease */
 
 hidden byte candidate, kept;
 hidden byte changed;
@@ -46,15 +46,15 @@ hidden byte changed;
 #define has_spare(t) (r_spare[0] == (t) || r_spare[1] == (t) || r_spare[2] == (t) || r_spare[3] == (t) || r_spare[4] == (t))
 #endif
 
-/* renewal._is_live: a successor may be on its way to somebody else. */
-#ifdef BUG_REPEAT_WHILE_THE_OWNER_LIVES
+/* decide.py: another process may be receiving a successor. */
+#ifdef BUG_A_REQUEST_IS_REPEATED_WHILE_THE_OWNER_LIVES
 #define is_live(me) false
 #else
 #define is_live(me) (c_owner != NONE && c_owner != me && !c_lost && !lapsed[me])
 #endif
 
-/* renewal._doubt, for a claim that is not live: the token that it names may have been spent. */
-#ifdef BUG_A_LAPSED_CLAIM_IS_NO_DOUBT
+/* decide.py: the token of a claim that is not live may have been spent. */
+#ifdef BUG_A_LAPSED_CLAIM_LEAVES_NO_DOUBT
 #define in_doubt(me) (c_owner != NONE && c_doubt)
 #else
 #define in_doubt(me) (c_owner != NONE && (c_doubt || c_lost || c_owner != me))
@@ -67,24 +67,24 @@ hidden byte changed;
 #define is_due(me) (in_doubt(me) -> GRACE : age == STALE)
 #endif
 
-#ifdef BUG_A_MARK_OUTRANKS_A_TOKEN
+#ifdef BUG_A_NEW_TOKEN_KEEPS_THE_MARK
 #define can_renew(t) (!r_marked)
 #else
 #define can_renew(t) (!(r_marked && (t) == r_token))
 #endif
 
-/* Something is to be done for the record's token: renewal.decide says neither Use nor Wait. */
+/* The record's token needs an action: `decide` returns neither Use nor Wait. */
 #define acts(me) (!is_live(me) && !(is_usable && !is_due(me)))
 
-/* A manager that holds a good token looks all the same (Hand.keep). */
-#ifdef BUG_A_GOOD_TOKEN_IS_NOT_LOOKED_BEHIND
+/* A manager with a valid token reads the store too (token_cache.py). */
+#ifdef BUG_THE_STORE_IS_NOT_READ_WHILE_THE_TOKEN_IS_VALID
 #define wakes(me) (r_token == NONE || age != FRESH)
 #else
 #define wakes(me) true
 #endif
 
-/* renewal._candidate: the current token, unless it is refused, then the spares; at a strict server first what has not
- * been spent, and where there is a grace what is in doubt. */
+/* decide.py: the current token unless it was refused, then the spares. A strict server gets unspent tokens first; a
+ * server with a grace period gets the token in doubt first. */
 inline choose(me) {
     candidate = NONE;
     each = SPARES;
@@ -107,7 +107,7 @@ inline choose(me) {
     :: else
     fi;
 #endif
-#if !GRACE && !defined(BUG_A_STRICT_SERVER_IS_SHOWN_WHAT_IS_SPENT)
+#if !GRACE && !defined(BUG_A_STRICT_SERVER_IS_SENT_A_SPENT_TOKEN)
     if
     :: candidate != NONE && is_spent(candidate) ->
         each = SPARES;
@@ -126,7 +126,7 @@ inline choose(me) {
 #endif
 }
 
-/* A new version is in the store. */
+/* The store has a new version. */
 inline written() {
     other = 0;
     do
@@ -150,7 +150,7 @@ inline unclaim() {
     c_lost = false
 }
 
-/* Take t out of the spares. */
+/* Remove t from the spares. */
 inline drop_spare(t) {
     each = 0; kept = 0;
     do
@@ -177,7 +177,7 @@ inline add_spare(t) {
     r_spare[0] = t
 }
 
-/* settlement._current: t, which came for s, is the current token now; what it does not replace becomes a spare. */
+/* settle.py: t, received for s, becomes the current token; a token that it does not replace becomes a spare. */
 inline make_current(t, s) {
     r_spent = r_spent | (1 << s);
     other = 0;
@@ -198,13 +198,13 @@ inline make_current(t, s) {
     r_token = t;
     age = FRESH;
     r_out = false;
-#ifndef BUG_A_MARK_OUTRANKS_A_TOKEN
+#ifndef BUG_A_NEW_TOKEN_KEEPS_THE_MARK
     r_marked = false;
 #endif
     unclaim()
 }
 
-/* settlement._renewed; sets `changed`. */
+/* settle.py: a renewal; sets `changed`. */
 inline settle_renewed(me, t, s) {
     changed = true;
     if
@@ -214,7 +214,7 @@ inline settle_renewed(me, t, s) {
     :: else ->
         if
         :: r_token == t -> changed = false
-#ifndef BUG_WHAT_WAS_RENEWED_SINCE_COMES_BACK
+#ifndef BUG_A_TOKEN_RENEWED_SINCE_COMES_BACK
         :: r_token != t && is_spent(t) -> changed = false
 #endif
         :: else ->
@@ -228,9 +228,9 @@ inline settle_renewed(me, t, s) {
                 judge_replaced(me, s);
                 make_current(t, s)
             :: else ->
-                /* settlement._late */
+                /* settle.py: a late renewal */
                 if
-#ifdef BUG_A_LATE_TOKEN_TAKES_THE_PLACE_IN_DOUBT
+#ifdef BUG_A_LATE_TOKEN_REPLACES_THE_CURRENT_ONE_IN_DOUBT
                 :: (c_owner == NONE || c_lost) && (r_token == NONE || r_token == s || r_marked) ->
 #else
                 :: c_owner == NONE && (r_token == NONE || r_token == s || r_marked) ->
@@ -238,7 +238,7 @@ inline settle_renewed(me, t, s) {
                     judge_replaced(me, s);
                     make_current(t, s)
                 :: else ->
-#ifdef BUG_NO_SPARE
+#ifdef BUG_A_LATE_TOKEN_IS_NOT_KEPT
                     changed = false
 #else
                     if
@@ -252,7 +252,7 @@ inline settle_renewed(me, t, s) {
     fi
 }
 
-/* settlement.settle for what was no renewal: only the claim's present owner may say. */
+/* settle.py: a failure; only the claim's present owner may record it. */
 inline settle_failed(me, what, s) {
     changed = (c_owner == me && !c_lost);
     if
@@ -261,13 +261,13 @@ inline settle_failed(me, what, s) {
     :: changed && what == UNDONE && !c_doubt -> unclaim()
     :: changed && what == REFUSED ->
         drop_spare(s);
-#ifndef BUG_A_DEAD_TOKEN_IS_NOT_REMEMBERED
+#ifndef BUG_A_REFUSED_TOKEN_IS_NOT_REMEMBERED
         if
         :: r_token == s -> r_marked = true
         :: else
         fi;
 #endif
-#ifndef BUG_A_DEAD_SPARE_IS_NOT_REMEMBERED
+#ifndef BUG_A_TOKEN_REFUSED_SINCE_COMES_BACK
         r_spent = r_spent | (1 << s);
 #endif
         told_dead[s] = true;

@@ -1,18 +1,18 @@
-/* The authorization server: every refresh token that anybody still knows of, in one of T places. */
+/* The authorization server: each refresh token that some part still mentions, in one of T places. */
 
-byte generation[T]; /* the sign-in it belongs to; 0: the place is free */
-byte heir[T];       /* what was issued for it last */
+byte generation[T]; /* its sign-in; 0: the place is free */
+byte heir[T];       /* the token that was last issued for it */
 bool used[T];
 bool dead[T];
-byte left[T];       /* periods of its grace that are left, once it is used */
-bool ended[G + 1];  /* sign-ins that the person, or a strict server, has ended */
-byte stray;         /* a refresh token on its way to the server, for whose answer nobody waits any more */
+byte left[T];       /* periods of its grace that are left after its first use */
+bool ended[G + 1];  /* sign-ins that the person or a strict server has ended */
+byte stray;         /* a refresh token on its way to the server; its sender no longer waits for the answer */
 
-/* What is judged, and no part of the protocol. */
+/* For the judge only, not part of the protocol. */
 bool in_store[T];   /* a store has held it */
 bool heir_stored[T];
-bool told_dead[T];  /* the record has been told that the server refused it */
-bool excused[G + 1]; /* the sign-in may be lost: what the server gave for one of its tokens has been lost for good */
+bool told_dead[T];  /* the record knows that the server refused it */
+bool excused[G + 1]; /* the sign-in may be lost: an answer for one of its tokens was lost for good */
 
 hidden byte answer, each, other;
 
@@ -29,7 +29,7 @@ hidden byte answer, each, other;
 #define room() (free(0) || free(1) || free(2) || free(3) || free(4) || free(5))
 #endif
 
-/* Issue a token of sign-in g; its place is in `answer`. */
+/* Issue a token of sign-in g; `answer` is its place. */
 inline issue(g) {
     answer = 0;
     do
@@ -44,7 +44,7 @@ inline end(g) {
     excused[g] = true
 }
 
-/* The token endpoint is presented t, and says what it says in `answer`: a new token, or NONE for invalid_grant. */
+/* Send t to the token endpoint; `answer` is a new token, or NONE for invalid_grant. */
 inline present(t) {
     if
     :: !spendable(t) ->
