@@ -9,7 +9,7 @@ from bitbucket_auth_async.api.rate_limit import RateLimit
 from bitbucket_auth_async.api.request import ApiRequest
 from bitbucket_auth_async.errors import BitbucketAuthError, OutageError, UnavailableError
 from bitbucket_auth_async.protocols import Clock
-from bitbucket_auth_async.renewal.settle import pause
+from bitbucket_auth_async.renewal.settle import backoff
 from bitbucket_auth_async.runtime.clocks import jitter, sleep
 
 _T = TypeVar("_T")
@@ -64,4 +64,4 @@ class RetryLoop:
 def retry_delay(error: BitbucketAuthError, attempts: int, *, jitter: float) -> float:
     """Return the seconds to wait after *attempts* failures in a row, the last one with *error*."""
     asked = error.retry_after if isinstance(error, ApiError | OutageError | UnavailableError) else None
-    return pause(attempts, jitter=jitter, retry_after=asked or 0.0)
+    return backoff(attempts, jitter=jitter, retry_after=asked or 0.0)

@@ -13,9 +13,9 @@ from bitbucket_auth_async.cli.terminal.outcome import ExitCode, printable, say
 from bitbucket_auth_async.cli.terminal.time_format import away, iso, local
 from bitbucket_auth_async.oauth2.clients import Client
 from bitbucket_auth_async.oauth2.tokens import Token
-from bitbucket_auth_async.renewal.decide import resting
+from bitbucket_auth_async.renewal.decide import rest_left
 from bitbucket_auth_async.renewal.record import Record
-from bitbucket_auth_async.renewal.timing import Timing, deadlines, good_for
+from bitbucket_auth_async.renewal.timing import Timing, deadlines, valid_for
 
 
 async def status(name: str | None, *, as_json: bool) -> ExitCode:
@@ -28,7 +28,7 @@ async def status(name: str | None, *, as_json: bool) -> ExitCode:
         found = await identity.store.load(profile.key)
         record = None if found is None else found.record
         token = None if record is None else record.token
-        good = token is not None and good_for(token, now) > 0
+        good = token is not None and valid_for(token, now) > 0
         name_of = await who(identity.manager.server, token) if token is not None and good else None
     standing = _standing(profile, record, name_of, now)
     show(standing, _rows(standing, None if record is None else record.token, now), as_json=as_json)
@@ -41,7 +41,7 @@ async def status(name: str | None, *, as_json: bool) -> ExitCode:
 def _standing(profile: Profile, record: Record | None, name: str | None, now: float) -> Standing:
     token = None if record is None else record.token
     renewable, dies_at = _renewable(record, token, now)
-    left = None if record is None else resting(record, now)
+    left = None if record is None else rest_left(record, now)
     reason = record.rest.reason if record is not None and record.rest is not None and left is not None else None
     renews_at = _renews_at(token)
     return Standing(
@@ -74,10 +74,10 @@ def _renewable(record: Record | None, token: Token | None, now: float) -> tuple[
 
 def _state(profile: Profile, token: Token | None, renewable: str, now: float) -> str:
     if profile.grant_type == "authorization_code" and (
-        token is None or (renewable != "alive" and good_for(token, now) <= 0)
+        token is None or (renewable != "alive" and valid_for(token, now) <= 0)
     ):
         return "sign-in needed"
-    if token is None or good_for(token, now) <= 0:
+    if token is None or valid_for(token, now) <= 0:
         return "expired"
     renews_at = _renews_at(token)
     return "good" if renews_at is None or now < renews_at else "renewal due"

@@ -1,4 +1,4 @@
-"""What an identity at rest remembers of its record: enough to renew without a look at the store, in a few bytes."""
+"""A compact copy of the stored record, kept while a manager is idle, so that a renewal needs no extra load."""
 
 import struct
 
@@ -6,18 +6,18 @@ from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.protocols import Versioned
 from bitbucket_auth_async.renewal.record import Issuer, Record
 
-_HEAD = struct.Struct(">QQBB")
-"""Version, generation, forced, how many fingerprints follow; then those, 16 bytes each; then the grant type."""
-_PRINT = 16
-_MOST = 2**64
-_OFTEN = 256
+_HEADER = struct.Struct(">QQBB")
+"""Version, generation, forced, number of fingerprints; then the fingerprints (16 bytes each) and the grant type."""
+_FINGERPRINT_SIZE = 16
+_MAX_UINT64 = 2**64
+_MAX_UINT8 = 256
 
-Memo = bytes | Versioned
-"""What a manager at rest remembers of the record: folded into a few bytes, or all of it."""
+PackedRecord = bytes | Versioned
+"""The record in a few bytes, or whole if it does not fit them."""
 
 
-def folded(seen: Versioned | None, token: Token | None, issuer: Issuer) -> Memo | None:
-    """Return *seen* as bytes if there is nothing in it but *token*, as with a healthy sign-in; else as it is."""
+def pack(seen: Versioned | None, token: Token | None, issuer: Issuer) -> PackedRecord | None:
+    """Return *seen* as bytes if *token* and *issuer* complete it, as for a healthy sign-in; else unchanged."""
     if seen is None or token is None:
         return seen
     record, version = seen
@@ -30,31 +30,34 @@ def folded(seen: Versioned | None, token: Token | None, issuer: Issuer) -> Memo 
         spent=record.spent,
         forced=record.forced,
     )
-    if record != plain or not (0 < version < _MOST and 0 <= record.generation < _MOST and 0 <= record.forced < _OFTEN):
+    numbers_fit = 0 < version < _MAX_UINT64 and 0 <= record.generation < _MAX_UINT64 and 0 <= record.forced < _MAX_UINT8
+    if record != plain or not numbers_fit:
         return seen
     try:
         spent = [bytes.fromhex(name) for name in record.spent]
     except ValueError:
         return seen
-    if any(len(each) != _PRINT or each.hex() != name for each, name in zip(spent, record.spent, strict=True)):
+    if any(len(each) != _FINGERPRINT_SIZE for each in spent) or [each.hex() for each in spent] != [*record.spent]:
         return seen
-    head = _HEAD.pack(version, record.generation, record.forced, len(spent))
-    return head + b"".join(spent) + record.issuer.grant_type.encode()
+    header = _HEADER.pack(version, record.generation, record.forced, len(spent))
+    return header + b"".join(spent) + record.issuer.grant_type.encode()
 
 
-def unfolded(memo: Memo | None, token: Token | None, issuer: Issuer) -> Versioned | None:
-    """Return what was folded."""
-    if not isinstance(memo, bytes):
-        return memo
-    version, generation, forced, count = _HEAD.unpack_from(memo)
-    end = _HEAD.size + count * _PRINT
-    grant_type = memo[end:].decode()
+def unpack(packed: PackedRecord | None, token: Token | None, issuer: Issuer) -> Versioned | None:
+    """Return the record that `pack` was given."""
+    if not isinstance(packed, bytes):
+        return packed
+    version, generation, forced, count = _HEADER.unpack_from(packed)
+    end = _HEADER.size + count * _FINGERPRINT_SIZE
+    grant_type = packed[end:].decode()
     return Versioned(
         Record(
             issuer=Issuer(token_endpoint=issuer.token_endpoint, client_id=issuer.client_id, grant_type=grant_type),
             generation=generation,
             token=token,
-            spent=tuple(memo[start : start + _PRINT].hex() for start in range(_HEAD.size, end, _PRINT)),
+            spent=tuple(
+                packed[start : start + _FINGERPRINT_SIZE].hex() for start in range(_HEADER.size, end, _FINGERPRINT_SIZE)
+            ),
             forced=forced,
         ),
         version,

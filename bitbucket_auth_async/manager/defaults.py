@@ -1,4 +1,4 @@
-"""The default transport and store, imported when they are first needed: the one place where the core names adapters."""
+"""The default transport and store, imported at first use; the only module of the manager that names adapters."""
 
 import asyncio
 import sys
@@ -12,7 +12,7 @@ _AIOHTTP = "bitbucket_auth_async.transports.aiohttp"
 
 
 class DefaultTransport:
-    """An AiohttpTransport that is made at the first request, so that a stored token can be read without aiohttp."""
+    """An AiohttpTransport created at the first request, so that reading a stored token needs no aiohttp."""
 
     __slots__ = ("_transport",)
 
@@ -21,22 +21,22 @@ class DefaultTransport:
         self._transport: Transport | None = None
 
     async def send(self, request: Request, /, *, timeout: float) -> Response:  # noqa: ASYNC109 - the port's own word
-        """Return the answer; see Transport."""
+        """Send the request by aiohttp; see Transport."""
         if self._transport is None:
-            await _import_beside(_AIOHTTP)
+            await _import_in_thread(_AIOHTTP)
             from bitbucket_auth_async.transports.aiohttp import AiohttpTransport  # noqa: PLC0415 - see the docstring
 
             self._transport = AiohttpTransport()
         return await self._transport.send(request, timeout=timeout)
 
     async def aclose(self) -> None:
-        """Close the transport, if one was made."""
+        """Close the transport, if it was created."""
         if self._transport is not None:
             await self._transport.aclose()
 
 
-async def _import_beside(name: str) -> None:
-    """Import a module in a thread of its own: aiohttp takes 0.1 s and more, and the loop must not stand still."""
+async def _import_in_thread(name: str) -> None:
+    """Import a module in a thread: aiohttp takes 0.1 s or more, and the event loop must not block."""
     if name not in sys.modules:
         with ThreadPoolExecutor(1) as thread:
             await asyncio.get_running_loop().run_in_executor(thread, import_module, name)

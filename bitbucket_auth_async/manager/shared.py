@@ -1,4 +1,4 @@
-"""What the managers of many identities can share: client, server, store, transport, clock, numbers, listener."""
+"""SharedResources: the client, server, store, transport, clock and listener that many identities share."""
 
 import hashlib
 import json
@@ -6,11 +6,11 @@ import logging
 from collections.abc import Generator
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from bitbucket_auth_async.errors import BitbucketAuthError, ConfigurationError, TransportError
 from bitbucket_auth_async.manager.defaults import DefaultTransport, default_store
-from bitbucket_auth_async.manager.endpoint_gate import Turns
+from bitbucket_auth_async.manager.endpoint_gate import EndpointGate
 from bitbucket_auth_async.manager.scheduler import Scheduler
 from bitbucket_auth_async.oauth2.clients import ClientAuthentication
 from bitbucket_auth_async.oauth2.grants import Grant
@@ -24,17 +24,17 @@ from bitbucket_auth_async.renewal.settle import Misconfigured, Outage, Outcome
 from bitbucket_auth_async.renewal.timing import Timing
 from bitbucket_auth_async.runtime.argument_checks import check
 from bitbucket_auth_async.runtime.clocks import within
-from bitbucket_auth_async.runtime.loop_binding import Home, Moved
+from bitbucket_auth_async.runtime.loop_binding import LoopBinding
 from bitbucket_auth_async.telemetry.events import Event, EventKind, Listener, emit, logger
 
-_SOONER = 0.99
-"""A transport gets a little less time than there is: it alone can tell whether anything had left by then."""
+_TRANSPORT_SHARE = 0.99
+"""A transport gets a little less than the whole time: only the transport can tell whether the request was sent."""
 _PUBLIC_PARAMETERS = ("scope", "username", "bitbucket_repository")
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Resources:
-    """What the managers of many identities can share."""
+class SharedResources:
+    """Everything a manager uses except its own token."""
 
     client: ClientAuthentication
     grant: Grant | None
@@ -45,38 +45,83 @@ class Resources:
     timing: Timing
     listener: Listener | None
     durable: bool
-    """Whether a restart keeps what the store has, or the warning that it does not was given."""
+    """True if the store survives a restart, or the warning that it does not was given."""
     owns_transport: bool = False
-    turns: Turns | None = None
+    gate: EndpointGate | None = None
     """None: each identity has the token endpoint to itself."""
     scheduler: Scheduler | None = None
-    """None: tokens are renewed as callers come."""
+    """None: tokens are renewed only when callers ask."""
     in_outage: bool = False
-    """Whether somebody was told that the token endpoint gives no usable answers."""
-    home: Home = field(default_factory=Home)
+    """True once the current outage of the token endpoint has been reported."""
+    binding: LoopBinding = field(default_factory=LoopBinding)
 
-    def at_home(self) -> Home:
-        """Belong to the running loop, or say what is wrong.
+    @classmethod
+    def create(  # noqa: PLR0913 - the arguments that a manager and a pool have in common
+        cls,
+        client: ClientAuthentication,
+        *,
+        grant: Grant | None,
+        store: TokenStore | None,
+        server: AuthorizationServer,
+        transport: Transport | None,
+        timing: Timing | None,
+        on_event: Listener | None,
+        clock: Clock,
+    ) -> Self:
+        """Return the resources with the defaults filled in.
 
         Raises:
-            ConfigurationError: All is closed, or belongs to another loop, thread or process; or there is no asyncio.
+            ConfigurationError: An argument is of another kind.
         """
-        if self.home.enter() is not Moved.NOT:
-            if self.turns is not None:
-                self.turns.move()
+        check("client", client, "client_id", "proof", example='a Client("key", "secret") or client_from_env()')
+        check("server", server, "token_endpoint", example="an AuthorizationServer such as BITBUCKET_CLOUD")
+        check("clock", clock, "wall", "boot", example="a clock such as FakeClock()")
+        if grant is not None:
+            check("grant", grant, "parameters", example="a value such as ClientCredentials()")
+        if store is not None:
+            example = 'a store, as FileStore(app_name="my-app") or open_store("redis://…")'
+            check("store", store, "load", "swap", example=example)
+        if transport is not None:
+            check("transport", transport, "send", example="a transport such as AiohttpTransport()")
+        if timing is not None:
+            check("timing", timing, "deadline", example="a Timing, such as Timing(deadline=30)")
+        if on_event is not None:
+            check("on_event", on_event, "__call__", example="a function of an Event")
+        return cls(
+            client=client,
+            grant=grant,
+            server=server,
+            store=default_store() if store is None else store,
+            transport=DefaultTransport() if transport is None else transport,
+            owns_transport=transport is None,
+            clock=clock,
+            timing=Timing() if timing is None else timing,
+            listener=on_event,
+            durable=store is not None,
+        )
+
+    def bind_to_loop(self) -> None:
+        """Bind to the running loop, unless that is done.
+
+        Raises:
+            ConfigurationError: No asyncio loop is running, another loop, thread or process uses the manager, or the
+                manager is closed.
+        """
+        if self.binding.bind():
+            if self.gate is not None:
+                self.gate.bind_to_loop()
             if self.scheduler is not None:
                 self.scheduler.start()
-        return self.home
 
-    def turn(self, *, sign_in: bool = False) -> AbstractAsyncContextManager[None]:
-        """Return what is to be entered before a token request is prepared; a sign-in is tried even in an outage."""
-        if self.turns is None:
+    def endpoint_slot(self, *, sign_in: bool = False) -> AbstractAsyncContextManager[None]:
+        """Return a context to enter before a token request is prepared; a sign-in is tried even in an outage."""
+        if self.gate is None:
             return nullcontext()
-        return self.turns.slot() if sign_in else self.turns.take()
+        return self.gate.enter_despite_outage() if sign_in else self.gate.enter()
 
     @property
     def issuer(self) -> Issuer:
-        """What we write as the origin of a token; the grant type is empty where each sign-in has its own."""
+        """The origin to record with a token; the grant type is empty where each sign-in has its own."""
         return Issuer(
             token_endpoint=self.server.token_endpoint,
             client_id=self.client.client_id,
@@ -84,82 +129,82 @@ class Resources:
         )
 
     async def request(self, grant: Grant, *, key: str) -> Token:
-        """Present *grant* at the token endpoint, once, and return the token that comes back.
+        """Present *grant* at the token endpoint once, and return the token.
 
         Raises:
-            TransportError: No whole answer came within `Timing.request`.
-            BitbucketAuthError: The answer is no token.
+            TransportError: No complete answer came within `Timing.request`.
+            BitbucketAuthError: The answer is not a token.
         """
-        asked = self.clock.boot()
+        requested_at = self.clock.boot()
         try:
             token = await self._request(grant, key)
         except BitbucketAuthError as error:
-            if self.turns is not None:
-                self.turns.failed(error, asked=asked)
+            if self.gate is not None:
+                self.gate.record_failure(error, requested_at=requested_at)
             raise
-        if self.turns is not None:
-            self.turns.answered()
+        if self.gate is not None:
+            self.gate.record_answer()
         return token
 
     async def _request(self, grant: Grant, key: str) -> Token:
         now, limit = self.clock.wall(), self.timing.request
-        request = self._prepared(grant, now)
-        self.tell(EventKind.REQUESTED, key, f"A token request goes out: {grant.grant_type}.")
+        request = self._prepare(grant, now)
+        self.tell(EventKind.REQUESTED, key, f"Sending a token request: {grant.grant_type}.")
         try:
-            sending = self.transport.send(request, timeout=limit * _SOONER)
+            sending = self.transport.send(request, timeout=limit * _TRANSPORT_SHARE)
             response = await within(self.clock, limit, sending)
         except TimeoutError:
             msg = f"The token endpoint did not answer within {limit:g} s."
             raise TransportError(msg, sent=True) from None
         except BitbucketAuthError:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever a transport raises is an outage
-            # A transport of someone else's: what it raises may hold the request, and that holds secrets.
+        except Exception as error:  # noqa: BLE001 - any error of a transport is an outage
+            # The error of a foreign transport may contain the request, and so its secrets.
             msg = f"{type(self.transport).__name__} failed with {type(error).__name__}."
             raise TransportError(msg, sent=True) from None
         return token_from(response, requested_at=now, scope=grant.scope)
 
-    def _prepared(self, grant: Grant, now: float) -> Request:
+    def _prepare(self, grant: Grant, now: float) -> Request:
         try:
             return token_request(self.server.token_endpoint, self.client, grant, now=now)
         except BitbucketAuthError:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever a program's own client or grant raises: there is no request
-            # Its text may hold what it should have proved with.
+        except Exception as error:  # noqa: BLE001 - a program's own client or grant may raise anything
+            # The text of its error may contain a secret.
             names = f"{type(self.client).__name__} with {type(grant).__name__}"
-            msg = f"{names} could not make a token request: {type(error).__name__}. Mend what it reads or signs there."
+            msg = f"{names} could not make a token request: {type(error).__name__}. Check what it reads or signs."
             raise ConfigurationError(msg) from None
 
     def tell(self, kind: EventKind, key: str, detail: str, *, seconds: float | None = None, error: str = "") -> None:
-        """Tell what happened to the identity *key*."""
+        """Report an event of the identity *key* to log and listener."""
         emit(Event(kind=kind, key=key, detail=detail, seconds=seconds, error=error), self.listener)
 
     def tell_failure(self, key: str, outcome: Outcome, error: BitbucketAuthError) -> None:
-        """Tell what a failed token request means; of an outage, that it begins or goes on."""
+        """Report a failed token request; of an outage, that it begins or goes on."""
         if isinstance(outcome, Outage):
             self.tell(EventKind.OUTAGE_GOES_ON if self.in_outage else EventKind.OUTAGE_BEGAN, key, str(error))
             self.in_outage = True
             return
-        if not isinstance(error, ConfigurationError):  # of which the endpoint knows nothing
-            self.recovered(key)
+        if not isinstance(error, ConfigurationError):  # raised before anything is sent, so not an answer
+            self.tell_answered(key)
         self.tell(EventKind.MISCONFIGURED if isinstance(outcome, Misconfigured) else EventKind.REFUSED, key, str(error))
 
-    def recovered(self, key: str) -> None:
-        """Tell that an outage has ended, if there was one."""
+    def tell_answered(self, key: str) -> None:
+        """Report the end of an outage, if there was one."""
         if self.in_outage:
             self.in_outage = False
             self.tell(EventKind.OUTAGE_ENDED, key, "The token endpoint answers again.")
 
     def tell_wait(self, key: str, seconds: float) -> None:
-        """Tell how long a caller waited, if there is anybody to tell: ten thousand may wait for one renewal."""
+        """Report how long a caller waited, unless no one listens: ten thousand may wait for one renewal."""
         if self.listener is not None or logger.isEnabledFor(logging.DEBUG):
             detail = f"A caller waited {seconds:.3f} s."
             self.tell(EventKind.CALLER_WAITED, key, detail, seconds=seconds)
 
     @contextmanager
-    def told(self, work: str, key: str) -> Generator[None]:
-        """Tell that *work* begins, and how it ended."""
-        begun, failed = self.clock.boot(), ""
+    def span(self, work: str, key: str) -> Generator[None]:
+        """Report the begin and the end of the block, with its duration and error."""
+        began, failed = self.clock.boot(), ""
         self.tell(EventKind.BEGAN, key, work)
         try:
             yield
@@ -167,58 +212,14 @@ class Resources:
             failed = type(error).__name__
             raise
         finally:
-            self.tell(EventKind.ENDED, key, work, seconds=self.clock.boot() - begun, error=failed)
-
-
-def gathered(  # noqa: PLR0913 - what a manager and a pool of them take alike
-    client: ClientAuthentication,
-    *,
-    grant: Grant | None,
-    store: TokenStore | None,
-    server: AuthorizationServer,
-    transport: Transport | None,
-    timing: Timing | None,
-    on_event: Listener | None,
-    clock: Clock,
-) -> Resources:
-    """Return what managers share, with the defaults filled in.
-
-    Raises:
-        ConfigurationError: An argument is of another kind.
-    """
-    check("client", client, "client_id", "proof", example='a Client("key", "secret") or client_from_env()')
-    check("server", server, "token_endpoint", example="an AuthorizationServer such as BITBUCKET_CLOUD")
-    check("clock", clock, "wall", "boot", example="a clock such as FakeClock()")
-    if grant is not None:
-        check("grant", grant, "parameters", example="a value such as ClientCredentials()")
-    if store is not None:
-        example = 'a store, as FileStore(app_name="my-app") or open_store("redis://…")'
-        check("store", store, "load", "swap", example=example)
-    if transport is not None:
-        check("transport", transport, "send", example="a transport such as AiohttpTransport()")
-    if timing is not None:
-        check("timing", timing, "deadline", example="a Timing, such as Timing(deadline=30)")
-    if on_event is not None:
-        check("on_event", on_event, "__call__", example="a function of an Event")
-    return Resources(
-        client=client,
-        grant=grant,
-        server=server,
-        store=default_store() if store is None else store,
-        transport=DefaultTransport() if transport is None else transport,
-        owns_transport=transport is None,
-        clock=clock,
-        timing=Timing() if timing is None else timing,
-        listener=on_event,
-        durable=store is not None,
-    )
+            self.tell(EventKind.ENDED, key, work, seconds=self.clock.boot() - began, error=failed)
 
 
 def default_key(server: AuthorizationServer, client: ClientAuthentication, grant: Grant | None) -> str:
-    """Name an identity so that two clients, or two grants of one client, never meet in a store."""
-    what: list[Any] = [server.token_endpoint, client.client_id]
+    """Return a key that no other client, and no other grant of this client, has in a store."""
+    parts: list[Any] = [server.token_endpoint, client.client_id]
     kind = "sign-in" if grant is None else grant.grant_type
     if grant is not None:
         parameters = grant.parameters()
-        what += [grant.grant_type, sorted(grant.scope), [parameters.get(name) for name in _PUBLIC_PARAMETERS]]
-    return f"{kind}:{client.client_id}:{hashlib.sha256(json.dumps(what).encode()).hexdigest()[:32]}"
+        parts += [grant.grant_type, sorted(grant.scope), [parameters.get(name) for name in _PUBLIC_PARAMETERS]]
+    return f"{kind}:{client.client_id}:{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]}"

@@ -1,4 +1,4 @@
-"""How one identity stands right now, as plain data: what `manager.snapshot()` gives to a health endpoint."""
+"""Snapshot: the state of one identity as plain data, for a health endpoint."""
 
 from typing import TypedDict
 
@@ -8,7 +8,7 @@ from bitbucket_auth_async.protocols import Clock
 
 
 class SnapshotError(TypedDict):
-    """What the last renewal met."""
+    """The error of the last renewal."""
 
     type: str
     """The error's class."""
@@ -19,17 +19,17 @@ class SnapshotError(TypedDict):
 
 
 class Snapshot(TypedDict):
-    """How one identity stands; no secret, and nothing that JSON can't say."""
+    """The state of one identity, JSON-able and without secrets."""
 
     key: str
     ok: bool
-    """Whether a caller gets a token now, as far as is known: there is a good one, or nothing has failed."""
+    """True if the token is valid or the last renewal did not fail."""
     token: str
-    """`good`, `expired` (the next caller has it renewed), or `none` (not looked for yet, or gone)."""
+    """`good`, `expired` (the next call renews it), or `none` (not loaded yet, or signed out)."""
     age: float | None
     """Seconds since the token was issued."""
     expires_in: float | None
-    """Seconds until the token is not handed out any more; None: there is none, or it does not expire."""
+    """Seconds until the token is no longer handed out; None: no token, or it does not expire."""
     scope: list[str] | None
     error: SnapshotError | None
 
@@ -42,9 +42,9 @@ def snapshot(
     expires_at: float,
     failure: tuple[BitbucketAuthError, float] | None,
 ) -> Snapshot:
-    """Return how an identity stands whose token may be handed out until *expires_at* on the boot clock.
+    """Return the state of an identity whose token may be handed out until *expires_at* on the boot clock.
 
-    *failure* is what the last renewal met, and until when it is shared.
+    *failure* is the last renewal's error, and the boot time until which callers get it.
     """
     boot = clock.boot()
     left = expires_at - boot

@@ -1,137 +1,145 @@
-"""One identity's record in the store, as this process knows it, and what is yet to be written there."""
+"""StoredRecord: one identity's record in the store, as last seen, and the change that is not written yet."""
 
 from collections.abc import Callable
 
 from bitbucket_auth_async.errors import BitbucketAuthError, StoreError
-from bitbucket_auth_async.protocols import Clock, TokenStore, Versioned
+from bitbucket_auth_async.manager.shared import SharedResources
+from bitbucket_auth_async.protocols import Versioned
 from bitbucket_auth_async.renewal.record import Record
 from bitbucket_auth_async.runtime.clocks import within
+from bitbucket_auth_async.telemetry.events import EventKind
 
 Change = Callable[[Record | None], Record | None]
-"""Makes the new record of the one there is; None: nothing is to change."""
+"""A pure function from the present record to the new one; None: nothing to write."""
 
-_MOST_REFUSALS = 10
-"""A replica that lags, or a conflict told as a loss, passes; a `swap` that never works must not be called for ever."""
+_MAX_LOST_SWAPS = 10
+"""Lost swaps over an unchanged record: a lagging replica explains a few, a broken `swap` explains them all."""
 
 
-class Ledger:
-    """Loads and swaps one key, within bounded time, and remembers what it saw and since when."""
+class StoredRecord:
+    """Loads and swaps one key within `Timing.store`, and knows since when the record is unchanged."""
 
-    __slots__ = ("_clock", "_key", "_limit", "_pending", "_refusals", "_since", "_store", "seen", "unsure")
+    __slots__ = ("_key", "_lost_swaps", "_pending", "_shared", "_unchanged_since", "last_seen", "swap_unconfirmed")
 
-    def __init__(
-        self, store: TokenStore, key: str, *, clock: Clock, limit: float, seen: Versioned | None = None
-    ) -> None:
-        """Keep the store, and what was *seen* in it before; nothing is read yet."""
-        self._store = store
+    def __init__(self, shared: SharedResources, key: str, last_seen: Versioned | None = None) -> None:
+        """Start from the record that was seen before; nothing is read yet."""
+        self._shared = shared
         self._key = key
-        self._clock = clock
-        self._limit = limit
-        self.seen = seen
-        self._since = 0.0
+        self.last_seen = last_seen
+        self._unchanged_since = 0.0
         self._pending: Change | None = None
-        self._refusals = 0
-        self.unsure = False
-        """Whether a swap was begun of which nobody knows how it ended."""
+        self._lost_swaps = 0
+        self.swap_unconfirmed = False
+        """True while it is unknown whether the last swap was written."""
 
     @property
     def unsaved(self) -> bool:
-        """Whether something that happened is not in the store yet."""
+        """True if a change is not in the store yet."""
         return self._pending is not None
 
     @property
     def record(self) -> Record | None:
-        """The record last seen, which may be out of date; a swap over it tells."""
-        return None if self.seen is None else self.seen.record
+        """The record as last seen; if it is out of date, a swap over it fails."""
+        return None if self.last_seen is None else self.last_seen.record
 
-    def seen_for(self) -> float:
-        """Return for how many seconds of boot time the record has been known to be the same."""
-        return self._clock.boot() - self._since
+    @property
+    def may_be_claimed(self) -> bool:
+        """True if the record may hold a claim; its owner and age must not be forgotten."""
+        return self.swap_unconfirmed or (self.record is not None and self.record.claim is not None)
+
+    def unchanged_for(self) -> float:
+        """Return how many seconds of boot time this version has been seen."""
+        return self._shared.clock.boot() - self._unchanged_since
 
     async def load(self) -> Record | None:
-        """Return the record as it is now.
+        """Return the present record.
 
         Raises:
-            StoreError: It could not be read, within the limit.
+            StoreError: It could not be read within `Timing.store`.
         """
+        shared = self._shared
         try:
-            found = await within(self._clock, self._limit, self._store.load(self._key))
+            found = await within(shared.clock, shared.timing.store, shared.store.load(self._key))
         except Exception as error:
-            raise self._failure(error, "read") from error
-        self.unsure = False
+            raise self._store_error(error, "read") from error
+        self.swap_unconfirmed = False
         self._see(found)
         return self.record
 
     async def swap(self, record: Record) -> bool:
-        """Put *record* in the place of the one last seen; False: someone was first, so load again.
+        """Replace the record last seen; False: another process was first, so load again.
 
         Raises:
-            StoreError: It could not be written, within the limit; it may still have been. Or the store says again and
-                again that someone was first, and shows the record that nobody changed.
+            StoreError: It could not be written within `Timing.store`, or it is unknown whether it was. Also if the
+                store keeps refusing to replace a record that it shows unchanged.
         """
-        expected = 0 if self.seen is None else self.seen.version
-        if self._refusals >= _MOST_REFUSALS:
-            self._refusals = 0
-            msg = f"{type(self._store).__name__} does not replace a record that nobody changed: is its swap() right?"
+        shared, expected = self._shared, 0 if self.last_seen is None else self.last_seen.version
+        if self._lost_swaps >= _MAX_LOST_SWAPS:
+            self._lost_swaps = 0
+            name = type(shared.store).__name__
+            msg = f"{name} does not replace a record that no other process changed. Check its swap()."
             raise StoreError(msg)
-        self.unsure = True
+        self.swap_unconfirmed = True
         try:
-            version = await within(self._clock, self._limit, self._store.swap(self._key, record, expected=expected))
+            swap = shared.store.swap(self._key, record, expected=expected)
+            version = await within(shared.clock, shared.timing.store, swap)
         except Exception as error:
-            raise self._failure(error, "write") from error
-        self.unsure = False
-        self._refusals = 0 if version else self._refusals + 1
+            raise self._store_error(error, "write") from error
+        self.swap_unconfirmed = False
+        self._lost_swaps = 0 if version else self._lost_swaps + 1
         if version:
             self._see(Versioned(record, version))
         return bool(version)
 
-    def note(self, change: Change) -> None:
-        """Keep what happened until it is written."""
+    def keep_pending(self, change: Change) -> None:
+        """Keep a change for the next write, in place of an earlier one."""
         self._pending = change
 
-    async def write(self) -> None:
-        """Write what was noted, if anything was.
+    async def write_pending(self) -> None:
+        """Write the pending change, if there is one, over the record as other processes leave it.
 
         Raises:
-            StoreError: It could not be written; it stays noted.
+            StoreError: It could not be written; it stays pending.
         """
-        if self._pending is not None:
-            await self.change(self._pending)
-            self._pending = None
+        while self._pending is not None:
+            record = self._pending(self.record)
+            if record is None or await self.swap(record):
+                self._pending = None
+            else:
+                await self.load()
 
     async def flush(self) -> None:
-        """Write what could not be written before, over what others wrote since.
+        """Write what could not be written before, over the present record.
 
         Raises:
-            StoreError: It still can't be.
+            StoreError: It still can't be written.
         """
         if self._pending is not None:
             await self.load()
-            await self.write()
+            await self.write_pending()
 
-    async def change(self, change: Change) -> None:
-        """Apply a pure change to the record, as often as someone else is first; None means that nothing is to change.
-
-        Raises:
-            StoreError: The record could not be read or written.
-        """
-        while True:
-            record = change(self.record)
-            if record is None or await self.swap(record):
-                return
-            await self.load()
+    async def save(self, change: Change) -> bool:
+        """Write a change that brings a token; False: the store failed, so the change stays pending."""
+        self._pending = change
+        try:
+            await self.write_pending()
+        except BitbucketAuthError as error:  # a StoreError, or a ConfigurationError of a store that was closed
+            detail = f"{error} The token is kept in memory, and saving is repeated."
+            self._shared.tell(EventKind.SAVE_FAILED, self._key, detail)
+            return False
+        return True
 
     def _see(self, found: Versioned | None) -> None:
-        if self.seen is None or found is None or found.version != self.seen.version:
-            self._since = self._clock.boot()
-        if (found and found.version) != (self.seen and self.seen.version):
-            self._refusals = 0  # someone was first indeed
-        self.seen = found
+        if self.last_seen is None or found is None or found.version != self.last_seen.version:
+            self._unchanged_since = self._shared.clock.boot()
+        if (found and found.version) != (self.last_seen and self.last_seen.version):
+            self._lost_swaps = 0  # another process did change the record
+        self.last_seen = found
 
-    def _failure(self, error: Exception, verb: str) -> BitbucketAuthError:
-        if isinstance(error, BitbucketAuthError):  # the store says it best; a ConfigurationError stays one
+    def _store_error(self, error: Exception, verb: str) -> BitbucketAuthError:
+        if isinstance(error, BitbucketAuthError):  # the store's own words; a ConfigurationError stays one
             return error.again()
-        name = type(self._store).__name__
+        name = type(self._shared.store).__name__
         if isinstance(error, TimeoutError):
-            return StoreError(f"{name} could not {verb} within {self._limit:g} s.")
+            return StoreError(f"{name} could not {verb} within {self._shared.timing.store:g} s.")
         return StoreError(f"{name} could not {verb}: {type(error).__name__}.")

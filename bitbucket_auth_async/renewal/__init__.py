@@ -1,1 +1,1 @@
-"""The renewal protocol as pure functions: the record, what to do with it, and what an answer means."""
+"""The renewal protocol as pure functions: the record, the next step for it, and the effect of an answer."""

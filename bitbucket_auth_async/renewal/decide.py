@@ -1,6 +1,7 @@
-"""The protocol as pure decisions: what to do with a record now."""
+"""decide: the next step for a record, as a pure function of record, time and observer."""
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from bitbucket_auth_async.errors import (
     BitbucketAuthError,
@@ -13,125 +14,135 @@ from bitbucket_auth_async.renewal.record import Claim, Issuer, Record
 from bitbucket_auth_async.renewal.timing import SKEW, Age
 
 LONGEST_REST = 3600.0
-"""Seconds; a rest that seems longer was written by a clock that is wrong, and is not kept."""
+"""Seconds; a longer rest was written by a wrong clock and is ignored."""
 _POLL = 1.0
 _NEVER = float("inf")
 
 
+class Rejection(NamedTuple):
+    """The access token that a 401 refused, if that is why a token is wanted."""
+
+    access_token: str | None = None
+    still_accepted: bool = False
+    """A later request succeeded with the same token."""
+
+
+NOT_REJECTED = Rejection()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """What one manager knows as it decides about a record."""
+    """One manager's knowledge when it decides about a record."""
 
     owner: str
     host: str | None
     process: str | None
     issuer: Issuer
-    """What this manager would write; its grant type is empty if it has no grant of its own."""
+    """The issuer this manager would write; the grant type is empty if it has no grant."""
     wall: float
     age: Age
-    """Of the record's token."""
+    """The age of the record's token."""
     lapsed: bool
-    """The record's claim was seen for a whole lease, or its owner is gone."""
+    """The record's claim has been seen for a whole lease, or its process has ended."""
     reuse_grace: float
-    rejected: str | None = None
-    """The access token that a 401 proved bad."""
-    still_accepted: bool = False
+    rejection: Rejection = NOT_REJECTED
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """The record's token is the one to hand out."""
+    """Hand out the record's token."""
 
     token: Token
-    again_in: float | None = None
-    """Seconds until looking again is worth it; None: when the token is stale."""
+    recheck_in: float | None = None
+    """Seconds until the store should be read again; None: once the token is stale."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Another owner is renewing; look again soon."""
+    """Another owner is renewing; load again soon."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spend:
-    """Swap in *record*, whose claim is ours, and then send the request."""
+    """Swap in *record* with our claim, then send the token request."""
 
     record: Record
     refresh_token: Token | None
-    """The token whose refresh token is spent; None: the manager's own grant."""
+    """The token whose refresh token is spent; None: the manager's grant."""
     repeat: bool
+    """The refresh token may have been sent before."""
     forced: bool
+    """A 401 forces the renewal of a token that has not expired."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fail:
-    """There is no token to be had now."""
+    """No token can be had now."""
 
     error: BitbucketAuthError
 
 
 Decision = Use | Wait | Spend | Fail
-"""What to do with a record now."""
 
-_NOBODY = (
-    "Nobody has signed in under this key yet. Bring a person's token with exchange() or adopt(); "
-    "a bot needs grant=ClientCredentials()."
+_NO_SIGN_IN = (
+    "No one has signed in under this key yet. Bring a person's token with exchange() or adopt(), "
+    "or give a bot's manager grant=ClientCredentials()."
 )
 
 
 def decide(record: Record | None, view: View) -> Decision:
-    """Say what to do with this record now."""
+    """Return what to do with this record now."""
     if record is None:
         if view.issuer.grant_type:
             return _spend(Record(issuer=view.issuer, generation=0), view, None)
-        return Fail(LoginRequiredError(_NOBODY))
-    strange = _strange(record, view)
-    if strange is not None:
-        return Fail(strange)
+        return Fail(LoginRequiredError(_NO_SIGN_IN))
+    mismatch = _issuer_mismatch(record, view)
+    if mismatch is not None:
+        return Fail(mismatch)
     usable = _usable(record, view)
     if record.claim is not None and _is_live(record.claim, view):
         return Wait() if usable is None else Use(usable, _POLL)
-    doubt = _doubt(record.claim, view)
-    # A strict server may answer a repeat by revoking everything: live on the present token first.
+    doubt = _maybe_spent_since(record.claim, view)
+    # A strict server may answer a repeat by revoking everything, so use the present token to its end first.
     due = view.age is Age.STALE if doubt is None else view.reuse_grace > 0
     if usable is not None and not due:
         return Use(usable, None if doubt is None else _NEVER)
-    left = resting(record, view.wall)
+    left = rest_left(record, view.wall)
     if left is not None:
         return Fail(_outage(record, left)) if usable is None else Use(usable, left)
     return _renew(record, view, usable, forced=usable is None and view.age is not Age.EXPIRED and not due)
 
 
 def _usable(record: Record, view: View) -> Token | None:
-    """Return the record's token, if it is good and no 401 has proved it bad."""
+    """Return the record's token if it has not expired and was not refused."""
     token = record.token
-    if token is None or view.age is Age.EXPIRED or token.access_token == view.rejected:
+    if token is None or view.age is Age.EXPIRED or token.access_token == view.rejection.access_token:
         return None
     return token
 
 
 def _renew(record: Record, view: View, usable: Token | None, *, forced: bool) -> Decision:
-    if forced and record.token is not None and _unforced(record, record.token, view):
+    if forced and record.token is not None and _is_not_forced(record, record.token, view):
         return Use(record.token)
-    candidate = _candidate(record, view)
-    if candidate is not None:
-        return _spend(record, view, candidate, forced=forced)
-    if view.issuer.grant_type:  # `_strange` made sure that this very grant issued the token.
+    token = _token_to_spend(record, view)
+    if token is not None:
+        return _spend(record, view, token, forced=forced)
+    if view.issuer.grant_type:  # `_issuer_mismatch` has made sure that this grant issued the token
         return _spend(record, view, None, forced=forced)
     if usable is not None:
         return Use(usable, _NEVER)
     if view.age is not Age.EXPIRED and record.token is not None and record.refused is None:
-        return Use(record.token)  # nothing to renew with, but nothing says that it is dead either
+        return Use(record.token)  # nothing to renew with, but the token may still work elsewhere
     if record.signed_out:
-        return Fail(LoginRequiredError("Signed out; sign in again."))
+        return Fail(LoginRequiredError("This identity has signed out; sign in again."))
     if record.refused is not None:
         return Fail(LoginRequiredError("The server no longer accepts the refresh token; sign in again."))
     return Fail(LoginRequiredError("The token has expired and came without a refresh token; sign in again."))
 
 
-def _spend(record: Record, view: View, candidate: Token | None, *, forced: bool = False) -> Spend:
-    spends = None if candidate is None or candidate.refresh_token is None else fingerprint(candidate.refresh_token)
-    doubt = _doubt(record.claim, view)
+def _spend(record: Record, view: View, token: Token | None, *, forced: bool = False) -> Spend:
+    spends = None if token is None or token.refresh_token is None else fingerprint(token.refresh_token)
+    doubt = _maybe_spent_since(record.claim, view)
     same = record.claim is not None and record.claim.spends == spends
     doubt = doubt if same and spends is not None else None
     claim = Claim(
@@ -142,19 +153,19 @@ def _spend(record: Record, view: View, candidate: Token | None, *, forced: bool 
         spends=spends,
         doubt_since=doubt,
     )
-    claimed = replace(record, claim=claim, issuer=_filled(record.issuer, view.issuer))
-    return Spend(claimed, candidate, doubt is not None or spends in record.spent, forced)
+    claimed = replace(record, claim=claim, issuer=_completed(record.issuer, view.issuer))
+    return Spend(claimed, token, doubt is not None or spends in record.spent, forced)
 
 
-def _filled(issuer: Issuer, ours: Issuer) -> Issuer:
-    """Complete the issuer of a record that an older program left without one."""
+def _completed(issuer: Issuer, ours: Issuer) -> Issuer:
+    """Fill in the issuer of a record that an older program wrote without one."""
     return issuer if issuer.token_endpoint else replace(ours, grant_type=ours.grant_type or "refresh_token")
 
 
-def _strange(record: Record, view: View) -> ConfigurationError | None:
-    """Refuse a record that another client, server or grant began."""
+def _issuer_mismatch(record: Record, view: View) -> ConfigurationError | None:
+    """Return the error for a record of another client, server or grant."""
     theirs, ours = record.issuer, view.issuer
-    if not theirs.token_endpoint:  # an older program left it, and no grant with it: a person's, so far as we know
+    if not theirs.token_endpoint:  # an older program wrote no grant either; presumably a person's
         return _two_identities("a person", ours.grant_type) if ours.grant_type else None
     if (theirs.token_endpoint, theirs.client_id) != (ours.token_endpoint, ours.client_id):
         return ConfigurationError(
@@ -168,31 +179,31 @@ def _strange(record: Record, view: View) -> ConfigurationError | None:
 
 def _two_identities(theirs: str, ours: str) -> ConfigurationError:
     return ConfigurationError(
-        f"The record under this key was begun by {theirs}, and this manager renews by {ours}: "
-        "that would turn one identity into another. Give each its own key."
+        f"The record under this key is the sign-in of {theirs}, but this manager renews by {ours}, "
+        "which would turn one identity into another. Give each its own key."
     )
 
 
 def _is_live(claim: Claim, view: View) -> bool:
-    """Tell whether a successor may be on its way to somebody else."""
+    """Return True if another owner may still receive the next token."""
     return claim.owner != view.owner and not claim.lost and not view.lapsed
 
 
-def _doubt(claim: Claim | None, view: View) -> float | None:
-    """Return since when the token of a claim that is not live may have been spent; None: it surely was not."""
+def _maybe_spent_since(claim: Claim | None, view: View) -> float | None:
+    """Return when the token of a claim that is not live may have been spent; None: it was certainly not."""
     if claim is None or claim.spends is None:
         return None
     if claim.owner == view.owner and not claim.lost:
-        return claim.doubt_since  # our own claim, and nothing was sent under it (a lost answer is noted as lost)
+        return claim.doubt_since  # our claim, and nothing was sent (a lost answer is marked as lost)
     return claim.since if claim.doubt_since is None else claim.doubt_since
 
 
-def resting(record: Record, wall: float) -> float | None:
-    """Return how many seconds there are to rest; None: the next attempt is due."""
-    if record.rest is None:
+def rest_left(record: Record | None, wall: float) -> float | None:
+    """Return the seconds until the next attempt; None: it is due."""
+    if record is None or record.rest is None:
         return None
     if record.rest.since > wall + SKEW:
-        return None  # it was noted by a clock that is ahead of ours, or ours was stepped back
+        return None  # the clock that wrote it is ahead of ours, or ours was set back
     left = record.rest.until - wall
     return left if 0 < left <= LONGEST_REST else None
 
@@ -202,30 +213,30 @@ def _outage(record: Record, left: float) -> OutageError:
     return OutageError(f"{reason} The next attempt is due in {left:.1f} s.", retry_after=left)
 
 
-def _unforced(record: Record, token: Token, view: View) -> bool:
-    """R10: a refused token is not renewed by force while it is very young, or where only the endpoint minds it."""
-    return view.still_accepted or 0 <= view.wall - token.issued_at < forced_from(record, token)
+def _is_not_forced(record: Record, token: Token, view: View) -> bool:
+    """R10: return True if a refused token is very young, or refused by one endpoint only."""
+    return view.rejection.still_accepted or 0 <= view.wall - token.issued_at < least_age_to_force(record, token)
 
 
-def forced_from(record: Record, token: Token) -> float:
-    """Return the age in seconds from which on a 401 forces a renewal; it doubles with each that a 401 forced."""
+def least_age_to_force(record: Record, token: Token) -> float:
+    """Return the age in seconds at which a 401 forces a renewal; it doubles with each forced renewal."""
     lifetime = 3600.0 if token.lifetime is None else token.lifetime
     return min(60.0, lifetime / 10) * 2.0 ** min(record.forced, 10)
 
 
-def _candidate(record: Record, view: View) -> Token | None:
-    """Return the token to renew with: one in doubt, the current one unless refused, then the spares, newest first."""
-    ways = [
+def _token_to_spend(record: Record, view: View) -> Token | None:
+    """Return a token in doubt, else the current one unless refused, else the newest spare."""
+    tokens = [
         token
         for token in (*(() if record.token is None else (record.token,)), *record.spares)
         if token.refresh_token is not None and fingerprint(token.refresh_token) != record.refused
     ]
-    if view.reuse_grace == 0:  # a strict server has seen all but the last one, and would revoke that too
+    if view.reuse_grace == 0:  # a strict server has seen all but the last token, and would revoke that too
         end = _NEVER if record.token is None or record.token.expires_at is None else record.token.expires_at
-        # One that was issued after the present one had ended was so by another clock, which tells no order.
-        ways.sort(key=lambda token: token.issued_at if token.issued_at < end else -_NEVER, reverse=True)
-        ways.sort(key=lambda token: fingerprint(token.refresh_token or "") in record.spent)  # clocks may differ
-    elif record.claim is not None and _doubt(record.claim, view) is not None:
-        doubtful = record.claim.spends  # it goes first: a claim on another token would forget the doubt
-        ways.sort(key=lambda token: fingerprint(token.refresh_token or "") != doubtful)
-    return ways[0] if ways else None
+        # A token issued after the present one has expired comes from another clock, so its time gives no order.
+        tokens.sort(key=lambda token: token.issued_at if token.issued_at < end else -_NEVER, reverse=True)
+        tokens.sort(key=lambda token: fingerprint(token.refresh_token or "") in record.spent)  # clocks may differ
+    elif record.claim is not None and _maybe_spent_since(record.claim, view) is not None:
+        doubtful = record.claim.spends  # it goes first, since a claim on another token would forget the doubt
+        tokens.sort(key=lambda token: fingerprint(token.refresh_token or "") != doubtful)
+    return tokens[0] if tokens else None

@@ -1,4 +1,4 @@
-"""What a store keeps of one identity: its token, who is renewing it, what else could renew it, and marks."""
+"""Record: everything a store keeps about one identity, and its form as plain data."""
 
 import secrets
 from collections.abc import Mapping
@@ -19,19 +19,19 @@ from bitbucket_auth_async.oauth2.json_types import (
 from bitbucket_auth_async.oauth2.tokens import Token
 
 SCHEMA = 1
-"""Readers refuse a newer schema; a release that only adds top-level fields does not raise it."""
+"""Readers refuse a newer schema; adding top-level fields does not need a new one."""
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 def new_version() -> int:
-    """Return a version for what a store is about to keep: 63 random bits, never 0."""
+    """Return a version for a record to be stored: 63 random bits, never 0."""
     return secrets.randbits(63) or 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issuer:
-    """Where the token came from: so that it is renewed there, by that client, and never by another way."""
+    """The origin of a token: it is renewed only there, by that client."""
 
     token_endpoint: str
     client_id: str
@@ -41,41 +41,41 @@ class Issuer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A note that somebody is spending a token right now: the lock of R1 and the trace that R9 reads."""
+    """Says that an owner is spending a token: the lock of R1, and the trace that R9 needs."""
 
     owner: str
-    """Who claims: unique to one manager in one process."""
+    """The id of one manager in one process."""
     host: str | None
-    """Boot and PID namespace in which the owner runs; None where the system does not say."""
+    """Boot and PID namespace of the owner; None where the system does not say."""
     process: str | None
     """The owner's process id and start time."""
     since: float
-    """Epoch seconds at which it was claimed."""
+    """Epoch seconds of the claim."""
     spends: str | None
-    """Fingerprint of the refresh token that is spent; None: a replayable grant, which costs nothing."""
+    """Fingerprint of the refresh token that is spent; None: a replayable grant."""
     doubt_since: float | None = None
-    """Epoch seconds of an earlier spend of the same token, whose answer never came."""
+    """Epoch seconds of an earlier spend of the same token that got no answer."""
     lost: bool = False
-    """The owner itself says that no answer came, and that it holds no successor."""
+    """The owner received no answer, and so no new token."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rest:
-    """After a failed attempt: when the next one is due, for every process."""
+    """The wait after a failed attempt, for every process."""
 
     since: float
-    """Epoch seconds, as the clock of the process that failed had it."""
+    """Epoch seconds on the clock of the process that failed."""
     until: float
     """Epoch seconds."""
     attempts: int
-    """How many have failed in a row."""
+    """Failed attempts in a row."""
     reason: str
-    """What the last one met; no secret."""
+    """The last error, without secrets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One identity as every process sees it; all changes go through a store's `swap`."""
+    """One identity as all processes share it; every change is a `swap` in the store."""
 
     issuer: Issuer
     generation: int
@@ -84,16 +84,16 @@ class Record:
     signed_out: bool = False
     claim: Claim | None = None
     spares: tuple[Token, ...] = ()
-    """Tokens that came too late to be the current one; newest first."""
+    """Tokens that arrived too late to be the current one; newest first."""
     spent: tuple[str, ...] = ()
-    """Fingerprints of the refresh tokens that were last spent, or refused, for sure; newest first."""
+    """Fingerprints of refresh tokens that were certainly spent or refused; newest first."""
     refused: str | None = None
     """Fingerprint of the current token's refresh token, once the server has refused it."""
     rest: Rest | None = None
     forced: int = 0
     """Renewals in a row that a 401 forced."""
     unknown: Mapping[str, Any] = field(default_factory=lambda: _NOTHING, repr=False)
-    """Fields of a later release, kept as they came."""
+    """Fields of a later release, kept unchanged."""
 
     def to_plain(self) -> dict[str, Any]:
         """Return JSON-able data, secrets included, that `from_plain` reads back."""
@@ -115,10 +115,10 @@ class Record:
 
     @classmethod
     def from_plain(cls, data: object) -> Self:
-        """Read back what `to_plain` gave.
+        """Return the record of which `to_plain` made *data*.
 
         Raises:
-            RecordError: It is something else, or of a schema newer than ours; the text holds no value of it.
+            RecordError: It is something else, or has a newer schema; the message shows none of its values.
         """
         schema = data.get("schema") if is_mapping(data) else None
         if not is_mapping(data) or isinstance(schema, bool) or not isinstance(schema, int) or schema < 1:
@@ -142,7 +142,7 @@ class Record:
                 unknown=MappingProxyType({name: value for name, value in data.items() if name not in _KNOWN}),
             )
         except (KeyError, TypeError, ValueError) as error:
-            # The cause would show what was read, and that may be a secret.
+            # The cause would show the value, which may be a secret.
             msg = f"The record is damaged ({type(error).__name__}); it is left as it is."
             raise RecordError(msg) from None
 

@@ -1,4 +1,4 @@
-"""The real clock, and the ways of waiting that hold for any Clock."""
+"""Clock, the system's clock, and functions that wait on any Clock."""
 
 import asyncio
 import random
@@ -12,34 +12,34 @@ from bitbucket_auth_async.errors import BitbucketAuthError, DeadlineError
 
 _T = TypeVar("_T")
 
-_LATE = 0.1
-"""Seconds by which a timer may be late without meaning anything."""
-_MOMENT = 1.0
-"""Seconds for who was held up."""
+_TIMER_TOLERANCE = 0.1
+"""Seconds by which a timer may be late in a loop that was not held up."""
+_EXTRA_TIME = 1.0
+"""Seconds that a loop gets after it was held up."""
 
-# time.monotonic stands still while a Linux machine sleeps; tokens don't stop ageing.
+# time.monotonic stands still while a Linux machine sleeps, but tokens go on ageing.
 _boot: Callable[[], float] = (
     partial(time.clock_gettime, time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic
 )
 
 
 class Timer(Protocol):
-    """What `call_later` gives back."""
+    """The handle that `call_later` returns."""
 
     def cancel(self) -> object:
-        """Make sure that the callback is not called any more."""
+        """Make sure that the callback is no longer called."""
         ...
 
 
 class Clock(Protocol):
-    """The two clocks that the protocol reads, and the one way in which it waits."""
+    """The two clocks that the protocol reads, and its only way to wait."""
 
     def wall(self) -> float:
-        """Return seconds since the epoch; it may be stepped at any moment."""
+        """Return seconds since the epoch; this clock may be set at any moment."""
         ...
 
     def boot(self) -> float:
-        """Return seconds on a clock that never goes back and, where the system has one, counts suspends."""
+        """Return seconds on a monotonic clock, which includes suspends where the system has such a clock."""
         ...
 
     def call_later(self, delay: float, callback: Callable[[], object], /) -> Timer:
@@ -48,7 +48,7 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """This machine's clocks: wall time, boot time where there is one, and the running loop's timers."""
+    """The system's wall clock and boot clock, and the running loop's timers."""
 
     __slots__ = ()
     wall = staticmethod(time.time)
@@ -60,15 +60,15 @@ class SystemClock:
 
 
 SYSTEM_CLOCK = SystemClock()
-"""The clock of whoever brings no other.
+"""The default clock.
 
 :meta hide-value:
 """
 
 
 def jitter() -> float:
-    """Return a random number between 0 and 1, to spread what many processes do at the same time."""
-    return random.random()  # noqa: S311 - spreads load, guards nothing
+    """Return a random number between 0 and 1, to spread the actions of many processes."""
+    return random.random()  # noqa: S311 - spreads load, is no secret
 
 
 async def sleep(clock: Clock, seconds: float) -> None:
@@ -82,14 +82,14 @@ async def sleep(clock: Clock, seconds: float) -> None:
 
 
 async def within(clock: Clock, seconds: float, work: Awaitable[_T]) -> _T:
-    """Return what *work* gives, or cancel it after *seconds* on *clock*.
+    """Return the result of *work*, or cancel it after *seconds* on *clock*.
 
-    A loop that was held up beyond that, as by a stopped process or by code that blocks, gets a moment to take what
-    came meanwhile: an answer that lies in our socket must not be lost to a timer that is due in the same turn.
+    A loop that was held up longer, as by a stopped process or blocking code, gets a second more. Otherwise an answer
+    that is already in the socket would be lost to the timer.
 
     Raises:
         TimeoutError: The time was up first.
-        ConnectionAbortedError: Not we were cancelled, but something that *work* waited for.
+        ConnectionAbortedError: Something that *work* waited for was cancelled, but this task was not.
     """
     due = clock.boot() + seconds
     timer: Timer
@@ -97,8 +97,8 @@ async def within(clock: Clock, seconds: float, work: Awaitable[_T]) -> _T:
 
         def end() -> None:
             nonlocal timer
-            if clock.boot() > due + _LATE:
-                timer = clock.call_later(_MOMENT, partial(scope.reschedule, 0.0))
+            if clock.boot() > due + _TIMER_TOLERANCE:
+                timer = clock.call_later(_EXTRA_TIME, partial(scope.reschedule, 0.0))
             else:
                 scope.reschedule(0.0)
 
@@ -109,21 +109,20 @@ async def within(clock: Clock, seconds: float, work: Awaitable[_T]) -> _T:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            msg = "What was waited for was cancelled."  # passed on, that would end our own task without a word
+            msg = "The awaited operation was cancelled."  # a CancelledError would end our own task silently
             raise ConnectionAbortedError(msg) from error
         finally:
             timer.cancel()
 
 
 async def join(clock: Clock, task: "asyncio.Task[Any]", seconds: float) -> None:
-    """Wait for a task without owning it: who is cancelled or late leaves, and the task goes on.
+    """Wait for a task that goes on if this caller is cancelled or its time is up.
 
     Raises:
         DeadlineError: *seconds* passed on *clock*, or the task was cancelled.
-        BitbucketAuthError: What the task raised, anew for each who waits.
+        BitbucketAuthError: The task's error, as a copy for each waiter.
     """
-    # One callback of the task for all who wait, and an ordered set of them: whoever leaves is found at once, where
-    # thousands of callbacks would be searched one by one.
+    # One done callback for all waiters, in an ordered set: removing one of thousands of callbacks would be slow.
     waiting = _waiting.get(task)
     if waiting is None:
         waiting = _waiting[task] = {}
@@ -137,10 +136,10 @@ async def join(clock: Clock, task: "asyncio.Task[Any]", seconds: float) -> None:
         timer.cancel()
         waiting.pop(done, None)
     if not task.done():
-        msg = "Nothing came in time. The work goes on, so a later call may find it done."
+        msg = "No result came in time. The work goes on, so a later call may find it done."
         raise DeadlineError(msg)
     if task.cancelled():
-        msg = "The event loop cancelled the work; what it had begun is repeated by the next call."
+        msg = "The event loop cancelled the work; the next call repeats it."
         raise DeadlineError(msg)
     error = task.exception()
     if isinstance(error, BitbucketAuthError):

@@ -1,8 +1,7 @@
-"""Home: the event loop and process that a manager, or a pool of them, belongs to, and what is wrong elsewhere."""
+"""LoopBinding: ties a manager, or a pool of them, to one event loop in one process."""
 
 import asyncio
 import os
-from enum import Enum, unique
 
 from bitbucket_auth_async.errors import ConfigurationError
 
@@ -12,43 +11,32 @@ _ELSEWHERE = (
 )
 
 
-@unique
-class Moved(Enum):
-    """What `Home.enter` found."""
+class LoopBinding:
+    """One event loop in one process at a time; the next one may follow once that loop is closed."""
 
-    NOT = 0
-    TO_ANOTHER_LOOP = 1
-    """The last loop is closed (or there was none), and its tasks ended with it."""
-    TO_ANOTHER_PROCESS = 2
-    """The same, after a fork."""
-
-
-class Home:
-    """One loop in one process at a time; the next one may follow once the loop is closed."""
-
-    __slots__ = ("_loop", "closed", "moves", "pid")
+    __slots__ = ("_loop", "bind_count", "closed", "pid")
 
     def __init__(self) -> None:
-        """Belong nowhere yet."""
+        """Start without a loop."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self.pid = os.getpid()
-        self.moves = 0
-        """Counts the loops, so that what belonged to the last one can be told."""
+        self.bind_count = 0
+        """Counts the loops, so that tasks of an earlier one are recognised."""
         self.closed = False
 
-    def is_here(self) -> bool:
-        """Tell whether the running loop, if there is one, is this one."""
+    def is_current(self) -> bool:
+        """Return True if the bound loop is the running one, in this process."""
         try:
             return self._loop is asyncio.get_running_loop() and self.pid == os.getpid()
         except RuntimeError:
             return False
 
-    def enter(self) -> Moved:
-        """Belong to the running loop.
+    def bind(self) -> bool:
+        """Bind to the running loop; return False if it is bound already.
 
         Raises:
-            ConfigurationError: There is none, or the one before is still open, here or in the process that forked; or
-                all is closed.
+            ConfigurationError: No loop is running, the bound one is still open (here or in the parent process), or the
+                manager is closed.
         """
         if self.closed:
             msg = "This TokenManager is closed; make another one with the same store and key."
@@ -56,34 +44,34 @@ class Home:
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError as error:
-            msg = "TokenManager needs a running asyncio event loop (trio and plain threads have none)."
+            msg = "TokenManager needs a running asyncio event loop; trio and plain threads do not have one."
             raise ConfigurationError(msg) from error
         pid = os.getpid()
         forked = pid != self.pid
         if loop is self._loop and not forked:
-            return Moved.NOT
+            return False
         if self._loop is not None and not self._loop.is_closed():
             if forked:
                 msg = "This TokenManager was in use when its process forked; make one in each process, with one store."
                 raise ConfigurationError(msg)
             raise ConfigurationError(_ELSEWHERE)
         self._loop, self.pid = loop, pid
-        self.moves += 1
-        return Moved.TO_ANOTHER_PROCESS if forked else Moved.TO_ANOTHER_LOOP
+        self.bind_count += 1
+        return True
 
     def close(self) -> bool:
-        """Be closed from now on; return whether there may be work to finish in the running loop.
+        """Refuse further use; return True if the running loop may have tasks to finish.
 
         Raises:
-            ConfigurationError: Another loop that is still open has the work, so it must be closed there.
+            ConfigurationError: The tasks belong to another loop that is still open, so close the manager there.
         """
         if self._loop is None or self.pid != os.getpid():
             self.closed = True
             return False
-        if not self.closed and not self.is_here():
+        if not self.closed and not self.is_current():
             if not self._loop.is_closed():
                 msg = "This TokenManager belongs to another event loop; close it there."
                 raise ConfigurationError(msg)
-            self.enter()  # what the last loop left unsaved is saved in this one
+            self.bind()  # to save in this loop what the closed one left unsaved
         self.closed = True
-        return self.is_here()
+        return self.is_current()

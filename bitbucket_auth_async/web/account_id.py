@@ -7,7 +7,7 @@ from typing import Any
 from bitbucket_auth_async.bearer.authorization import authorization_header
 from bitbucket_auth_async.bitbucket.addresses import USER_PATH
 from bitbucket_auth_async.errors import BitbucketAuthError, ConfigurationError, UnavailableError
-from bitbucket_auth_async.manager.shared import Resources
+from bitbucket_auth_async.manager.shared import SharedResources
 from bitbucket_auth_async.oauth2.http_messages import Request, Response
 from bitbucket_auth_async.oauth2.json_types import is_mapping
 from bitbucket_auth_async.oauth2.tokens import Token
@@ -20,7 +20,7 @@ _MAX_LENGTH = 200
 _TIMEOUT = 30.0
 
 
-async def account_id(resources: Resources, token: Token) -> str:
+async def account_id(resources: SharedResources, token: Token) -> str:
     """Return the person's Atlassian account id from Bitbucket's `/2.0/user`.
 
     Raises:

@@ -207,9 +207,9 @@ class Login:
     async def _exchange(self, grant: AuthorizationCode) -> Token:
         """Exchange the code; wait for a turn among the pool's token requests, but at most `Timing.deadline`."""
         shared = self._resources
-        shared.at_home()
+        shared.bind_to_loop()
         with suppress(TimeoutError):
-            async with asyncio.timeout(shared.timing.deadline), shared.turn(sign_in=True):
+            async with asyncio.timeout(shared.timing.deadline), shared.endpoint_slot(sign_in=True):
                 return await shared.request(grant, key="a sign-in")
         msg = "The token endpoint is too busy with other token requests."
         raise DeadlineError(msg)

@@ -1,4 +1,4 @@
-"""What an identity at rest remembers: folded and unfolded, the record is the same."""
+"""What an identity at rest remembers: pack and unpack, the record is the same."""
 
 from dataclasses import replace
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from bitbucket_auth_async.manager.compact_record import folded, unfolded
+from bitbucket_auth_async.manager.compact_record import pack, unpack
 from bitbucket_auth_async.oauth2.tokens import Token, fingerprint
 from bitbucket_auth_async.protocols import Versioned
 from bitbucket_auth_async.renewal.record import Claim, Issuer, Record, new_version
@@ -25,16 +25,16 @@ PLAIN = Record(
 
 
 def test_a_healthy_sign_in_is_folded_into_few_bytes() -> None:
-    memo = folded(Versioned(PLAIN, 2**63 - 1), TOKEN, OURS)
+    memo = pack(Versioned(PLAIN, 2**63 - 1), TOKEN, OURS)
     assert isinstance(memo, bytes)
     assert len(memo) == 18 + 2 * 16 + len("authorization_code")
-    assert unfolded(memo, TOKEN, OURS) == Versioned(PLAIN, 2**63 - 1)
+    assert unpack(memo, TOKEN, OURS) == Versioned(PLAIN, 2**63 - 1)
 
 
 @given(RECORDS)
 def test_whatever_is_folded_comes_out_as_it_was(record: Record) -> None:
     seen = Versioned(record, new_version())
-    assert unfolded(folded(seen, record.token, record.issuer), record.token, record.issuer) == seen
+    assert unpack(pack(seen, record.token, record.issuer), record.token, record.issuer) == seen
 
 
 @pytest.mark.parametrize(
@@ -60,16 +60,16 @@ def test_whatever_is_folded_comes_out_as_it_was(record: Record) -> None:
 )
 def test_what_is_out_of_the_ordinary_is_remembered_as_it_is(change: dict[str, Any]) -> None:
     seen = Versioned(replace(PLAIN, **change), 7)
-    assert folded(seen, TOKEN, OURS) is seen
-    assert unfolded(seen, TOKEN, OURS) is seen
+    assert pack(seen, TOKEN, OURS) is seen
+    assert unpack(seen, TOKEN, OURS) is seen
 
 
 @pytest.mark.parametrize("version", [0, -1, 2**64])
 def test_a_version_of_another_kind_is_remembered_as_it_is(version: int) -> None:
     seen = Versioned(PLAIN, version)
-    assert folded(seen, TOKEN, OURS) is seen
+    assert pack(seen, TOKEN, OURS) is seen
 
 
 def test_nothing_is_remembered_of_nothing() -> None:
-    assert folded(None, None, OURS) is None
-    assert unfolded(None, None, OURS) is None
+    assert pack(None, None, OURS) is None
+    assert unpack(None, None, OURS) is None

@@ -1,4 +1,4 @@
-"""Turns: a ceiling on token requests, and an outage that is everybody's."""
+"""EndpointGate: a ceiling on token requests, and an outage that is everybody's."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ from bitbucket_auth_async.errors import (
     TransportError,
     UnavailableError,
 )
-from bitbucket_auth_async.manager.endpoint_gate import Turns
+from bitbucket_auth_async.manager.endpoint_gate import EndpointGate
 from bitbucket_auth_async.testing.fake_clock import FakeClock
 
 DOWN = UnavailableError("The token endpoint answered 503.", status=503)
@@ -28,20 +28,20 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def turns(clock: FakeClock) -> Turns:
-    return Turns(clock, 2)
+def gate(clock: FakeClock) -> EndpointGate:
+    return EndpointGate(clock, 2)
 
 
-def fail(turns: Turns, clock: FakeClock, error: BitbucketAuthError) -> None:
-    turns.failed(error, asked=clock.boot())
+def fail(gate: EndpointGate, clock: FakeClock, error: BitbucketAuthError) -> None:
+    gate.record_failure(error, requested_at=clock.boot())
 
 
-async def test_so_many_have_a_turn_at_a_time(turns: Turns, clock: FakeClock) -> None:
+async def test_so_many_have_a_turn_at_a_time(gate: EndpointGate, clock: FakeClock) -> None:
     now = most = 0
 
     async def ask() -> None:
         nonlocal now, most
-        async with turns.take():
+        async with gate.enter():
             now += 1
             most = max(most, now)
             await clock.sleep(1)
@@ -56,36 +56,36 @@ async def test_so_many_have_a_turn_at_a_time(turns: Turns, clock: FakeClock) -> 
 
 
 async def test_r7_an_outage_that_one_meets_is_known_to_all_until_it_is_time_to_look_again(
-    turns: Turns, clock: FakeClock
+    gate: EndpointGate, clock: FakeClock
 ) -> None:
-    fail(turns, clock, DOWN)
+    fail(gate, clock, DOWN)
     with pytest.raises(OutageError, match=r"answered 503\. The next attempt is due in") as caught:
-        async with turns.take():
+        async with gate.enter():
             pass
     assert caught.value.retry_after is not None
     assert 0 < caught.value.retry_after <= 1.25
     await clock.advance(1.25)
-    async with turns.take():
-        turns.answered()
-    async with turns.take():
+    async with gate.enter():
+        gate.record_answer()
+    async with gate.enter():
         pass
 
 
-async def test_r7_what_the_server_asked_for_is_kept(turns: Turns, clock: FakeClock) -> None:
-    fail(turns, clock, UnavailableError("Too many.", status=429, retry_after=120))
+async def test_r7_what_the_server_asked_for_is_kept(gate: EndpointGate, clock: FakeClock) -> None:
+    fail(gate, clock, UnavailableError("Too many.", status=429, retry_after=120))
     await clock.advance(119)
     with pytest.raises(OutageError):
-        async with turns.take():
+        async with gate.enter():
             pass
     await clock.advance(1)
-    async with turns.take():
+    async with gate.enter():
         pass
 
 
-async def test_r7_a_wrong_secret_is_everybodys_and_stays_what_it_is(turns: Turns, clock: FakeClock) -> None:
-    fail(turns, clock, WRONG_SECRET)
+async def test_r7_a_wrong_secret_is_everybodys_and_stays_what_it_is(gate: EndpointGate, clock: FakeClock) -> None:
+    fail(gate, clock, WRONG_SECRET)
     with pytest.raises(InvalidClientError) as caught:
-        async with turns.take():
+        async with gate.enter():
             pass
     assert caught.value is not WRONG_SECRET
 
@@ -94,54 +94,58 @@ async def test_r7_a_wrong_secret_is_everybodys_and_stays_what_it_is(turns: Turns
     "error", [InvalidGrantError("invalid_grant", status=400), OAuthError("invalid_scope", status=400)], ids=str
 )
 async def test_r8_what_concerns_one_identity_touches_no_other(
-    turns: Turns, clock: FakeClock, error: BitbucketAuthError
+    gate: EndpointGate, clock: FakeClock, error: BitbucketAuthError
 ) -> None:
-    fail(turns, clock, error)
-    async with turns.take():
+    fail(gate, clock, error)
+    async with gate.enter():
         pass
-    fail(turns, clock, DOWN)
+    fail(gate, clock, DOWN)
     await clock.advance(2)
-    fail(turns, clock, error)  # whoever looked got an answer: the endpoint is well again
-    async with turns.take(), turns.take():
+    fail(gate, clock, error)  # whoever looked got an answer: the endpoint is well again
+    async with gate.enter(), gate.enter():
         pass
 
 
-async def test_r7_a_request_that_was_never_made_does_not_end_an_outage(turns: Turns, clock: FakeClock) -> None:
-    fail(turns, clock, DOWN)
-    fail(turns, clock, ConfigurationError("The key to sign with is not there."))
+async def test_r7_a_request_that_was_never_made_does_not_end_an_outage(gate: EndpointGate, clock: FakeClock) -> None:
+    fail(gate, clock, DOWN)
+    fail(gate, clock, ConfigurationError("The key to sign with is not there."))
     with pytest.raises(OutageError):
-        async with turns.take():
+        async with gate.enter():
             pass
 
 
-async def test_a_lost_connection_is_ones_own_and_three_in_a_row_are_everybodys(turns: Turns, clock: FakeClock) -> None:
-    fail(turns, clock, SILENCE)
-    fail(turns, clock, SILENCE)
-    turns.answered()
-    fail(turns, clock, SILENCE)
-    fail(turns, clock, SILENCE)
-    async with turns.take():
+async def test_a_lost_connection_is_ones_own_and_three_in_a_row_are_everybodys(
+    gate: EndpointGate, clock: FakeClock
+) -> None:
+    fail(gate, clock, SILENCE)
+    fail(gate, clock, SILENCE)
+    gate.record_answer()
+    fail(gate, clock, SILENCE)
+    fail(gate, clock, SILENCE)
+    async with gate.enter():
         pass
-    fail(turns, clock, SILENCE)
+    fail(gate, clock, SILENCE)
     with pytest.raises(OutageError):
-        async with turns.take():
+        async with gate.enter():
             pass
 
 
-async def test_after_an_outage_one_looks_and_the_others_wait_for_what_it_finds(turns: Turns, clock: FakeClock) -> None:
-    fail(turns, clock, DOWN)
+async def test_after_an_outage_one_looks_and_the_others_wait_for_what_it_finds(
+    gate: EndpointGate, clock: FakeClock
+) -> None:
+    fail(gate, clock, DOWN)
     await clock.advance(2)
     asked: list[str] = []
 
     async def ask(name: str, *, well: bool) -> None:
-        async with turns.take():
+        async with gate.enter():
             began = clock.boot()
             asked.append(name)
             await clock.sleep(5)
             if well:
-                turns.answered()
+                gate.record_answer()
             else:
-                turns.failed(DOWN, asked=began)
+                gate.record_failure(DOWN, requested_at=began)
 
     first = asyncio.create_task(ask("first", well=False))
     second = asyncio.create_task(ask("second", well=False))
@@ -162,14 +166,14 @@ async def test_after_an_outage_one_looks_and_the_others_wait_for_what_it_finds(t
 
 
 async def test_r7_once_one_found_the_endpoint_well_the_others_go_together(clock: FakeClock) -> None:
-    turns = Turns(clock, 10)
-    fail(turns, clock, DOWN)
+    gate = EndpointGate(clock, 10)
+    fail(gate, clock, DOWN)
     await clock.advance(2)
 
     async def ask() -> None:
-        async with turns.take():
+        async with gate.enter():
             await clock.sleep(20)
-            turns.answered()
+            gate.record_answer()
 
     asked = [asyncio.create_task(ask()) for _ in range(10)]
     await clock.advance(20)
@@ -178,43 +182,43 @@ async def test_r7_once_one_found_the_endpoint_well_the_others_go_together(clock:
     assert all(task.done() for task in asked), "one after the other they take longer than a caller waits"
 
 
-async def test_those_that_went_out_together_count_as_one_attempt(turns: Turns, clock: FakeClock) -> None:
+async def test_those_that_went_out_together_count_as_one_attempt(gate: EndpointGate, clock: FakeClock) -> None:
     asked = clock.boot()
     await clock.advance(1)
     for _ in range(10):
-        turns.failed(DOWN, asked=asked)
+        gate.record_failure(DOWN, requested_at=asked)
     with pytest.raises(OutageError):
-        async with turns.take():
+        async with gate.enter():
             pass
     await clock.advance(1.25)
-    async with turns.take():
+    async with gate.enter():
         pass
 
 
 async def test_a_sign_in_is_tried_although_the_endpoint_is_down_and_stands_in_line(
-    turns: Turns, clock: FakeClock
+    gate: EndpointGate, clock: FakeClock
 ) -> None:
-    fail(turns, clock, DOWN)
-    async with turns.slot(), turns.slot():
-        third = asyncio.create_task(_pass(turns))
+    fail(gate, clock, DOWN)
+    async with gate.enter_despite_outage(), gate.enter_despite_outage():
+        third = asyncio.create_task(_pass(gate))
         await clock.settle()
         assert not third.done()
     await third
 
 
-async def test_whoever_leaves_gives_the_turn_back(turns: Turns, clock: FakeClock) -> None:
+async def test_whoever_leaves_gives_the_turn_back(gate: EndpointGate, clock: FakeClock) -> None:
     with pytest.raises(ZeroDivisionError):
-        async with turns.take():
+        async with gate.enter():
             raise ZeroDivisionError
-    async with turns.take(), turns.take():
-        waiting = asyncio.create_task(_pass(turns))
+    async with gate.enter(), gate.enter():
+        waiting = asyncio.create_task(_pass(gate))
         await clock.settle()
         waiting.cancel()
         await asyncio.wait({waiting})
-    async with turns.take(), turns.take():
+    async with gate.enter(), gate.enter():
         pass
 
 
-async def _pass(turns: Turns) -> None:
-    async with turns.slot():
+async def _pass(gate: EndpointGate) -> None:
+    async with gate.enter_despite_outage():
         pass

@@ -229,11 +229,11 @@ def test_r1_what_a_loop_left_pending_writes_nothing_as_it_is_swept_up(world: Wor
     try:
         _run_and_abandon(begin())
         world.clock._timers.clear()  # a real loop keeps no timers when it is closed
-        work = manager._work
-        assert work is not None
-        assert work.renewal is not None
-        left = weakref.ref(work.renewal.task)
-        del work
+        tasks = manager._tasks
+        assert tasks is not None
+        assert tasks.renewal is not None
+        left = weakref.ref(tasks.renewal.task)
+        del tasks
         asyncio.run(go_on())
     finally:
         gc.enable()
@@ -391,17 +391,17 @@ def test_r1_a_forked_child_goes_on_under_a_name_of_its_own(world: World) -> None
     async def name() -> str:
         with pytest.raises(LoginRequiredError):  # so that there is work to go on with
             await manager.get_token()
-        assert manager._work is not None
+        assert manager._tasks is not None
         await world.clock.advance(2)
-        return manager._work.renewer._owner.id
+        return manager._tasks._renewer._owner.id
 
     first = asyncio.run(name())
     assert asyncio.run(name()) == first
-    assert manager._work is not None
-    manager._work.pid = 0  # as in a child
+    assert manager._tasks is not None
+    manager._tasks._pid = 0  # as in a child
     assert asyncio.run(name()) != first
 
 
 async def _put(manager: TokenManager, token: Token) -> None:
     """Write a token into the store without having it renewed."""
-    await manager._errand(lambda renewer: renewer.sign_ins.adopt(token))
+    await manager._current_tasks().run(lambda sign_ins: sign_ins.adopt(token))

@@ -47,8 +47,8 @@ async def test_r10_a_very_young_token_is_not_renewed_by_force(world: World) -> N
     assert world.fake.token_requests == 0
     assert [event.detail for event in world.events if event.kind is EventKind.NOT_FORCED] == [
         (
-            "The API refused a token that is 59 s old, which no other one is forced for before 60 s: "
-            "perhaps the endpoint does not take this kind of token."
+            "The API refused a token that is 59 s old; no renewal is forced before 60 s. "
+            "The endpoint may not accept this kind of token."
         )
     ]
     await world.clock.advance(1)

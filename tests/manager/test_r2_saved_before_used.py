@@ -182,5 +182,5 @@ async def test_r2_a_401_is_no_reason_to_replay_a_grant_past_a_store_that_is_down
 
 async def test_r2_without_a_refresh_token_nothing_can_be_renewed_and_the_error_says_so(world: World) -> None:
     manager = world.manager()
-    with pytest.raises(LoginRequiredError, match="Nobody has signed in"):
+    with pytest.raises(LoginRequiredError, match="No one has signed in"):
         await manager.get_token()

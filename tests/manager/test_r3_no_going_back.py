@@ -71,7 +71,7 @@ async def test_r3_a_renewal_never_overwrites_a_sign_out(world: World) -> None:
         one = asyncio.create_task(first.get_token())
         await held.reached.wait()
         await second.logout()
-    with pytest.raises(LoginRequiredError, match="Signed out"):
+    with pytest.raises(LoginRequiredError, match="has signed out"):
         await one
     assert (await world.record()).token is None
 

@@ -129,9 +129,9 @@ async def test_r11_a_token_that_no_header_can_hold_is_refused_before_a_library_q
     world: World, access: str, refresh: str | None
 ) -> None:
     manager = world.manager()
-    with pytest.raises(ConfigurationError, match="copy it anew") as caught:
+    with pytest.raises(ConfigurationError, match="Copy it again") as caught:
         await manager.adopt(Token(access_token=access, refresh_token=refresh, issued_at=world.clock.wall()))
     assert repr(access) not in str(caught.value)
     assert await world.records.load("alice") is None
-    with pytest.raises(ConfigurationError, match="copy it anew"):
+    with pytest.raises(ConfigurationError, match="Copy it again"):
         await manager.exchange(RefreshToken("r\n"))

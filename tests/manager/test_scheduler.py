@@ -16,13 +16,13 @@ _request: ContextVar[str] = ContextVar("_request", default="nobody's")
 class Renewals:
     """Tasks that end when they are told, and the most that there were at a time."""
 
-    def __init__(self, clock: FakeClock, *, at_once: int = 2, lasting: float = 0.0) -> None:
+    def __init__(self, clock: FakeClock, *, max_running: int = 2, lasting: float = 0.0) -> None:
         self.clock = clock
         self.begun: list[tuple[float, str]] = []
         self.lasting = lasting
         self.now = self.most = 0
         self.idle: set[str] = set()
-        self.scheduler = Scheduler(clock, self.begin, at_once=at_once)
+        self.scheduler = Scheduler(clock, self.begin, max_running=max_running)
         self.start = clock.boot()
 
     def begin(self, key: str) -> "asyncio.Task[None] | None":
@@ -38,8 +38,8 @@ class Renewals:
             await self.clock.sleep(self.lasting)
         self.now -= 1
 
-    def at(self, seconds: float, key: str) -> None:
-        self.scheduler.at(self.start + seconds, key)
+    def schedule(self, seconds: float, key: str) -> None:
+        self.scheduler.schedule(self.start + seconds, key)
 
 
 @pytest.fixture
@@ -49,12 +49,12 @@ def clock() -> FakeClock:
 
 async def test_each_is_begun_when_it_is_due(clock: FakeClock) -> None:
     renewals = Renewals(clock)
-    renewals.at(20, "b")
-    renewals.at(10.25, "a")
+    renewals.schedule(20, "b")
+    renewals.schedule(10.25, "a")
     renewals.scheduler.start()
     await clock.advance(10)
     assert renewals.begun == []
-    renewals.at(10.5, "c")  # earlier than what it sleeps for
+    renewals.schedule(10.5, "c")  # earlier than what it sleeps for
     await clock.advance(20)
     assert renewals.begun == [(10.25, "a"), (10.5, "c"), (20.0, "b")]
     renewals.scheduler.stop()
@@ -64,7 +64,7 @@ async def test_what_is_due_later_shares_a_second_and_is_never_early(clock: FakeC
     renewals = Renewals(clock)
     renewals.scheduler.start()
     for number in range(100):
-        renewals.at(3600 + number / 100, f"{number}")
+        renewals.schedule(3600 + number / 100, f"{number}")
     await clock.advance(4000)
     delays = {moment - 3600 - int(key) / 100 for moment, key in renewals.begun}
     assert len(renewals.begun) == 100
@@ -77,8 +77,8 @@ async def test_what_is_due_later_shares_a_second_and_is_never_early(clock: FakeC
 async def test_what_is_long_past_is_begun_at_once_and_what_is_never_due_never(clock: FakeClock) -> None:
     renewals = Renewals(clock)
     renewals.scheduler.start()
-    renewals.at(-math.inf, "past")
-    renewals.at(math.inf, "never")
+    renewals.schedule(-math.inf, "past")
+    renewals.schedule(math.inf, "never")
     await clock.settle()
     assert renewals.begun == [(0.0, "past")]
     await clock.advance(10**6)
@@ -87,10 +87,10 @@ async def test_what_is_long_past_is_begun_at_once_and_what_is_never_due_never(cl
 
 
 async def test_no_more_are_under_way_than_the_ceiling_allows(clock: FakeClock) -> None:
-    renewals = Renewals(clock, at_once=3, lasting=10)
+    renewals = Renewals(clock, max_running=3, lasting=10)
     renewals.scheduler.start()
     for number in range(10):
-        renewals.at(5, f"{number}")
+        renewals.schedule(5, f"{number}")
     await clock.advance(60)
     assert renewals.most == 3
     assert Counter(moment for moment, _ in renewals.begun) == {5: 3, 15: 3, 25: 3, 35: 1}
@@ -98,11 +98,11 @@ async def test_no_more_are_under_way_than_the_ceiling_allows(clock: FakeClock) -
 
 
 async def test_who_has_nothing_to_do_takes_no_place(clock: FakeClock) -> None:
-    renewals = Renewals(clock, at_once=1, lasting=1000)
+    renewals = Renewals(clock, max_running=1, lasting=1000)
     renewals.idle = {"a", "b"}
     renewals.scheduler.start()
     for key in "abc":
-        renewals.at(5, key)
+        renewals.schedule(5, key)
     await clock.advance(5)
     assert renewals.begun == [(5.0, "c")]
     renewals.scheduler.stop()
@@ -111,7 +111,7 @@ async def test_who_has_nothing_to_do_takes_no_place(clock: FakeClock) -> None:
 async def test_a_suspended_machine_is_noticed_within_a_minute(clock: FakeClock) -> None:
     renewals = Renewals(clock)
     renewals.scheduler.start()
-    renewals.at(3600, "a")
+    renewals.schedule(3600, "a")
     await clock.settle()
     clock.suspend(4000)  # timers stood still
     await clock.advance(60)
@@ -122,8 +122,8 @@ async def test_a_suspended_machine_is_noticed_within_a_minute(clock: FakeClock) 
 async def test_stopped_it_begins_nothing_more_and_leaves_what_is_under_way(clock: FakeClock) -> None:
     renewals = Renewals(clock, lasting=10)
     renewals.scheduler.start()
-    renewals.at(1, "a")
-    renewals.at(2, "b")
+    renewals.schedule(1, "a")
+    renewals.schedule(2, "b")
     await clock.advance(1)
     renewals.scheduler.stop()
     await clock.advance(20)
@@ -134,19 +134,19 @@ async def test_stopped_it_begins_nothing_more_and_leaves_what_is_under_way(clock
 
 async def test_it_keeps_nothing_of_the_request_that_came_first(clock: FakeClock) -> None:
     seen: list[str] = []
-    scheduler = Scheduler(clock, lambda _: seen.append(_request.get()), at_once=1)
+    scheduler = Scheduler(clock, lambda _: seen.append(_request.get()), max_running=1)
     _request.set("the first one's")
     scheduler.start()
-    scheduler.at(clock.boot() + 10, "a")
+    scheduler.schedule(clock.boot() + 10, "a")
     await clock.advance(10)
     scheduler.stop()
     assert seen == ["nobody's"]
 
 
 def test_r6_those_that_a_loop_left_waiting_are_begun_in_the_next_one(clock: FakeClock) -> None:
-    renewals = Renewals(clock, at_once=1, lasting=100)
+    renewals = Renewals(clock, max_running=1, lasting=100)
     for key in "abc":
-        renewals.at(1, key)
+        renewals.schedule(1, key)
 
     async def run(seconds: float) -> None:
         renewals.scheduler.start()

@@ -1,4 +1,4 @@
-"""Resources: one token request, its time and what its failures say."""
+"""SharedResources: one token request, its time and what its failures say."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ import pytest
 
 from bitbucket_auth_async.bitbucket.cloud import BITBUCKET_CLOUD
 from bitbucket_auth_async.errors import TransportError
-from bitbucket_auth_async.manager.shared import Resources
+from bitbucket_auth_async.manager.shared import SharedResources
 from bitbucket_auth_async.oauth2.grants import ClientCredentials
 from bitbucket_auth_async.oauth2.http_messages import Request, Response
 from bitbucket_auth_async.protocols import Transport
@@ -35,8 +35,8 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-def resources(fake: FakeBitbucket, clock: FakeClock, transport: Transport) -> Resources:
-    return Resources(
+def resources(fake: FakeBitbucket, clock: FakeClock, transport: Transport) -> SharedResources:
+    return SharedResources(
         client=fake.client,
         grant=ClientCredentials(),
         server=BITBUCKET_CLOUD,

@@ -100,14 +100,14 @@ async def test_a_number_and_an_empty_text_name_nobody_and_are_not_remembered(wor
     async with world.pool() as pool:
         with pytest.raises(ConfigurationError, match=r"key takes a text, such as str\(user\.id\), not int"):
             pool.manager(7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-        with pytest.raises(ConfigurationError, match=r"key is empty: .* Give each one, such as str\(user\.id\)\.$"):
+        with pytest.raises(ConfigurationError, match=r"key is empty, .* Give each one, such as str\(user\.id\)\.$"):
             pool.manager("")
         assert len(pool) == 0
 
 
 async def test_an_identity_that_nobody_brought_needs_a_sign_in(world: PoolWorld) -> None:
     async with world.pool() as pool:
-        with pytest.raises(LoginRequiredError, match="Nobody has signed in"):
+        with pytest.raises(LoginRequiredError, match="No one has signed in"):
             await pool.manager("alice").get_token()
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError, OutageError
 from bitbucket_auth_async.oauth2.tokens import Token
-from bitbucket_auth_async.renewal.decide import LONGEST_REST, Fail, Spend, Use, View, Wait, decide, resting
+from bitbucket_auth_async.renewal.decide import LONGEST_REST, Fail, Spend, Use, View, Wait, decide, rest_left
 from bitbucket_auth_async.renewal.record import Issuer, Record
 from bitbucket_auth_async.renewal.timing import SKEW, Age
 from tests.support.record_values import (
@@ -41,8 +41,8 @@ ANOTHERS = (
     f"not to 'c' at {PERSON.token_endpoint}. Give each its own key."
 )
 TWO = (
-    "The record under this key was begun by {}, and this manager renews by client_credentials: "
-    "that would turn one identity into another. Give each its own key."
+    "The record under this key is the sign-in of {}, but this manager renews by client_credentials, "
+    "which would turn one identity into another. Give each its own key."
 )
 
 
@@ -188,15 +188,15 @@ def test_what_is_spent(found: Record, seen: View, spent: Token | None, repeat: b
             None,
             view(EXPIRED),
             LoginRequiredError,
-            "Nobody has signed in under this key yet. "
-            "Bring a person's token with exchange() or adopt(); a bot needs grant=ClientCredentials().",
+            "No one has signed in under this key yet. Bring a person's token with exchange() or adopt(), "
+            "or give a bot's manager grant=ClientCredentials().",
             id="nothing there",
         ),
         pytest.param(
             record(None, signed_out=True),
             view(EXPIRED),
             LoginRequiredError,
-            "Signed out; sign in again.",
+            "This identity has signed out; sign in again.",
             id="a tombstone",
         ),
         pytest.param(
@@ -279,11 +279,11 @@ def test_r7_the_error_at_rest_says_when_to_come_back() -> None:
 def test_a_rest_that_is_over_absurdly_long_or_from_the_future_is_not_kept(
     since: float, until: float, left: float | None
 ) -> None:
-    assert resting(record(rest=rest(since=since, until=until)), NOW) == left
+    assert rest_left(record(rest=rest(since=since, until=until)), NOW) == left
 
 
 def test_without_a_rest_the_next_attempt_is_due() -> None:
-    assert resting(record(), NOW) is None
+    assert rest_left(record(), NOW) is None
 
 
 @pytest.mark.parametrize(

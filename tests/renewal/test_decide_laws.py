@@ -33,8 +33,8 @@ def test_r5_only_the_records_own_token_is_handed_out_and_never_when_it_has_expir
 @given(RECORDS, VIEWS)
 def test_r10_a_refused_token_is_handed_out_only_where_none_may_be_forced(found: Record, seen: View) -> None:
     decision = decide(found, seen)
-    if isinstance(decision, Use) and decision.token.access_token == seen.rejected:
-        unforced = seen.still_accepted or NOW - decision.token.issued_at < 60 * 2**found.forced
+    if isinstance(decision, Use) and decision.token.access_token == seen.rejection.access_token:
+        unforced = seen.rejection.still_accepted or NOW - decision.token.issued_at < 60 * 2**found.forced
         dead_end = found.refused is None and decision.token.refresh_token is None and not found.spares
         assert unforced or dead_end
 
@@ -84,4 +84,4 @@ def test_r9_a_strict_server_in_doubt_is_not_asked_while_the_present_token_is_goo
     decision = decide(found, seen)
     claim = decision.record.claim if isinstance(decision, Spend) else None
     if claim is not None and claim.doubt_since is not None and found.token is not None:
-        assert seen.age is EXPIRED or found.token.access_token == seen.rejected
+        assert seen.age is EXPIRED or found.token.access_token == seen.rejection.access_token

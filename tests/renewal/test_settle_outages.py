@@ -1,4 +1,4 @@
-"""outcome_of and pause: which of three kinds a failure is, and how long to rest after it."""
+"""outcome_of and backoff: which of three kinds a failure is, and how long to rest after it."""
 
 import pytest
 
@@ -12,7 +12,7 @@ from bitbucket_auth_async.errors import (
     UnavailableError,
 )
 from bitbucket_auth_async.renewal.decide import LONGEST_REST
-from bitbucket_auth_async.renewal.settle import Misconfigured, Outage, Outcome, Refused, outcome_of, pause
+from bitbucket_auth_async.renewal.settle import Misconfigured, Outage, Outcome, Refused, backoff, outcome_of
 
 
 @pytest.mark.parametrize(
@@ -38,19 +38,19 @@ def test_r7_three_kinds_are_never_confused(error: BitbucketAuthError, outcome: O
     [(1, 0.0, 0.75), (1, 0.5, 1.0), (1, 1.0, 1.25), (2, 0.5, 2.0), (6, 0.5, 32.0), (7, 0.5, 60.0), (10**6, 1.0, 75.0)],
 )
 def test_r7_rests_double_up_to_a_minute_with_jitter(attempts: int, jitter: float, seconds: float) -> None:
-    assert pause(attempts, jitter=jitter) == seconds
+    assert backoff(attempts, jitter=jitter) == seconds
 
 
 @pytest.mark.parametrize(
     "asked,seconds", [(0.5, 1.0), (100.0, 100.0), (LONGEST_REST, LONGEST_REST), (1e9, LONGEST_REST)]
 )
 def test_r7_retry_after_is_honoured_up_to_an_hour(asked: float, seconds: float) -> None:
-    assert pause(1, jitter=0.5, retry_after=asked) == seconds
+    assert backoff(1, jitter=0.5, retry_after=asked) == seconds
 
 
 def test_r7_no_more_than_half_of_what_is_left_to_the_present_token_is_rested_away() -> None:
-    assert pause(7, jitter=0.5, left=10.0) == 5.0
-    assert pause(1, jitter=0.5, left=10.0) == 1.0
-    assert pause(7, jitter=0.5, left=0.1) == 0.25
-    assert pause(7, jitter=0.5, left=-1.0) == 60.0
-    assert pause(1, jitter=0.5, retry_after=20.0, left=10.0) == 20.0
+    assert backoff(7, jitter=0.5, left=10.0) == 5.0
+    assert backoff(1, jitter=0.5, left=10.0) == 1.0
+    assert backoff(7, jitter=0.5, left=0.1) == 0.25
+    assert backoff(7, jitter=0.5, left=-1.0) == 60.0
+    assert backoff(1, jitter=0.5, retry_after=20.0, left=10.0) == 20.0

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from bitbucket_auth_async.errors import ConfigurationError
 from bitbucket_auth_async.oauth2.tokens import Token
-from bitbucket_auth_async.renewal.timing import Age, Deadlines, Timing, deadlines, good_for
+from bitbucket_auth_async.renewal.timing import Age, Deadlines, Timing, deadlines, valid_for
 from tests.support.record_values import NOW, pair
 
 BOOT = 1000.0
@@ -103,7 +103,9 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
 @pytest.mark.parametrize("name", ["refresh_ahead", "request", "lease", "deadline", "store", "closing"])
 @pytest.mark.parametrize("value", [0, -1.0, float("nan"), "20"])
 def test_each_number_is_more_than_nothing(name: str, value: float) -> None:
-    with pytest.raises(ConfigurationError, match=rf"^Timing\.{name} is {value!r}: it takes seconds, more than 0\.$"):
+    with pytest.raises(
+        ConfigurationError, match=rf"^Timing\.{name} is {value!r}; give a number of seconds greater than 0\.$"
+    ):
         Timing(**{name: value})
 
 
@@ -113,7 +115,9 @@ def test_small_numbers_are_taken() -> None:
 
 def test_r1_a_lease_outlasts_a_token_request_twice() -> None:
     assert Timing(request=30, lease=60).lease == 60
-    with pytest.raises(ConfigurationError, match=r"^Timing\.lease \(59\.9 s\) must be twice Timing\.request \(30 s\)"):
+    with pytest.raises(
+        ConfigurationError, match=r"^Timing\.lease \(59\.9 s\) must be at least twice Timing\.request \(30 s\)"
+    ):
         Timing(request=30, lease=59.9)
 
 
@@ -124,8 +128,8 @@ def test_r1_a_lease_outlasts_a_token_request_twice() -> None:
 def test_r5_a_token_is_good_until_its_expiry_less_the_leeway(lifetime: float, wall: float, seconds: float) -> None:
     issued = 1_000.0
     token = Token(access_token="a", issued_at=issued, expires_at=issued + lifetime)
-    assert good_for(token, issued + wall) == seconds
+    assert valid_for(token, issued + wall) == seconds
 
 
 def test_r5_a_token_without_an_expiry_is_good_for_ever() -> None:
-    assert good_for(Token(access_token="a", issued_at=0.0), 1e12) == float("inf")
+    assert valid_for(Token(access_token="a", issued_at=0.0), 1e12) == float("inf")

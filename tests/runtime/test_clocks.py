@@ -125,7 +125,7 @@ async def test_within_tells_a_cancelled_wait_of_the_works_own_from_ours(clock: F
     async def work() -> None:
         raise asyncio.CancelledError
 
-    with pytest.raises(ConnectionAbortedError, match="What was waited for was cancelled"):
+    with pytest.raises(ConnectionAbortedError, match="The awaited operation was cancelled"):
         await within(clock, 2, work())
     assert clock.timers == 0
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bitbucket_auth_async.runtime import process_identity
-from bitbucket_auth_async.runtime.process_identity import Owner, is_gone, this_owner
+from bitbucket_auth_async.runtime.process_identity import Owner, is_gone, new_owner
 
 LINUX = sys.platform == "linux"
 
@@ -19,19 +19,19 @@ def gone(owner: Owner) -> bool:
 
 
 def test_each_manager_has_a_name_of_its_own() -> None:
-    names = {this_owner().id for _ in range(100)}
+    names = {new_owner().id for _ in range(100)}
     assert len(names) == 100
     assert all(len(name) == 32 for name in names)
 
 
 def test_two_managers_of_one_process_name_the_same_process() -> None:
-    one, other = this_owner(), this_owner()
+    one, other = new_owner(), new_owner()
     assert (one.host, one.process) == (other.host, other.process)
 
 
 @pytest.mark.skipif(not LINUX, reason="only Linux tells its boot id")
 def test_on_linux_the_process_is_named_by_id_and_start_time_and_the_host_by_boot_and_namespace() -> None:
-    me = this_owner()
+    me = new_owner()
     assert (me.process or "").partition("@")[0] == str(os.getpid())
     assert (me.process or "").partition("@")[2].isdecimal()
     boot_id = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
@@ -39,16 +39,16 @@ def test_on_linux_the_process_is_named_by_id_and_start_time_and_the_host_by_boot
 
 
 def test_who_runs_is_not_gone() -> None:
-    assert not gone(this_owner())
+    assert not gone(new_owner())
 
 
 def _child() -> tuple["subprocess.Popen[str]", Owner]:
     """Return a running process, and the name that a manager in it would have."""
-    imported = "from bitbucket_auth_async.runtime.process_identity import this_owner"
-    program = f"{imported}; print(this_owner().process, flush=True); input()"
+    imported = "from bitbucket_auth_async.runtime.process_identity import new_owner"
+    program = f"{imported}; print(new_owner().process, flush=True); input()"
     child = subprocess.Popen([sys.executable, "-c", program], stdin=-1, stdout=-1, text=True)
     assert child.stdout is not None
-    return child, replace(this_owner(), process=child.stdout.readline().strip())
+    return child, replace(new_owner(), process=child.stdout.readline().strip())
 
 
 @pytest.mark.skipif(not LINUX, reason="only Linux tells")
@@ -64,7 +64,7 @@ def test_r9_a_killed_process_is_gone_before_and_after_its_parent_took_note() -> 
 
 @pytest.mark.skipif(not LINUX, reason="only Linux tells")
 def test_r9_another_process_under_the_same_id_is_not_the_owner() -> None:
-    me = this_owner()
+    me = new_owner()
     assert gone(replace(me, process=f"{os.getpid()}@1"))
 
 
@@ -117,7 +117,7 @@ def test_r1_a_process_of_another_user_that_is_hidden_from_us_is_not_gone(
     ],
 )
 def test_r1_nobody_is_gone_of_whom_nothing_is_known(host: str | None, process: str | None) -> None:
-    here = this_owner()
+    here = new_owner()
     named = replace(here, host=here.host if host == "here" else host, process=process)
     assert not gone(named)
 
@@ -126,24 +126,24 @@ def test_r1_where_the_system_tells_nothing_nobody_is_gone(monkeypatch: pytest.Mo
     def refuse(self: Path, **_: object) -> str:
         raise FileNotFoundError(self)
 
-    before = this_owner()
+    before = new_owner()
     monkeypatch.setattr(Path, "read_text", refuse)
-    process_identity._here.cache_clear()
+    process_identity._this_process.cache_clear()
     try:
-        assert (this_owner().host, this_owner().process) == (None, None)
-        assert not gone(this_owner())
+        assert (new_owner().host, new_owner().process) == (None, None)
+        assert not gone(new_owner())
         assert not gone(before)
     finally:
-        process_identity._here.cache_clear()
+        process_identity._this_process.cache_clear()
 
 
 def test_the_system_is_asked_once_in_each_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    here = this_owner()
+    here = new_owner()
     monkeypatch.setattr(process_identity, "_host", lambda: "another")
-    assert this_owner().host == here.host
+    assert new_owner().host == here.host
     monkeypatch.setattr(os, "getpid", lambda: 1)  # as after a fork
-    assert this_owner().host == "another"
-    process_identity._here.cache_clear()
+    assert new_owner().host == "another"
+    process_identity._this_process.cache_clear()
 
 
 def _told(monkeypatch: pytest.MonkeyPatch, name: str, state: str) -> str | None:

@@ -156,14 +156,14 @@ def _failed(record: Record | None, view: View, fail: Fail) -> str:
 
 def _used(record: Record | None, view: View, use: Use) -> str:
     doubt = record is not None and record.claim is not None
-    if use.again_in is None and use.token.access_token == view.rejected:
-        if view.still_accepted:
+    if use.recheck_in is None and use.token.access_token == view.rejection.access_token:
+        if view.rejection.still_accepted:
             return "use: rejected, still accepted elsewhere"
         renewable = use.token.refresh_token is not None or view.issuer.grant_type
         return f"use: rejected, {'too new to force a renewal' if renewable else 'cannot be renewed'}"
-    if use.again_in is None:
+    if use.recheck_in is None:
         return "use: fresh"
-    if use.again_in == _NEVER:
+    if use.recheck_in == _NEVER:
         return "use: in doubt, at a strict server" if doubt else "use: cannot be renewed"
     resting = record is not None and record.rest is not None and (record.claim is None or record.claim.lost)
     return "use: during a rest" if resting else "use: while another process renews"

@@ -125,12 +125,12 @@ class World:
     async def crash(self, manager: TokenManager) -> None:
         """Stop a manager as SIGKILL would: nothing it was about to write is written, and nobody else hears of it."""
         self.stores[manager].gate = asyncio.Event()  # never set
-        work = manager._work
-        if work is None:
+        tasks = manager._tasks
+        if tasks is None:
             return
         mine = [task for task in asyncio.all_tasks() if task.get_name().endswith(f" of {manager.key}")]
         for task in mine:
-            if task in (work.renewal and work.renewal.task, work._saver):
+            if task in (tasks.renewal and tasks.renewal.task, tasks._saver):
                 task.cancel()
         await self.clock.settle()
 

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from bitbucket_auth_async.oauth2.tokens import Token, fingerprint
-from bitbucket_auth_async.renewal.decide import View
+from bitbucket_auth_async.renewal.decide import Rejection, View
 from bitbucket_auth_async.renewal.record import Claim, Issuer, Record, Rest
 from bitbucket_auth_async.renewal.timing import Age
 
@@ -52,11 +52,17 @@ def rest(*, since: float = -5.0, until: float = 40.0) -> Rest:
     return Rest(since=NOW + since, until=NOW + until, attempts=2, reason="It was down.")
 
 
-def view(age: Age = Age.FRESH, **fields: Any) -> View:  # noqa: ANN401 - a View's fields
+def view(
+    age: Age = Age.FRESH,
+    *,
+    rejected: str | None = None,
+    still_accepted: bool = False,
+    **fields: Any,  # noqa: ANN401 - a View's fields
+) -> View:
     """Return how "me", a person's manager at Bitbucket Cloud, sees the record at NOW."""
     known: dict[str, Any] = {"owner": "me", "host": "h", "process": "9@9", "issuer": NOBODY, "wall": NOW}
     known |= {"lapsed": False, "reuse_grace": 600.0}
-    return View(age=age, **(known | fields))
+    return View(age=age, rejection=Rejection(rejected, still_accepted), **(known | fields))
 
 
 NOTHING: dict[str, int] = {}

@@ -40,7 +40,7 @@ async def test_an_adapter_that_forgets_is_found_out(lenient: World, tmp_path: Pa
         def __init__(self, world: World, file: Path | None) -> None:
             super().__init__(world, None if file is None else file.with_name(f"{id(self)}.json"))
 
-    with pytest.raises(Exception, match="Nobody has signed in"):
+    with pytest.raises(Exception, match="No one has signed in"):
         await prove(Forgetful, lenient, tmp_path / "tokens.json")
 
 

@@ -52,7 +52,7 @@ async def use_and_fork(manager: TokenManager, children: int) -> None:
 
 async def look(manager: TokenManager) -> None:
     """Use the manager, so that it belongs to this loop."""
-    manager._shared.at_home()  # pyright: ignore[reportPrivateUsage]  - what any use does first
+    manager._shared.bind_to_loop()  # pyright: ignore[reportPrivateUsage]  - what any use does first
 
 
 def main() -> None:
