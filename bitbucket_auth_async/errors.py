@@ -1,22 +1,22 @@
-"""Everything this package raises: one root, and a class only where a caller would act differently."""
+"""The exceptions of this package: one root, and a class only where a caller acts differently."""
 
 from typing import Any, Self
 
 
 class BitbucketAuthError(Exception):
-    """The root of all errors of this package; holds plain data, never a secret.
+    """The root of all errors of this package; contains plain data, never a secret.
 
     Attributes:
-        retryable: Whether the same call may succeed later without anybody's help.
+        retryable: True if the same call may succeed later by itself.
     """
 
     retryable: bool = False
 
     def again(self) -> Self:
-        """Return the same error anew, so that each of many waiters raises one with a traceback of its own."""
+        """Return a copy, so that each of many waiters raises an error with its own traceback."""
         error = type(self).__new__(type(self))
         error.args = self.args
-        # Lists too (`__notes__`), or a note added by one waiter would show up at all of them.
+        # Copies lists too (`__notes__`): a note that one waiter adds must not appear on the others.
         error.__dict__.update(
             {name: value[:] if isinstance(value, list) else value for name, value in vars(self).items()}
         )
@@ -24,12 +24,12 @@ class BitbucketAuthError(Exception):
         return error
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Copy and pickle whole, whatever the constructor takes."""
+        """Copy and pickle all attributes, independent of the constructor's arguments."""
         return (type(self).__new__, (type(self), *self.args), self.__dict__.copy())
 
 
 class ConfigurationError(BitbucketAuthError):
-    """The program asks for something that can't work; the message says what to change."""
+    """The program's configuration can't work; the message says what to change."""
 
 
 class LoginRequiredError(BitbucketAuthError):
@@ -45,23 +45,23 @@ class AuthorizationError(BitbucketAuthError):
     """
 
     def __init__(self, error: str, description: str | None = None, *, advice: str = "") -> None:
-        """Say what the server said, and what to do about it where that is known."""
-        said = f"The authorization server answered {error!r}" + (f": {description}" if description else ".")
-        super().__init__(f"{said.rstrip('.')}. {advice}" if advice else said)
+        """Quote the server, and add advice where there is some."""
+        quoted = f"The authorization server answered {error!r}" + (f": {description}" if description else ".")
+        super().__init__(f"{quoted.rstrip('.')}. {advice}" if advice else quoted)
         self.error = error
         self.description = description
 
 
 class AccessDeniedError(AuthorizationError):
-    """The person said no (`error=access_denied`)."""
+    """The person refused access (`error=access_denied`)."""
 
 
 class CallbackError(BitbucketAuthError):
-    """The redirect that came back does not answer our authorization request; begin the login again."""
+    """The callback does not belong to our authorization request; begin the login again."""
 
 
 class OAuthError(BitbucketAuthError):
-    """The token endpoint refused the request (RFC 6749 section 5.2); client or request must be mended.
+    """The token endpoint refused the request (RFC 6749 section 5.2); correct the client or the request.
 
     Attributes:
         error: The server's code, such as `invalid_scope`.
@@ -70,16 +70,16 @@ class OAuthError(BitbucketAuthError):
     """
 
     def __init__(self, error: str, description: str | None = None, *, status: int, advice: str = "") -> None:
-        """Say what the server said, and what to do about it where that is known."""
-        said = f"The token endpoint answered {status} {error!r}" + (f": {description}" if description else "")
-        super().__init__(f"{said.rstrip('.')}. {advice}".rstrip())
+        """Quote the server, and add advice where there is some."""
+        quoted = f"The token endpoint answered {status} {error!r}" + (f": {description}" if description else "")
+        super().__init__(f"{quoted.rstrip('.')}. {advice}".rstrip())
         self.error = error
         self.description = description
         self.status = status
 
 
 class InvalidGrantError(OAuthError):
-    """What was presented is dead: a spent, expired or foreign code, or a refresh token that no longer works."""
+    """The grant is no longer valid: a spent, expired or foreign code, or a dead refresh token."""
 
 
 class InvalidClientError(OAuthError):
@@ -87,41 +87,41 @@ class InvalidClientError(OAuthError):
 
 
 class TransportError(BitbucketAuthError):
-    """No whole answer came back from the token endpoint.
+    """The token endpoint gave no complete answer.
 
     Attributes:
-        sent: False if the request surely did not reach the server (name lookup, connect, TLS).
-        broken: True if the connection broke after the request had left, and no time ran out.
+        sent: False if the request certainly did not reach the server (name lookup, connect, TLS).
+        broken: True if the connection broke after the request was sent, before the time was up.
     """
 
     retryable = True
 
     def __init__(self, message: str, *, sent: bool, broken: bool = False) -> None:
-        """Keep the message, and what the server may have seen of the request."""
+        """Keep the message, and whether the server may have seen the request."""
         super().__init__(message)
         self.sent = sent
         self.broken = broken and sent
 
 
 class UnavailableError(BitbucketAuthError):
-    """The token endpoint answered, but not with a token or a refusal: 5xx, 429, HTML, garbage.
+    """The token endpoint answered neither with a token nor with a refusal: 5xx, 429, HTML, garbage.
 
     Attributes:
         status: The HTTP status.
-        retry_after: Seconds after which the server asked to be tried again, if it said so.
+        retry_after: The server's Retry-After in seconds, if it sent one.
     """
 
     retryable = True
 
     def __init__(self, message: str, *, status: int, retry_after: float | None = None) -> None:
-        """Keep the message, the status and the wait that the server asked for."""
+        """Keep the message, the status and the Retry-After."""
         super().__init__(message)
         self.status = status
         self.retry_after = retry_after
 
 
 class OutageError(BitbucketAuthError):
-    """The last renewal failed a moment ago, here or in another process, and the next one is not due yet.
+    """The last renewal failed, here or in another process, and the next attempt is not due yet.
 
     Attributes:
         retry_after: Seconds until the next attempt is due.
@@ -136,7 +136,7 @@ class OutageError(BitbucketAuthError):
 
 
 class DeadlineError(BitbucketAuthError):
-    """The token did not come within the caller's deadline; the renewal goes on without this caller."""
+    """No token came within the caller's deadline; the renewal goes on."""
 
     retryable = True
 
@@ -148,6 +148,6 @@ class StoreError(BitbucketAuthError):
 
 
 class RecordError(StoreError):
-    """What the store holds is not a record we may touch: corrupt, foreign, of a newer schema, another's."""
+    """The stored record can't be used: it is corrupt, foreign, of a newer schema or another key's."""
 
     retryable = False

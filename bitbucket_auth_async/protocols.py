@@ -1,4 +1,4 @@
-"""The ports: what the core needs of clock, transport, store and codec, and what a bearer adapter needs of us."""
+"""The ports: Clock, Transport, TokenStore, Codec and TokenSource."""
 
 from typing import NamedTuple, Protocol
 
@@ -11,58 +11,58 @@ __all__ = ["Clock", "Codec", "Timer", "TokenSource", "TokenStore", "Transport", 
 
 
 class Transport(Protocol):
-    """Sends a Request and gives the whole answer."""
+    """Sends a Request and returns the whole response."""
 
     async def send(self, request: Request, /, *, timeout: float) -> Response:  # noqa: ASYNC109 - a bound, not a scope
-        """Return the answer, whatever its status; never follow a redirect; read 1 MiB at most.
+        """Return the response with any status; never follow a redirect; read 1 MiB at most.
 
-        What the server could act on does not leave after *timeout* seconds of boot time, even if the process was
-        stopped or the machine slept meanwhile: by then another process may have sent the same.
+        Send nothing once *timeout* seconds of boot time have passed, even if the process was stopped or the machine
+        slept: by then another process may have sent the same request.
 
         Raises:
-            TransportError: No whole answer within *timeout* seconds; its `sent` is False only if the request surely
-                did not reach the server, its `broken` is True if the connection broke after that and before *timeout*.
+            TransportError: No whole response came within *timeout* seconds. Its `sent` is False only if the request
+                certainly did not reach the server; its `broken` is True if the connection broke later than that.
         """
         ...
 
     async def aclose(self) -> None:
-        """Close what this transport opened itself; may be called twice, and on another loop than before."""
+        """Close the connections that this transport opened; may be called twice, and in another loop."""
         ...
 
 
 class Versioned(NamedTuple):
-    """A record, and the version under which the store holds it."""
+    """A record and its version in the store."""
 
     record: Record
     version: int
 
 
 class TokenStore(Protocol):
-    """Keeps one record for each key, and replaces it only for who saw the last version.
+    """Keeps one record for each key, and replaces it only if the caller saw the last version.
 
     A version is unique (63 random bits, see `new_version`), so that a restored or emptied store never matches an old
-    one by chance; 0 means that there is nothing.
+    version by chance; 0 means no record.
     """
 
     async def load(self, key: str, /) -> Versioned | None:
-        """Return what is stored under *key*; None means that nothing is, never that it could not be read.
+        """Return the record under *key*; None means that there is none, never that reading failed.
 
         Raises:
-            StoreError: The store could not be read (retryable), or holds what we can't read (RecordError).
+            StoreError: The store could not be read (retryable), or holds no valid record (RecordError).
         """
         ...
 
     async def swap(self, key: str, record: Record, /, *, expected: int) -> int:
-        """Put *record* in the place of version *expected*; return its new version, or 0 if someone was first.
+        """Replace version *expected* by *record*; return the new version, or 0 if another process was first.
 
         Raises:
-            StoreError: It could not be written; it may or may not have been.
+            StoreError: Writing failed, or it is unknown whether it did.
         """
         ...
 
 
 class Codec(Protocol):
-    """Makes bytes of a record, and a record of bytes; bound to the key where it encrypts."""
+    """Converts a record to bytes and back; an encrypting codec binds them to the key."""
 
     def encode(self, key: str, record: Record, /) -> bytes:
         """Return the record as bytes."""
@@ -72,20 +72,20 @@ class Codec(Protocol):
         """Return the record.
 
         Raises:
-            RecordError: These are not the bytes of a record under this key.
+            RecordError: The bytes are not a record under this key.
         """
         ...
 
 
 class TokenSource(Protocol):
-    """What bearer adapters take: a TokenManager, or anything else that has a token to give."""
+    """The source of a bearer adapter's tokens: a TokenManager, or another object with this method."""
 
     async def get_token(self, *, rejected: Token | None = None, still_accepted: bool = False) -> Token:
-        """Return a token that is good now.
+        """Return a valid token.
 
         Args:
-            rejected: The token that a 401 proved bad; the answer is another one, if there is another to be had.
-            still_accepted: A request sent after the refused one succeeded with the same token, so look for a newer
-                token but force none.
+            rejected: The token that a 401 refused; the answer is another token, if another can be had.
+            still_accepted: A request sent after the refused one succeeded with the same token, so a renewal is not
+                forced.
         """
         ...

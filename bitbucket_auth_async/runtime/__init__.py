@@ -1,1 +1,1 @@
-"""What the code needs of the running process: clocks, event loops, threads, identity, private files, settings."""
+"""Clocks, event loops, threads, process identity, private files and settings."""

@@ -1,13 +1,13 @@
-"""Arguments of the wrong kind: refused where they are given, and not where they are first used."""
+"""check: refuses an argument of the wrong kind where it is given, not where it is first used."""
 
 from bitbucket_auth_async.errors import ConfigurationError
 
 
 def check(name: str, value: object, *attributes: str, example: str) -> None:
-    """See that an argument has what makes it one of its kind.
+    """Check that an argument has the attributes of its kind.
 
     Raises:
-        ConfigurationError: It is something else, or the class and no value of it.
+        ConfigurationError: It lacks one, or is a class instead of an instance.
     """
     if not isinstance(value, type) and all(hasattr(value, attribute) for attribute in attributes):
         return

@@ -1,4 +1,4 @@
-"""Which extra brings a library that not everybody needs: said where its import fails."""
+"""extra: names the extra to install where the import of an optional library fails."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def extra(name: str) -> Generator[None]:
-    """Import a library inside: if it is missing, the ModuleNotFoundError tells how to install it."""
+    """Add to the block's ModuleNotFoundError how to install the library."""
     try:
         yield
     except ModuleNotFoundError as error:

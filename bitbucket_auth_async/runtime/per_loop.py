@@ -1,4 +1,4 @@
-"""What is there once for each event loop that uses it: connections, and locks for those who take turns."""
+"""PerLoop: one connection, lock or other resource for each event loop."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,10 +10,10 @@ _T = TypeVar("_T")
 
 
 class PerLoop(Generic[_T]):
-    """Opens at first use, once for each loop; a forked process has another loop, and so its own.
+    """Opens a resource at first use in each loop; a forked process has another loop, so another resource.
 
-    What a closed loop had is forgotten as the next one comes. Weak references would not do: an asyncio.Lock that was
-    ever waited for holds its loop.
+    The resource of a closed loop is dropped when another loop opens one. Weak references would not work, since an
+    asyncio.Lock keeps its loop alive.
     """
 
     __slots__ = ("_close", "_closed", "_open", "_opened", "_owner")
@@ -21,7 +21,7 @@ class PerLoop(Generic[_T]):
     def __init__(
         self, owner: str, opening: Callable[[], _T], closing: Callable[[_T], Awaitable[object]] | None = None
     ) -> None:
-        """Open nothing yet; *owner* is named if it is used once closed."""
+        """Open nothing yet; the error for use after closing names *owner*."""
         self._owner = owner
         self._open = opening
         self._close = closing
@@ -29,7 +29,7 @@ class PerLoop(Generic[_T]):
         self._opened: dict[asyncio.AbstractEventLoop, _T] = {}
 
     def get(self) -> _T:
-        """Return what this loop has, opened if it has nothing yet.
+        """Return the running loop's resource; open it if needed.
 
         Raises:
             ConfigurationError: It was closed.
@@ -45,7 +45,7 @@ class PerLoop(Generic[_T]):
         return self._opened[loop]
 
     async def aclose(self) -> None:
-        """Close what this loop has; what another loop has goes with that loop."""
+        """Close the running loop's resource; those of other loops end with their loops."""
         self._closed = True
         opened = self._opened.pop(asyncio.get_running_loop(), None)
         if opened is not None and self._close is not None:

@@ -1,4 +1,4 @@
-"""One private file, replaced whole under an OS lock: what makes it safe, and what its errors mean."""
+"""A private file that is replaced as a whole under an OS lock, and advice for its errors."""
 
 import errno
 import os
@@ -13,68 +13,70 @@ from filelock import FileLock, Timeout
 
 from bitbucket_auth_async.errors import StoreError
 
-_LOCK = ".lock"
-_BESIDE = ".bitbucket-auth-async.tmp"
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)  # Windows would write line ends of its own
-_COLLIDES = sys.platform == "win32"
-"""There, replacing a file while somebody reads it is an error for one of the two."""
+_LOCK_SUFFIX = ".lock"
+_TEMPORARY_SUFFIX = ".bitbucket-auth-async.tmp"
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)  # else Windows would change line ends
+_READERS_COLLIDE = sys.platform == "win32"
+"""On Windows, replacing a file during a read is an error for the reader or the writer."""
 _PAUSES = (0.001, 0.004, 0.016, 0.064, 0.256)
 
 _T = TypeVar("_T")
 
-# What to do, and whether it may heal without anybody's help.
+# What to do, and whether a retry may succeed.
 _ADVICE = {
     errno.ENOSPC: ("The disk is full. Free some space.", True),
     errno.EDQUOT: ("The quota is used up. Free some space, or raise the quota.", True),
-    errno.EFBIG: ("The file may not grow so far. Raise the limit on the size of files (ulimit -f).", False),
+    errno.EFBIG: ("The file would exceed the size limit. Raise it (ulimit -f).", False),
     errno.EROFS: ("The file system is read-only. Mount it writable, or choose another path.", False),
-    errno.EACCES: ("This user may not. Let the user that runs this program own file, lock and directory.", False),
-    errno.EPERM: ("This is not permitted. Let the user that runs this program own the file and its directory.", False),
+    errno.EACCES: (
+        "This user lacks the permission. Make the user that runs this program own file, lock and directory.",
+        False,
+    ),
+    errno.EPERM: ("This is not permitted. Make the user that runs this program own the file and its directory.", False),
     errno.EBUSY: (
-        "It can't be replaced while it is mounted by itself, as into a container. Mount its directory instead.",
+        "A file that is itself a mount, as in a container, can't be replaced. Mount its directory instead.",
         False,
     ),
     errno.EISDIR: ("This is a directory. Give the path of a file.", False),
-    errno.ENOTDIR: ("A file stands where a directory should be. Choose another path.", False),
-    errno.ELOOP: ("Symbolic links go round in a circle, or the lock file is one. Choose another path.", False),
-    errno.ENAMETOOLONG: ("The name is too long, with what is written beside it. Choose a shorter one.", False),
+    errno.ENOTDIR: ("A part of the path is a file, not a directory. Choose another path.", False),
+    errno.ELOOP: ("Symbolic links form a loop, or the lock file is a link. Choose another path.", False),
+    errno.ENAMETOOLONG: ("The name is too long for the temporary file next to it. Choose a shorter one.", False),
     errno.EMFILE: ("This process has too many open files. Close some, or raise the limit (ulimit -n).", True),
     errno.ENFILE: ("This machine has too many open files. Close some.", True),
-    errno.ENOLCK: ("The file system gives no lock (NFS without its lock service?). Choose a local path.", True),
+    errno.ENOLCK: ("The file system has no lock to give (NFS without its lock service?). Choose a local path.", True),
     errno.ENOSYS: ("The file system has no locks. Choose another path.", False),
-    errno.ENOTSUP: ("The file system can't do what is needed. Choose another path.", False),
+    errno.ENOTSUP: ("The file system lacks a needed operation. Choose another path.", False),
 }
 
 
 def read(path: str) -> bytes | None:
-    """Return what is in the file; None means that there is none.
+    """Return the content of the file; None if it does not exist.
 
     Raises:
         OSError: It could not be read.
     """
     try:
-        return _patiently(Path(path).read_bytes)
+        return _retry_collisions(Path(path).read_bytes)
     except FileNotFoundError:
         return None
 
 
 def update(path: str, change: Callable[[bytes | None], bytes | None]) -> bool:
-    """Put in the file what *change* makes of its content, or nothing if that is None; tell whether it had its turn.
+    """Replace the content by the result of *change*, unless that is None; False: the lock was taken, nothing was done.
 
-    It never waits for the lock: False means that somebody else has it, and that nothing was done. All happens in this
-    one call, so that whoever runs it in a thread can't be interrupted between the lock and the end. A symbolic link
-    stays one, and the file it names is replaced.
+    It never waits for the lock. Everything happens in one call, so that a thread can't be interrupted while it holds
+    the lock. A symbolic link stays a link; the file that it names is replaced.
 
     Raises:
-        OSError: It could not be done; the old content is whole.
+        OSError: It failed; the old content is intact.
     """
     target = Path(os.path.realpath(path))
-    if target.is_symlink():  # still, so the links have no end
+    if target.is_symlink():  # realpath stops at a link only in a loop
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(target))
     if target.is_dir():
         raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
     make_private(target.parent)
-    lock = FileLock(f"{target}{_LOCK}", mode=0o600, thread_local=False)
+    lock = FileLock(f"{target}{_LOCK_SUFFIX}", mode=0o600, thread_local=False)
     try:
         lock.acquire(blocking=False)
     except Timeout:
@@ -89,16 +91,16 @@ def update(path: str, change: Callable[[bytes | None], bytes | None]) -> bool:
 
 
 def store_error(path: str, doing: str, error: OSError) -> StoreError:
-    """Say in one sentence what happened to which file, and in another what to do."""
+    """Return an error that says what happened to which file, and what to do."""
     code = error.errno or 0
-    advice, heals = _ADVICE.get(code, (f"{os.strerror(code)}." if code else f"{type(error).__name__}.", True))
-    told = StoreError(f"{path} could not be {doing} ({errno.errorcode.get(code, 'unknown')}). {advice}")
-    told.retryable = heals
-    return told
+    advice, retryable = _ADVICE.get(code, (f"{os.strerror(code)}." if code else f"{type(error).__name__}.", True))
+    failure = StoreError(f"{path} could not be {doing} ({errno.errorcode.get(code, 'unknown')}). {advice}")
+    failure.retryable = retryable
+    return failure
 
 
 def make_private(directory: Path) -> None:
-    """Make what is missing of the way there, each part for its owner alone."""
+    """Create the missing directories of a path, each with access for its owner only."""
     missing: list[Path] = []
     while not directory.is_dir() and directory != directory.parent:
         missing.append(directory)
@@ -108,25 +110,25 @@ def make_private(directory: Path) -> None:
             part.mkdir(mode=0o700)
         except FileExistsError:
             if part.is_dir():
-                continue  # another process was first
+                continue  # another process created it
             raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(part)) from None
-        part.chmod(0o700)  # the umask may have taken too much
+        part.chmod(0o700)  # the umask may have removed too much
         _sync(part.parent)
 
 
 def create(path: Path) -> int:
-    """Return the descriptor of a new file, private from its first byte, which no child inherits (PEP 446).
+    """Return the descriptor of a new file, private from its first byte; no child process inherits it (PEP 446).
 
-    On Windows it is as private as its folder; the user's own folders are.
+    On Windows it is as private as its folder, and the user's own folders are private.
 
     Raises:
-        FileExistsError: There is one.
-        OSError: It could not be made.
+        FileExistsError: The file exists.
+        OSError: It could not be created.
     """
     descriptor = os.open(path, _NEW, 0o600)
     if sys.platform != "win32":
         try:
-            os.fchmod(descriptor, 0o600)  # the umask may have taken too much
+            os.fchmod(descriptor, 0o600)  # the umask may have removed too much
         except BaseException:
             os.close(descriptor)
             raise
@@ -134,15 +136,15 @@ def create(path: Path) -> int:
 
 
 def _replace(target: Path, content: bytes) -> None:
-    """Write beside, then rename over: whoever reads sees the old file or the new one, whole."""
-    beside = target.with_name(target.name + _BESIDE)
-    beside.unlink(missing_ok=True)  # left by a crash: nobody else writes it while we have the lock
+    """Write a temporary file and rename it, so that a reader sees the whole old or the whole new content."""
+    temporary = target.with_name(target.name + _TEMPORARY_SUFFIX)
+    temporary.unlink(missing_ok=True)  # left by a crash, since only the owner of the lock writes it
     try:
-        _write_new(beside, content)
-        _patiently(lambda: beside.replace(target))
+        _write_new(temporary, content)
+        _retry_collisions(lambda: temporary.replace(target))
     except BaseException:
         with suppress(OSError):  # the first error says more
-            beside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
         raise
     _sync(target.parent)
 
@@ -154,9 +156,9 @@ def _write_new(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _patiently(work: Callable[[], _T]) -> _T:
-    """Do it; where readers and writers collide, again for a moment."""
-    for pause in _PAUSES if _COLLIDES else ():
+def _retry_collisions(work: Callable[[], _T]) -> _T:
+    """Return the result of *work*; where readers and writers collide, retry for a third of a second."""
+    for pause in _PAUSES if _READERS_COLLIDE else ():
         try:
             return work()
         except PermissionError:
@@ -165,14 +167,14 @@ def _patiently(work: Callable[[], _T]) -> _T:
 
 
 def _sync(directory: Path) -> None:
-    """Make the names in a directory last, where the system lets a directory be opened at all."""
+    """Write a directory's entries to disk, on systems that can open a directory."""
     if sys.platform == "win32":
         return
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno != errno.EINVAL:  # some network file systems have nothing to do here, and say so like this
+        if error.errno != errno.EINVAL:  # some network file systems have nothing to sync and answer EINVAL
             raise
     finally:
         os.close(descriptor)

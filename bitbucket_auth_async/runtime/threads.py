@@ -1,4 +1,4 @@
-"""Blocking calls in threads: a few at a time, however many give up waiting for them."""
+"""Threads: runs a store's blocking calls in a few threads."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,32 +14,32 @@ _T = TypeVar("_T")
 
 
 class Threads:
-    """Threads of a store's own, for each loop: the shared ones may all be taken by work that waits for the very token.
+    """A store's threads in each loop; the loop's default threads may all be waiting for this store's token.
 
-    Who gives up waiting leaves the thread behind until the call has ended. It still counts, so that a disk or a keyring
-    that hangs costs no more than these few.
+    A cancelled caller leaves its thread behind until the call ends. That thread still counts, so a disk or a keyring
+    that hangs blocks these few threads at most.
     """
 
-    __slots__ = ("_turns",)
+    __slots__ = ("_slots",)
 
-    def __init__(self, at_once: int) -> None:
-        """Let so many calls be under way."""
-        self._turns = PerLoop("Threads", partial(asyncio.Semaphore, at_once))
+    def __init__(self, max_running: int) -> None:
+        """Allow *max_running* calls at the same time."""
+        self._slots = PerLoop("Threads", partial(asyncio.Semaphore, max_running))
 
     async def run(self, work: Callable[[*_A], _T], *arguments: *_A) -> _T:
-        """Return what *work* gives, in a thread; once begun, it ends there even if the caller is cancelled."""
+        """Return the result of *work* in a thread; once begun, it ends even if the caller is cancelled."""
         return await self.finish(lambda: to_thread.run_sync(work, *arguments, limiter=CapacityLimiter(1)))
 
     async def finish(self, begin: Callable[[], Awaitable[_T]]) -> _T:
-        """Return what comes of the call that *begin* makes, which has a thread of its own; cancelled, it goes on."""
-        turns = self._turns.get()
-        await turns.acquire()
+        """Return the result of the call that *begin* starts in its thread; it goes on if the caller is cancelled."""
+        slots = self._slots.get()
+        await slots.acquire()
         call = asyncio.ensure_future(begin())
 
         def ended(call: "asyncio.Future[_T]") -> None:
-            turns.release()
+            slots.release()
             if not call.cancelled():
-                call.exception()  # looked at, or asyncio would complain of it once the caller is gone
+                call.exception()  # otherwise asyncio logs it as never retrieved once the caller is gone
 
         call.add_done_callback(ended)
         return await asyncio.shield(call)

@@ -45,7 +45,7 @@ def test_an_empty_value_is_reported_with_its_variable(name: str, empty: str) -> 
     new, old = {ID: "i", SECRET: "s"}, {"bitbucketKey": "i", "bitbucketSecret": "s"}
     assert (
         refused((new if name in new else old) | {name: empty})
-        == f"{name} is set, but empty or blank: give it its value, or unset it."
+        == f"{name} is set but empty or blank; give it a value or unset it."
     )
 
 

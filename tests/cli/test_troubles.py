@@ -77,7 +77,7 @@ async def test_a_full_disk_is_told_before_anybody_is_bothered(cli: Program) -> N
     done = await cli.run_process(*cli.login_words(), command=within_file_size(0))
     assert done.code == 1
     assert is_one_sentence(done)
-    assert "may not grow" in done.err
+    assert "exceed the size limit" in done.err
     assert cli.fake.token_requests == 0
     assert [path for path in cli.home.rglob("*") if path.is_file() and path.stat().st_size] == []
 
@@ -101,7 +101,7 @@ async def test_a_machine_with_a_store_that_is_full_goes_on_and_does_not_wait_for
     began = time.monotonic()
     done = await cli.run_process("token", command=within_file_size(1))
     assert (done.code, cli.fake.is_live(done.out.strip())) == (0, True)
-    assert "may not grow" in done.err
+    assert "exceed the size limit" in done.err
     assert time.monotonic() - began < 20
 
 

@@ -40,7 +40,7 @@ def test_a_file_holds_keys_one_a_line(tmp_path: Path) -> None:
     "environ,told",
     [
         ({}, f"{VARIABLE} is not set"),
-        ({VARIABLE: " "}, f"{VARIABLE} is set, but empty"),
+        ({VARIABLE: " "}, f"{VARIABLE} is set but empty"),
         ({VARIABLE: ","}, f"{VARIABLE} holds no encryption key"),
         ({VARIABLE: f"{NEW.text()} hunter2"}, f"{VARIABLE}, key 2: "),
         ({f"{VARIABLE}_FILE": "/nowhere/keys"}, r"/nowhere/keys can't be read"),

@@ -17,10 +17,10 @@ from bitbucket_auth_async.runtime import private_file
     [
         (errno.ENOSPC, True, "Free some space"),
         (errno.EDQUOT, True, "raise the quota"),
-        (errno.EFBIG, False, "Raise the limit on the size of files"),
+        (errno.EFBIG, False, "exceed the size limit"),
         (errno.EROFS, False, "Mount it writable"),
-        (errno.EACCES, False, "Let the user that runs this program own file, lock and directory"),
-        (errno.EPERM, False, "Let the user that runs this program own"),
+        (errno.EACCES, False, "Make the user that runs this program own file, lock and directory"),
+        (errno.EPERM, False, "Make the user that runs this program own"),
         (errno.EBUSY, False, "Mount its directory instead"),
         (errno.EISDIR, False, "Give the path of a file"),
         (errno.ENOTDIR, False, "Choose another path"),
@@ -150,7 +150,7 @@ def test_where_readers_and_writers_collide_both_try_again_for_a_moment(
 
         return work
 
-    monkeypatch.setattr(private_file, "_COLLIDES", True)  # as on Windows
+    monkeypatch.setattr(private_file, "_READERS_COLLIDE", True)  # as on Windows
     for name in collisions:
         monkeypatch.setattr(Path, name, colliding(name))
     assert private_file.update(str(path), lambda _: b"one")

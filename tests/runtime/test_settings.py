@@ -42,11 +42,11 @@ def test_a_file_gives_its_content_without_its_last_line_end(tmp_path: Path, cont
 def test_a_variable_that_is_set_twice_is_refused(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("s3cret")
     environ = {NAME: "s3cret", f"{NAME}_FILE": str(tmp_path / "secret")}
-    assert refused(environ) == f"{NAME} and {NAME}_FILE are both set: leave one out."
+    assert refused(environ) == f"{NAME} and {NAME}_FILE are both set; unset one of them."
 
 
 def test_an_empty_path_is_named() -> None:
-    assert refused({f"{NAME}_FILE": ""}) == f"{NAME}_FILE is set, but empty or blank: give it its value, or unset it."
+    assert refused({f"{NAME}_FILE": ""}) == f"{NAME}_FILE is set but empty or blank; give it a value or unset it."
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_an_empty_file_is_named(tmp_path: Path, content: bytes) -> None:
 def test_r11_a_file_that_is_not_text_is_named_and_its_content_is_not_shown(tmp_path: Path) -> None:
     path = tmp_path / "secret"
     path.write_bytes(b"s3cret\xff")
-    assert refused({f"{NAME}_FILE": str(path)}) == f"{NAME}_FILE: {path} is not a text in UTF-8."
+    assert refused({f"{NAME}_FILE": str(path)}) == f"{NAME}_FILE: {path} is not UTF-8 text."
 
 
 @pytest.mark.parametrize("secret", ["s3cret", "s3cret" * 60])

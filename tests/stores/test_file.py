@@ -272,8 +272,8 @@ async def test_a_path_that_can_be_no_file_is_an_error_that_says_what_to_do(tmp_p
     (tmp_path / "file").write_text("")
     path, advice = {
         "directory": ("directory", "Give the path of a file"),
-        "circle": ("circle", "go round in a circle"),
-        "below a file": ("file/tokens.json", "A file stands where a directory should be"),
+        "circle": ("circle", "form a loop"),
+        "below a file": ("file/tokens.json", "A part of the path is a file, not a directory"),
         "long": ("a" * 300, "Choose a shorter one"),
     }[make]
     store = FileStore(tmp_path / path)

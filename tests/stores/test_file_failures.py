@@ -134,7 +134,9 @@ def test_a_directory_that_may_not_be_written_is_reported(
         *nobody,
     )
     place.chmod(0o755)
-    assert printed.startswith(f"StoreError False {place}/tokens.json could not be written (EACCES). This user may not.")
+    assert printed.startswith(
+        f"StoreError False {place}/tokens.json could not be written (EACCES). This user lacks the permission."
+    )
     assert names(place) == ["tokens.json"]
 
 
@@ -158,8 +160,12 @@ def test_a_file_that_may_not_be_read_is_an_error_and_not_nothing(
         *nobody,
     )
     read, written = printed.splitlines()
-    assert read.startswith(f"StoreError False {place}/tokens.json could not be read (EACCES). This user may not.")
-    assert written.startswith(f"StoreError False {place}/tokens.json could not be written (EACCES). This user may not.")
+    assert read.startswith(
+        f"StoreError False {place}/tokens.json could not be read (EACCES). This user lacks the permission."
+    )
+    assert written.startswith(
+        f"StoreError False {place}/tokens.json could not be written (EACCES). This user lacks the permission."
+    )
     assert names(place) == ["tokens.json", "tokens.json.lock"]
 
 
@@ -188,7 +194,7 @@ outside = Path(place, "outside.json")
 outside.write_text("{}")
 mount(outside, path, None, 0x1000)""",
             "False",
-            "(EBUSY). It can't be replaced while it is mounted by itself, as into a container.",
+            "(EBUSY). A file that is itself a mount, as in a container, can't be replaced.",
             id="a file mounted by itself",
         ),
     ],
