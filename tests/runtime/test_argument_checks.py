@@ -81,7 +81,7 @@ WRONG: dict[str, tuple[Callable[[Any], object], Any, str]] = {
         "a TokenManagerPool, not TokenManager",
     ),
     "login": (lambda it: add_login(web.Application(), it), pool(), r"add_login\(\) takes the application, and after "),
-    "address of a store": (open_store, Path("tokens.json"), r"a path goes into FileStore\), not "),
+    "address of a store": (open_store, Path("tokens.json"), r"for a path, use FileStore\), not "),
     "scope": (ClientCredentials, None, r"scope takes a set such as \{.*, not NoneType"),
     "clock of the fake": (FakeBitbucket, FakeClock, r"clock takes FakeClock\(\) or .*, not the class FakeClock"),
     "token response": (lambda it: Token.from_response(it, requested_at=0), "{}", "the decoded JSON object, not str"),
