@@ -80,7 +80,11 @@ WRONG: dict[str, tuple[Callable[[Any], object], Any, str]] = {
         manager(),
         "a TokenManagerPool, not TokenManager",
     ),
-    "login": (lambda it: add_login(web.Application(), it), pool(), r"add_login\(\) takes the application, and after "),
+    "login": (
+        lambda it: add_login(web.Application(), it),
+        pool(),
+        r"add_login\(\) takes the application, then a Login",
+    ),
     "address of a store": (open_store, Path("tokens.json"), r"for a path, use FileStore\), not "),
     "scope": (ClientCredentials, None, r"scope takes a set such as \{.*, not NoneType"),
     "clock of the fake": (FakeBitbucket, FakeClock, r"clock takes FakeClock\(\) or .*, not the class FakeClock"),
