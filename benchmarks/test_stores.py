@@ -21,7 +21,7 @@ from bitbucket_auth_async.stores.postgres import PostgresStore
 from bitbucket_auth_async.stores.redis import RedisStore
 from bitbucket_auth_async.stores.sqlite import SQLiteStore
 from tests.support.clocks import ShiftedClock
-from tests.support.keyrings import MemoryRing
+from tests.support.keyrings import MemoryKeyring
 from tests.support.store_servers import DURABLE, postgres_server, redis_server
 
 RENEWALS = 20
@@ -38,7 +38,7 @@ async def opened(kind: str, folder: Path) -> AsyncGenerator[TokenStore]:
     elif kind == "sqlite":
         yield SQLiteStore(folder / "tokens.db")
     elif kind == "keyring":  # what is ours of it: the backend is a dict
-        yield KeyringStore(backend=MemoryRing(), part=1_200)
+        yield KeyringStore(backend=MemoryKeyring(), part=1_200)
     elif kind == "postgres":
         with postgres_server(fsync=True) as database:
             async with PostgresStore(database.url) as store:

@@ -149,7 +149,7 @@ async def test_the_home_of_somebody_else_is_neither_read_nor_written(cli: Progra
     assert (await cli.run_process("token", command=someone)).code == 0
 
 
-@pytest.mark.parametrize("backend", ["keyring.backends.fail.Keyring", "tests.support.keyrings.LockedRing"])
+@pytest.mark.parametrize("backend", ["keyring.backends.fail.Keyring", "tests.support.keyrings.LockedKeyring"])
 async def test_a_keyring_that_is_absent_or_locked_is_told(cli: Program, backend: str) -> None:
     environ = {"PYTHON_KEYRING_BACKEND": backend}
     done = await cli.run(*machine(cli, "--store", "keyring://app"), environ=environ)
@@ -164,7 +164,7 @@ async def test_in_a_keyring_there_is_room_for_token_and_secret(cli: Program, tmp
     client = (cli.environ.pop("BITBUCKET_CLIENT_ID"), cli.environ.pop("BITBUCKET_CLIENT_SECRET"))
     ring = tmp_path / "ring"
     ring.mkdir()
-    cli.environ |= {"PYTHON_KEYRING_BACKEND": "tests.support.keyrings.FolderRing", "RING_FOLDER": str(ring)}
+    cli.environ |= {"PYTHON_KEYRING_BACKEND": "tests.support.keyrings.FolderKeyring", "KEYRING_FOLDER": str(ring)}
     process, mine, its = await at_a_terminal(cli, *machine(cli, "--store", "keyring://app"))
     await read_until(mine, "Key: ")
     os.write(mine, f"{client[0]}\n".encode())

@@ -12,7 +12,7 @@ from bitbucket_auth_async.protocols import Versioned
 from bitbucket_auth_async.stores.file import FileStore
 from bitbucket_auth_async.stores.reencrypt import reencrypt
 from bitbucket_auth_async.testing.store_contract import TokenStoreContract, a_record
-from tests.support.error_texts import everything
+from tests.support.error_texts import full_text
 
 OLD, NEW, OTHER = (EncryptionKey(bytes([number]) * 32) for number in range(3))
 CODEC = EncryptedCodec([NEW, OLD])
@@ -23,7 +23,7 @@ def refused(codec: EncryptedCodec, data: bytes, key: str = "alice") -> str:
     with pytest.raises(RecordError) as caught:
         codec.decode(key, data)
     assert not caught.value.retryable
-    told = everything(caught.value)
+    told = full_text(caught.value)
     for secret in (NEW, OLD, OTHER):
         assert secret.text() not in told
     assert "access-1-" not in told
@@ -186,7 +186,7 @@ def test_r11_a_key_does_not_show_itself() -> None:
 def test_what_is_no_key_is_refused_and_not_shown(text: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         EncryptionKey.from_text(text)
-    assert not text or text not in everything(caught.value)
+    assert not text or text not in full_text(caught.value)
 
 
 def test_no_key_is_refused() -> None:

@@ -9,8 +9,8 @@ from keyring.errors import KeyringLocked
 from bitbucket_auth_async.codecs.encrypted import EncryptionKey
 from bitbucket_auth_async.codecs.keys import VARIABLE, keys_from_env, keys_from_file, keys_from_keyring
 from bitbucket_auth_async.errors import ConfigurationError, StoreError
-from tests.support.error_texts import everything
-from tests.support.keyrings import MemoryRing
+from tests.support.error_texts import full_text
+from tests.support.keyrings import MemoryKeyring
 
 NEW, OLD = EncryptionKey.new(), EncryptionKey.new()
 
@@ -49,8 +49,8 @@ def test_a_file_holds_keys_one_a_line(tmp_path: Path) -> None:
 def test_a_variable_that_holds_none_is_named(environ: dict[str, str], told: str) -> None:
     with pytest.raises(ConfigurationError, match=told) as caught:
         keys_from_env(environ)
-    assert "hunter2" not in everything(caught.value)
-    assert NEW.text() not in everything(caught.value)
+    assert "hunter2" not in full_text(caught.value)
+    assert NEW.text() not in full_text(caught.value)
 
 
 def test_a_file_that_holds_none_is_named(tmp_path: Path) -> None:
@@ -60,35 +60,35 @@ def test_a_file_that_holds_none_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfehunter2")
     with pytest.raises(ConfigurationError, match="not UTF-8 text") as caught:
         keys_from_file(path)
-    assert "hunter2" not in everything(caught.value)
+    assert "hunter2" not in full_text(caught.value)
     path.write_text("hunter2")
     with pytest.raises(ConfigurationError, match="keys, key 1: ") as caught:
         keys_from_file(path)
-    assert "hunter2" not in everything(caught.value)
+    assert "hunter2" not in full_text(caught.value)
     with pytest.raises(ConfigurationError, match="the home directory is unknown"):
         keys_from_file("~nobody-at-all/keys")
 
 
 @pytest.fixture
-def ring() -> Iterator[MemoryRing]:
-    before, ring = keyring.get_keyring(), MemoryRing()
+def ring() -> Iterator[MemoryKeyring]:
+    before, ring = keyring.get_keyring(), MemoryKeyring()
     keyring.set_keyring(ring)
     yield ring
     keyring.set_keyring(before)
 
 
-async def test_the_keyring_holds_keys_as_one_password(ring: MemoryRing) -> None:
+async def test_the_keyring_holds_keys_as_one_password(ring: MemoryKeyring) -> None:
     ring.put("my-app", "encryption keys", f"{NEW.text()} {OLD.text()}")
     assert await keys_from_keyring("my-app") == [NEW, OLD]
 
 
-async def test_a_keyring_that_holds_none_is_told_what_to_put_there(ring: MemoryRing) -> None:
+async def test_a_keyring_that_holds_none_is_told_what_to_put_there(ring: MemoryKeyring) -> None:
     with pytest.raises(ConfigurationError, match=r"has no entry 'encryption keys' of 'my-app'. Store"):
         await keys_from_keyring("my-app")
 
 
-async def test_no_keyring_and_a_locked_one_are_told_apart(ring: MemoryRing) -> None:
-    class Locked(MemoryRing):
+async def test_no_keyring_and_a_locked_one_are_told_apart(ring: MemoryKeyring) -> None:
+    class Locked(MemoryKeyring):
         def get_password(self, service: str, username: str) -> str | None:
             raise KeyringLocked
 

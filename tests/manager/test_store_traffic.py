@@ -1,7 +1,7 @@
 """What a renewal costs a store's server, counted on the wire, and what it holds there meanwhile."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import asyncpg
@@ -18,8 +18,8 @@ from bitbucket_auth_async.testing.fake import faults
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 from tests.support.clocks import ShiftedClock
 from tests.support.manager_world import FaultyStore
-from tests.support.store_servers import PostgresServer, RedisServer, postgres_server, redis_server
-from tests.support.tcp_proxies import pooler_before
+from tests.support.store_servers import PostgresServer, RedisServer
+from tests.support.tcp_proxies import transaction_pooler
 
 RENEWALS = 5
 Untyped = Any
@@ -46,23 +46,10 @@ class Renewals:
         assert self.fake.token_requests == before + 1
 
 
-@pytest.fixture(scope="module")
-def redis() -> Iterator[RedisServer]:
-    with redis_server("valkey", "--save", "") as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    with postgres_server() as server:
-        yield server
-
-
 @pytest.fixture
 async def pool(postgres: PostgresServer) -> AsyncGenerator["asyncpg.Pool[Any]"]:
     """Give a program's pool with one connection, and a table."""
     async with asyncpg.create_pool(postgres.url, min_size=1, max_size=1) as pool:
-        await pool.execute("DROP TABLE IF EXISTS bitbucket_auth_async_records")
         await PostgresStore(pool).create_schema()
         yield pool
 
@@ -77,11 +64,11 @@ async def test_a_renewal_calls_the_store_twice() -> None:
     assert store.log == ["swap", "swap"] * RENEWALS
 
 
-async def test_a_renewal_is_two_commands_to_redis(redis: RedisServer) -> None:
-    async with RedisStore(redis.url) as store:
+async def test_a_renewal_is_two_commands_to_redis(valkey: RedisServer) -> None:
+    async with RedisStore(valkey.url) as store:
         renewals = Renewals(store)
         await renewals.begin()
-        admin: Untyped = blocking.Redis(port=redis.port)
+        admin: Untyped = blocking.Redis(port=valkey.port)
         with admin, admin.monitor() as monitor:
             for _ in range(RENEWALS):
                 await renewals.renew()
@@ -96,7 +83,7 @@ async def test_a_renewal_is_two_commands_to_redis(redis: RedisServer) -> None:
 
 async def test_a_renewal_is_two_messages_to_postgresql(postgres: PostgresServer, pool: "asyncpg.Pool[Any]") -> None:
     async with (
-        pooler_before(postgres.port) as pooler,
+        transaction_pooler(postgres.port) as pooler,
         PostgresStore(f"postgresql://postgres@127.0.0.1:{pooler.port}/postgres") as store,
     ):
         renewals = Renewals(store)
@@ -113,25 +100,23 @@ async def test_postgres_store_holds_no_connection_while_the_token_endpoint_is_as
 ) -> None:
     renewals = Renewals(PostgresStore(pool))
     await renewals.begin()
+    pid = await pool.fetchval("SELECT pg_backend_pid()")
     admin = await asyncpg.connect(postgres.url)
     with renewals.fake.inject(faults.hold()) as held:
         renewing = asyncio.create_task(renewals.renew())
         await held.reached.wait()
         assert pool.get_idle_size() == pool.get_size() == 1
-        [state] = await admin.fetch(
-            "SELECT state, xact_start FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> $1",
-            admin.get_server_pid(),
-        )
+        [state] = await admin.fetch("SELECT state, xact_start FROM pg_stat_activity WHERE pid = $1", pid)
         assert tuple(state) == ("idle", None)
-        assert not await admin.fetch("SELECT 1 FROM pg_locks WHERE pid <> $1", admin.get_server_pid())
+        assert not await admin.fetch("SELECT 1 FROM pg_locks WHERE pid = $1", pid)
         async with asyncio.timeout(5):
             assert await pool.fetchval("SELECT count(*) FROM bitbucket_auth_async_records") == 1
     await renewing
     await admin.close()
 
 
-async def test_redis_store_holds_no_connection_while_the_token_endpoint_is_asked(redis: RedisServer) -> None:
-    only: Untyped = BlockingConnectionPool.from_url(redis.url, max_connections=1, timeout=5)  # pyright: ignore[reportUnknownMemberType] - as above
+async def test_redis_store_holds_no_connection_while_the_token_endpoint_is_asked(valkey: RedisServer) -> None:
+    only: Untyped = BlockingConnectionPool.from_url(valkey.url, max_connections=1, timeout=5)  # pyright: ignore[reportUnknownMemberType] - as above
     async with Redis(connection_pool=only) as client:
         renewals = Renewals(RedisStore(client))
         await renewals.begin()

@@ -1,226 +1,231 @@
-"""The promises across real processes on one file: nothing is mocked but Bitbucket, which is behind a real port."""
+"""The promises across real processes that share a file; only Bitbucket is fake, and it has a real port."""
 
 import asyncio
 import signal
-import time
+from collections.abc import AsyncGenerator
+from pathlib import Path
 
 import pytest
 
 from bitbucket_auth_async.manager.token_manager import TokenManager
 from bitbucket_auth_async.oauth2.tokens import fingerprint
-from bitbucket_auth_async.runtime.clocks import SystemClock
 from bitbucket_auth_async.testing.fake import faults
-from tests.support.worker_processes import Crew
+from bitbucket_auth_async.testing.server import serve
+from tests.support.clocks import ShiftedClock
+from tests.support.worker_processes import Fleet
 
-STRICT = pytest.mark.parametrize("crew", [True], indirect=True, ids=["strict"])
+STRICT = pytest.mark.parametrize("fleet", [True], indirect=True, ids=["strict"])
 PAST_THE_SHARED_FAILURE = 2.0
 
 
-class Later(SystemClock):
-    """This machine's clocks, as much ahead as the crew's."""
-
-    __slots__ = ("by",)
-
-    def __init__(self, by: float) -> None:
-        self.by = by
-
-    def wall(self) -> float:
-        return time.time() + self.by
+@pytest.fixture(params=[False])
+async def fleet(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Fleet]:
+    """Give a fleet on a file; with the parameter True its server is strict."""
+    fleet = Fleet((tmp_path / "tokens.json").as_uri(), strict=request.param)
+    async with serve(fleet.fake) as site:
+        fleet.site = site
+        yield fleet
+        await fleet.stop()
 
 
 @STRICT
-async def test_r1_eight_processes_with_fifty_callers_each_spend_each_generation_once_over_ten_expiries(
-    crew: Crew,
+async def test_r1_eight_processes_of_fifty_callers_spend_each_refresh_token_once(
+    fleet: Fleet,
 ) -> None:
-    await crew.sign_in()
-    workers = await asyncio.gather(*(crew.start() for _ in range(8)))
+    await fleet.sign_in()
+    workers = await asyncio.gather(*(fleet.start() for _ in range(8)))
     for _ in range(10):
-        ahead = crew.expire()
-        used = await asyncio.gather(*(worker.call(50, ahead=ahead) for worker in workers))
+        offset = fleet.expire()
+        used = await asyncio.gather(*(worker.call(50, offset=offset) for worker in workers))
         assert len({token for tokens in used for token in tokens}) == 1
-    assert crew.fake.token_requests == 10
-    assert crew.fake.second_spends == []
-    assert all(count == 1 for count in crew.fake.request_log.spends.values())
-    await crew.assert_whole()
+    assert fleet.fake.token_requests == 10
+    assert fleet.fake.second_spends == []
+    assert all(count == 1 for count in fleet.fake.request_log.spends.values())
+    await fleet.assert_intact()
 
 
-async def test_r1_two_bots_that_start_at_the_same_time_make_one_token_request(crew: Crew) -> None:
-    bots = await asyncio.gather(crew.start(bot=True), crew.start(bot=True))
+async def test_r1_two_bots_that_start_at_the_same_time_make_one_token_request(fleet: Fleet) -> None:
+    bots = await asyncio.gather(fleet.start(bot=True), fleet.start(bot=True))
     first, second = await asyncio.gather(*(bot.call(20) for bot in bots))
     assert first == second
     assert len(first) == 1
-    assert crew.fake.token_requests == 1
+    assert fleet.fake.token_requests == 1
 
 
 @STRICT
-async def test_r1_a_process_stopped_between_claiming_and_sending_for_longer_than_its_lease_sends_nothing_late(
-    crew: Crew,
+async def test_r1_a_process_stopped_after_its_claim_for_longer_than_the_lease_sends_nothing(
+    fleet: Fleet,
 ) -> None:
-    await crew.sign_in()
-    late, other = await crew.start(), await crew.start()
-    ahead = crew.expire()
-    late.order(callers=10, ahead=ahead, fate="SIGSTOP", at="claim", asleep=61)
-    await late.is_stopped()
-    assert crew.fake.token_requests == 0
-    other.order(callers=10, ahead=ahead)
-    await other.hears("sees", "claim")
-    await other.goes_ahead(crew.hurry(61))
-    newer = (await other.hears("problems"))["tokens"]
+    await fleet.sign_in()
+    late, other = await fleet.start(), await fleet.start()
+    offset = fleet.expire()
+    late.send(callers=10, offset=offset, fault="SIGSTOP", at="claim", stopped_for=61)
+    await late.wait_until_stopped()
+    assert fleet.fake.token_requests == 0
+    other.send(callers=10, offset=offset)
+    await other.wait_for("sees", "claim")
+    await other.set_offset(fleet.advance(61))
+    newer = (await other.wait_for("problems"))["tokens"]
     late.process.send_signal(signal.SIGCONT)
-    said = await late.hears("problems")
-    assert (said["problems"], said["tokens"]) == ([], newer)
-    assert crew.fake.token_requests == 1
-    await crew.assert_whole()
+    report = await late.wait_for("problems")
+    assert (report["problems"], report["tokens"]) == ([], newer)
+    assert fleet.fake.token_requests == 1
+    await fleet.assert_intact()
 
 
-async def test_r9_a_process_killed_between_spending_and_receiving_is_repaired_by_the_next(crew: Crew) -> None:
-    await crew.sign_in()
-    victim, survivor = await crew.start(), await crew.start()
-    ahead = crew.expire()
-    with crew.fake.inject(faults.hold()) as held:
-        victim.order(callers=10, ahead=ahead)
+async def test_r9_the_next_process_repairs_a_kill_between_request_and_response(fleet: Fleet) -> None:
+    await fleet.sign_in()
+    victim, survivor = await fleet.start(), await fleet.start()
+    offset = fleet.expire()
+    with fleet.fake.inject(faults.hold()) as held:
+        victim.send(callers=10, offset=offset)
         await held.reached.wait()
         await victim.kill()
-    survivor.order(callers=10, ahead=ahead)
-    await survivor.hears("event", "repeated")
-    said = await survivor.hears("problems")
-    assert said["problems"] == []
-    assert len(crew.fake.second_spends) == 1
-    await crew.assert_whole()
-    again = await crew.start()
-    assert await again.call() == said["tokens"]
-    assert crew.fake.token_requests == 2
+    survivor.send(callers=10, offset=offset)
+    await survivor.wait_for("event", "repeated")
+    report = await survivor.wait_for("problems")
+    assert report["problems"] == []
+    assert len(fleet.fake.second_spends) == 1
+    await fleet.assert_intact()
+    again = await fleet.start()
+    assert await again.call() == report["tokens"]
+    assert fleet.fake.token_requests == 2
 
 
-async def test_r9_of_seven_survivors_one_repeats_what_the_eighth_was_killed_in(crew: Crew) -> None:
-    await crew.sign_in()
-    victim, *survivors = await asyncio.gather(*(crew.start() for _ in range(8)))
-    ahead = crew.expire()
-    with crew.fake.inject(faults.hold()) as held:
-        victim.order(callers=10, ahead=ahead)
+async def test_r9_one_of_seven_survivors_repeats_the_request_of_a_killed_process(fleet: Fleet) -> None:
+    await fleet.sign_in()
+    victim, *survivors = await asyncio.gather(*(fleet.start() for _ in range(8)))
+    offset = fleet.expire()
+    with fleet.fake.inject(faults.hold()) as held:
+        victim.send(callers=10, offset=offset)
         await held.reached.wait()
-        for survivor in survivors:  # they meet the claim of a process that lives, and have to wait
-            survivor.order(callers=10, ahead=ahead)
-        await asyncio.gather(*(survivor.hears("asked") for survivor in survivors))
+        for survivor in survivors:  # each finds the claim of a live process, and has to wait
+            survivor.send(callers=10, offset=offset)
+        await asyncio.gather(*(survivor.wait_for("asked") for survivor in survivors))
         await victim.kill()
-        said = await asyncio.gather(*(survivor.hears("problems") for survivor in survivors))
-    assert said[0]["problems"] == []
-    assert len(said[0]["tokens"]) == 1
-    assert all((each["problems"], each["tokens"]) == ([], said[0]["tokens"]) for each in said)
-    assert crew.fake.token_requests == 2
-    assert len(crew.fake.second_spends) == 1
-    await crew.assert_whole()
+        reports = await asyncio.gather(*(survivor.wait_for("problems") for survivor in survivors))
+    assert len(reports[0]["tokens"]) == 1
+    assert all((report["problems"], report["tokens"]) == ([], reports[0]["tokens"]) for report in reports)
+    assert fleet.fake.token_requests == 2
+    assert len(fleet.fake.second_spends) == 1
+    await fleet.assert_intact()
 
 
-async def test_r9_a_process_killed_between_receiving_and_saving_is_repaired_by_the_next(crew: Crew) -> None:
-    await crew.sign_in()
-    victim, survivor = await crew.start(), await crew.start()
-    ahead = crew.expire()
-    victim.order(callers=10, ahead=ahead, fate="SIGKILL")
+async def test_r9_the_next_process_repairs_a_kill_between_response_and_save(fleet: Fleet) -> None:
+    await fleet.sign_in()
+    victim, survivor = await fleet.start(), await fleet.start()
+    offset = fleet.expire()
+    victim.send(callers=10, offset=offset, fault="SIGKILL")
     await victim.process.wait()
     assert victim.process.returncode == -signal.SIGKILL
-    assert crew.fake.token_requests == 1
-    await survivor.call(10, ahead=ahead)
-    assert len(crew.fake.second_spends) == 1
-    await crew.assert_whole()
+    assert fleet.fake.token_requests == 1
+    await survivor.call(10, offset=offset)
+    assert len(fleet.fake.second_spends) == 1
+    await fleet.assert_intact()
 
 
 @STRICT
-async def test_r9_a_process_killed_between_claiming_and_sending_costs_nothing_even_at_a_strict_server(
-    crew: Crew,
+async def test_r9_a_kill_between_claim_and_request_costs_nothing_at_a_strict_server(
+    fleet: Fleet,
 ) -> None:
-    await crew.sign_in()
-    victim, survivor = await crew.start(), await crew.start()
-    ahead = crew.expire()
-    victim.order(callers=10, ahead=ahead, fate="SIGKILL", at="claim")
+    await fleet.sign_in()
+    victim, survivor = await fleet.start(), await fleet.start()
+    offset = fleet.expire()
+    victim.send(callers=10, offset=offset, fault="SIGKILL", at="claim")
     await victim.process.wait()
     assert victim.process.returncode == -signal.SIGKILL
-    assert crew.fake.token_requests == 0
-    await survivor.call(10, ahead=ahead)
-    assert crew.fake.token_requests == 1
-    assert crew.fake.second_spends == []
-    await crew.assert_whole()
+    assert fleet.fake.token_requests == 0
+    await survivor.call(10, offset=offset)
+    assert fleet.fake.token_requests == 1
+    assert fleet.fake.second_spends == []
+    await fleet.assert_intact()
 
 
 @STRICT
-async def test_r8_where_a_strict_server_ends_the_sign_in_every_process_is_told_and_one_has_asked(crew: Crew) -> None:
-    await crew.sign_in()
-    victim, *survivors = await asyncio.gather(*(crew.start() for _ in range(4)))
-    ahead = crew.expire()
-    with crew.fake.inject(faults.hold()) as held:
-        victim.order(callers=1, ahead=ahead)
+async def test_r8_a_strict_server_that_ended_the_sign_in_is_asked_once_and_every_process_learns_it(
+    fleet: Fleet,
+) -> None:
+    await fleet.sign_in()
+    victim, *survivors = await asyncio.gather(*(fleet.start() for _ in range(4)))
+    offset = fleet.expire()
+    with fleet.fake.inject(faults.hold()) as held:
+        victim.send(callers=1, offset=offset)
         await held.reached.wait()
         await victim.kill()
     for survivor in survivors:
-        survivor.order(callers=10, ahead=ahead)
+        survivor.send(callers=10, offset=offset)
     for survivor in survivors:
-        problems = (await survivor.hears("problems"))["problems"]
+        problems = (await survivor.wait_for("problems"))["problems"]
         assert len(problems) == 10
         assert all(problem.startswith("LoginRequiredError") for problem in problems)
-    assert crew.fake.token_requests == 2  # the one whose answer was lost, and one repeat
-    healed = crew.fake.sign_in()
+    assert fleet.fake.token_requests == 2  # the request whose response was lost, and one repeat
+    healed = fleet.fake.sign_in()
+    clock = ShiftedClock()
+    clock.advance(offset)
     async with TokenManager(
-        crew.fake.client, store=crew.store, key="alice", server=crew.site.server, clock=Later(ahead)
+        fleet.fake.client, store=fleet.store, key="alice", server=fleet.site.server, clock=clock
     ) as manager:
         await manager.adopt(healed)
     for survivor in survivors:
-        assert await survivor.call(10, ahead=ahead + PAST_THE_SHARED_FAILURE) == [fingerprint(healed.access_token)]
-    assert crew.fake.token_requests == 2
-    await crew.assert_whole()
+        assert await survivor.call(10, offset=offset + PAST_THE_SHARED_FAILURE) == [fingerprint(healed.access_token)]
+    assert fleet.fake.token_requests == 2
+    await fleet.assert_intact()
 
 
-async def test_r3_a_process_stopped_for_longer_than_its_lease_adds_its_late_token_as_a_spare(crew: Crew) -> None:
-    await crew.sign_in()
-    late, other = await crew.start(), await crew.start()
-    ahead = crew.expire()
-    late.order(callers=1, ahead=ahead, fate="SIGSTOP", asleep=61)
-    await late.is_stopped()
-    other.order(callers=1, ahead=ahead)
-    await other.hears("sees", "claim")
-    await other.goes_ahead(crew.hurry(61))
-    newer = (await other.hears("problems"))["tokens"]
+async def test_r3_a_process_stopped_for_longer_than_its_lease_adds_its_late_token_as_a_spare(fleet: Fleet) -> None:
+    await fleet.sign_in()
+    late, other = await fleet.start(), await fleet.start()
+    offset = fleet.expire()
+    late.send(callers=1, offset=offset, fault="SIGSTOP", stopped_for=61)
+    await late.wait_until_stopped()
+    other.send(callers=1, offset=offset)
+    await other.wait_for("sees", "claim")
+    await other.set_offset(fleet.advance(61))
+    newer = (await other.wait_for("problems"))["tokens"]
     late.process.send_signal(signal.SIGCONT)
-    await late.hears("event", "kept_as_spare")
-    record = await crew.record()
+    await late.wait_for("event", "kept_as_spare")
+    record = await fleet.record()
     assert record.token is not None
     assert [fingerprint(record.token.access_token)] == newer
     assert len(record.spares) == 1
     # The server turns against the newer one: the spare saves the sign-in.
-    crew.fake.kill_refresh_token(record.token.refresh_token or "")
-    await other.call(1, ahead=crew.expire())
-    assert (await crew.record()).spares == ()
+    fleet.fake.kill_refresh_token(record.token.refresh_token or "")
+    await other.call(1, offset=fleet.expire())
+    assert (await fleet.record()).spares == ()
 
 
 @STRICT
-async def test_r2_an_answer_that_came_while_its_process_was_stopped_beyond_the_time_out_is_not_lost(crew: Crew) -> None:
-    await crew.sign_in()
-    worker = await crew.start(lease=2.0)
-    ahead = crew.expire()
-    with crew.fake.inject(faults.hold()) as held:
-        worker.order(callers=10, ahead=ahead)
+async def test_r2_a_response_that_arrived_while_the_process_was_stopped_is_not_lost(
+    fleet: Fleet,
+) -> None:
+    await fleet.sign_in()
+    worker = await fleet.start(lease=2.0)
+    offset = fleet.expire()
+    with fleet.fake.inject(faults.hold()) as held:
+        worker.send(callers=10, offset=offset)
         await held.reached.wait()
         worker.process.send_signal(signal.SIGSTOP)
-        await worker.is_stopped()
-    await asyncio.sleep(1.5)  # longer than the request may take; the answer lies in the stopped process's socket
+        await worker.wait_until_stopped()
+    await asyncio.sleep(1.5)  # longer than the request timeout; the response waits in the socket of the stopped process
     worker.process.send_signal(signal.SIGCONT)
-    said = await worker.hears("problems")
-    assert said["problems"] == []
-    assert len(said["tokens"]) == 1
-    assert crew.fake.token_requests == 1
-    await crew.assert_whole()
+    report = await worker.wait_for("problems")
+    assert report["problems"] == []
+    assert len(report["tokens"]) == 1
+    assert fleet.fake.token_requests == 1
+    await fleet.assert_intact()
 
 
-async def test_r2_a_full_disk_during_the_save_costs_nothing(crew: Crew) -> None:
-    await crew.sign_in()
-    before = (await crew.record()).token
-    worker = await crew.start()
-    used = await worker.call(10, ahead=crew.expire(), fate="full")
+async def test_r2_a_full_disk_during_the_save_loses_no_token(fleet: Fleet) -> None:
+    await fleet.sign_in()
+    before = (await fleet.record()).token
+    worker = await fleet.start()
+    used = await worker.call(10, offset=fleet.expire(), fault="full")
     assert len(used) == 1
-    assert (await crew.record()).token == before
-    worker.order(limit=-1)
-    await worker.hears("event", "saved_late")
-    saved = (await crew.record()).token
+    assert (await fleet.record()).token == before
+    worker.send(file_size_limit=-1)
+    await worker.wait_for("event", "saved_late")
+    saved = (await fleet.record()).token
     assert saved is not None
     assert [fingerprint(saved.access_token)] == used
-    assert crew.fake.token_requests == 1
-    await crew.assert_whole()
+    assert fleet.fake.token_requests == 1
+    await fleet.assert_intact()

@@ -1,4 +1,4 @@
-"""One budget of requests for several processes: together they get no more turns than it has."""
+"""Several processes share one budget of requests, and do not exceed it together."""
 
 import asyncio
 import sys
@@ -31,7 +31,7 @@ async def line(child: Process) -> str:
         return (await child.stdout.readline()).decode()
 
 
-async def test_processes_get_no_more_turns_than_the_budget_has(tmp_path: Path) -> None:
+async def test_processes_that_share_a_budget_do_not_exceed_it(tmp_path: Path) -> None:
     url = (tmp_path / "tokens.json").as_uri()
     words = [sys.executable, "-c", CHILD, url, str(LIMIT), str(PER), str(TURNS)]
     children = [await asyncio.create_subprocess_exec(*words, stdin=PIPE, stdout=PIPE) for _ in range(3)]

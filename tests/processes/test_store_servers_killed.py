@@ -1,4 +1,4 @@
-"""A store's server that is killed under a fleet and started again: no token is lost, and nobody waits for long."""
+"""A store server is killed under a fleet and started again: no token is lost, and no caller waits for long."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
@@ -10,7 +10,7 @@ from bitbucket_auth_async.stores.postgres import PostgresStore
 from bitbucket_auth_async.testing.fake import faults
 from bitbucket_auth_async.testing.server import serve
 from tests.support.store_servers import DURABLE, PostgresServer, RedisServer, postgres_server, redis_server
-from tests.support.worker_processes import Crew, Worker
+from tests.support.worker_processes import Fleet, Worker
 
 Server = RedisServer | PostgresServer
 CALLERS = 25
@@ -20,73 +20,73 @@ PAST_THE_SHARED_FAILURE = 2.0
 
 @pytest.fixture(params=["valkey", "postgres"])
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    """Run a server of our own: one that is killed is nothing for others."""
+    """Run a server that no other test uses, since this one is killed."""
     running = postgres_server() if request.param == "postgres" else redis_server("valkey", *DURABLE)
     with running as server:
         yield server
 
 
 @pytest.fixture
-async def crew(server: Server) -> AsyncGenerator[Crew]:
+async def fleet(server: Server) -> AsyncGenerator[Fleet]:
     if isinstance(server, PostgresServer):
         async with PostgresStore(server.url) as store:
             await store.create_schema()
-    crew = Crew(server.url, strict=True)
-    async with serve(crew.fake) as crew.site:
-        yield crew
-        await crew.stop()
+    fleet = Fleet(server.url, strict=True)
+    async with serve(fleet.fake) as fleet.site:
+        yield fleet
+        await fleet.stop()
 
 
-async def in_vain(worker: Worker) -> None:
-    """See that its callers got an error of the store's, after which they may ask again, and got it soon."""
-    said = await worker.hears("problems")
-    assert len(said["problems"]) == CALLERS
-    assert all(problem.startswith("StoreError") for problem in said["problems"])
-    assert said["lasting"] == 0
-    assert said["slowest"] < DEADLINE
+async def assert_store_errors(worker: Worker) -> None:
+    """Check that its callers got a retryable StoreError in time."""
+    report = await worker.wait_for("problems")
+    assert len(report["problems"]) == CALLERS
+    assert all(problem.startswith("StoreError") for problem in report["problems"])
+    assert report["lasting"] == 0
+    assert report["slowest"] < DEADLINE
 
 
-async def test_r2_a_fleet_outlives_its_store(server: Server, crew: Crew) -> None:
-    await crew.sign_in()
-    workers = await asyncio.gather(*(crew.start(store=STORE, deadline=DEADLINE) for _ in range(3)))
+async def test_r2_a_fleet_survives_kills_of_its_store_server(server: Server, fleet: Fleet) -> None:
+    await fleet.sign_in()
+    workers = await asyncio.gather(*(fleet.start(store=STORE, deadline=DEADLINE) for _ in range(3)))
     for worker in workers:
         await worker.call()
 
-    server.kill()  # while nobody renews
-    ahead = crew.expire()
+    server.kill()  # while no process renews
+    offset = fleet.expire()
     for worker in workers:
-        worker.order(callers=CALLERS, ahead=ahead)
+        worker.send(callers=CALLERS, offset=offset)
     for worker in workers:
-        await in_vain(worker)
-    assert crew.fake.token_requests == 0
+        await assert_store_errors(worker)
+    assert fleet.fake.token_requests == 0
     server.start()
-    ahead = crew.hurry(PAST_THE_SHARED_FAILURE)
-    used = await asyncio.gather(*(worker.call(CALLERS, ahead=ahead) for worker in workers))
+    offset = fleet.advance(PAST_THE_SHARED_FAILURE)
+    used = await asyncio.gather(*(worker.call(CALLERS, offset=offset) for worker in workers))
     assert used == [used[0]] * 3
-    assert crew.fake.token_requests == 1
-    await crew.assert_whole()
+    assert fleet.fake.token_requests == 1
+    await fleet.assert_intact()
 
-    ahead = crew.expire()
-    with crew.fake.inject(faults.hold()) as held:
+    offset = fleet.expire()
+    with fleet.fake.inject(faults.hold()) as held:
         for worker in workers:
-            worker.order(callers=CALLERS, ahead=ahead)
+            worker.send(callers=CALLERS, offset=offset)
         await held.reached.wait()
-        holder = await crew.claimant()
-        server.kill()  # while a token is on its way
+        owner = await fleet.claim_owner()
+        server.kill()  # while the response is on its way
         for worker in workers:
-            if worker is not holder:
-                await in_vain(worker)
-    said = await holder.hears("problems")
-    assert said["problems"] == []
+            if worker is not owner:
+                await assert_store_errors(worker)
+    report = await owner.wait_for("problems")
+    assert report["problems"] == []
     server.start()
-    holder.order(ahead=crew.hurry(PAST_THE_SHARED_FAILURE), wake=True)
-    await holder.hears("event", "saved_late")
-    assert [fingerprint((await crew.assert_whole()).access_token)] == said["tokens"]
+    owner.send(offset=fleet.advance(PAST_THE_SHARED_FAILURE), wake=True)
+    await owner.wait_for("event", "saved_late")
+    assert [fingerprint((await fleet.assert_intact()).access_token)] == report["tokens"]
 
     server.kill()  # while all is saved
     server.start()
-    workers.append(await crew.start(store=STORE, deadline=DEADLINE))
-    used = await asyncio.gather(*(worker.call(CALLERS, ahead=crew.ahead) for worker in workers))
-    assert used == [said["tokens"]] * 4
-    assert crew.fake.token_requests == 2
-    assert crew.fake.second_spends == []
+    workers.append(await fleet.start(store=STORE, deadline=DEADLINE))
+    used = await asyncio.gather(*(worker.call(CALLERS, offset=fleet.offset) for worker in workers))
+    assert used == [report["tokens"]] * 4
+    assert fleet.fake.token_requests == 2
+    assert fleet.fake.second_spends == []

@@ -14,51 +14,58 @@ from bitbucket_auth_async.stores.reencrypt import reencrypt
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 from bitbucket_auth_async.testing.fake_clock import FakeClock
 from bitbucket_auth_async.testing.store_contract import a_record
-from tests.support.store_media import FilePlace, KeyringPlace, Place, PostgresPlace, RedisPlace, SQLitePlace, readings
-from tests.support.store_servers import DURABLE, PostgresServer, RedisServer, postgres_server, redis_server
+from tests.support.store_media import (
+    FileMedium,
+    KeyringMedium,
+    Medium,
+    PostgresMedium,
+    RedisMedium,
+    SQLiteMedium,
+    decoded_views,
+)
+from tests.support.store_servers import PostgresServer, postgres_server
 
 OLD, NEW = EncryptionKey.new(), EncryptionKey.new()
 
 
 @pytest.fixture(scope="module")
-def redis() -> Iterator[RedisServer]:
-    with redis_server("valkey", *DURABLE) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
+def dumped_postgres() -> Iterator[PostgresServer]:
+    """Run a server that holds no tokens of other tests, since these tests search all its files."""
     with postgres_server() as server:
         yield server
 
 
 @pytest.fixture(params=["file", "sqlite", "keyring", "redis", "postgres"])
-async def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+async def medium(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Medium:
     if request.param == "postgres":
-        postgres = PostgresPlace(request.getfixturevalue("postgres"))
+        postgres = PostgresMedium(request.getfixturevalue("dumped_postgres"))
         await postgres.clear()
         return postgres
     if request.param == "redis":
-        return RedisPlace(request.getfixturevalue("redis"))
+        return RedisMedium(request.getfixturevalue("running_valkey"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))  # where the keyring's lock lies
-    lies_here: dict[str, Callable[[Path], Place]] = {"file": FilePlace, "sqlite": SQLitePlace, "keyring": KeyringPlace}
-    return lies_here[request.param](tmp_path / "data")
+    kinds: dict[str, Callable[[Path], Medium]] = {
+        "file": FileMedium,
+        "sqlite": SQLiteMedium,
+        "keyring": KeyringMedium,
+    }
+    return kinds[request.param](tmp_path / "data")
 
 
-async def test_keys_alone_are_no_codec(place: Place) -> None:
+async def test_keys_alone_are_no_codec(medium: Medium) -> None:
     keys: Any = [NEW]
     with pytest.raises(ConfigurationError, match=r"codec takes a codec, such as EncryptedCodec\(keys\), not list\.$"):
-        async with place.store(keys):
+        async with medium.store(keys):
             pass
 
 
-async def test_r11_a_dump_of_encrypted_records_holds_no_token(place: Place) -> None:
-    async with place.store(EncryptedCodec([NEW])) as store:
+async def test_r11_a_dump_of_encrypted_records_holds_no_token(medium: Medium) -> None:
+    async with medium.store(EncryptedCodec([NEW])) as store:
         version = await store.swap("alice", a_record(size=2_600), expected=0)
         await store.swap("alice", a_record(2, size=2_600), expected=version)
-    async with place.store(JsonCodec()) as store:
+    async with medium.store(JsonCodec()) as store:
         await store.swap("bob", a_record(7), expected=0)
-    seen = list(readings(await place.dump()))
+    seen = list(decoded_views(await medium.dump()))
     for plain in (b"access-7-", b"refresh-7-"):  # so this is where a token would be seen
         assert any(plain in reading for reading in seen)
     for number in (1, 2, 1_001, 1_002, 2_001, 2_002):
@@ -66,27 +73,27 @@ async def test_r11_a_dump_of_encrypted_records_holds_no_token(place: Place) -> N
             assert not any(f"{kind}-{number}-".encode() in reading for reading in seen)
 
 
-async def test_r11_two_records_that_change_places_are_noticed_and_left_as_they_are(place: Place) -> None:
-    async with place.store(EncryptedCodec([NEW])) as store:
+async def test_r11_two_records_that_change_places_are_noticed_and_left_as_they_are(medium: Medium) -> None:
+    async with medium.store(EncryptedCodec([NEW])) as store:
         for number, name in enumerate(("alice", "carol")):
             await store.swap(name, a_record(number), expected=0)
-        await place.exchange("alice", "carol")
+        await medium.swap_records("alice", "carol")
         for name in ("alice", "carol"):
             with pytest.raises(RecordError, match="another store key"):
                 await store.load(name)
-        await place.exchange("alice", "carol")
+        await medium.swap_records("alice", "carol")
         for number, name in enumerate(("alice", "carol")):
             found = await store.load(name)
             assert found is not None
             assert found.record == a_record(number)
 
 
-async def test_r11_a_key_is_rotated_without_a_stop_and_without_a_sign_in(place: Place) -> None:
+async def test_r11_a_key_is_rotated_without_a_stop_and_without_a_sign_in(medium: Medium) -> None:
     """Each step is a deploy: programs of two neighbouring steps share the store, and renew in turn."""
     clock = FakeClock()
     fake = FakeBitbucket(clock, strict=True)
     steps = [[OLD], [OLD, NEW], [NEW, OLD], [NEW]]
-    stores = [place.store(EncryptedCodec(keys)) for keys in steps]
+    stores = [medium.store(EncryptedCodec(keys)) for keys in steps]
     managers = [TokenManager(fake.client, store=store, key="alice", transport=fake, clock=clock) for store in stores]
     await managers[0].adopt(fake.sign_in())
     await stores[0].swap("idle", a_record(), expected=0)

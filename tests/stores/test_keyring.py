@@ -17,8 +17,8 @@ from bitbucket_auth_async.errors import ConfigurationError, RecordError, StoreEr
 from bitbucket_auth_async.protocols import Versioned
 from bitbucket_auth_async.stores.keyring import KeyringStore
 from bitbucket_auth_async.testing.store_contract import TokenStoreContract, a_record
-from tests.support.error_texts import everything
-from tests.support.keyrings import MemoryRing
+from tests.support.error_texts import full_text
+from tests.support.keyrings import MemoryKeyring
 
 NARROW = 1_200
 
@@ -30,39 +30,39 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def ring() -> MemoryRing:
-    return MemoryRing()
+def ring() -> MemoryKeyring:
+    return MemoryKeyring()
 
 
 @pytest.fixture
-def store(ring: MemoryRing) -> KeyringStore:
+def store(ring: MemoryKeyring) -> KeyringStore:
     return KeyringStore(backend=ring, part=NARROW)
 
 
 class TestKeyringStore(TokenStoreContract):
     @pytest.fixture
-    def store(self, ring: MemoryRing) -> KeyringStore:
+    def store(self, ring: MemoryKeyring) -> KeyringStore:
         return KeyringStore(backend=ring, part=NARROW)
 
     @pytest.fixture
-    def other(self, ring: MemoryRing) -> KeyringStore:
+    def other(self, ring: MemoryKeyring) -> KeyringStore:
         return KeyringStore(backend=ring, part=NARROW)
 
 
 class TestEncryptedKeyringStore(TokenStoreContract):
     @pytest.fixture
-    def store(self, ring: MemoryRing) -> KeyringStore:
+    def store(self, ring: MemoryKeyring) -> KeyringStore:
         return KeyringStore(backend=ring, part=NARROW, codec=EncryptedCodec([EncryptionKey.new()]))
 
 
-async def test_it_never_asks_on_the_loop(store: KeyringStore, ring: MemoryRing) -> None:
+async def test_it_never_asks_on_the_loop(store: KeyringStore, ring: MemoryKeyring) -> None:
     await store.swap("alice", a_record(), expected=0)
     await store.load("alice")
     assert ring.threads
     assert threading.get_ident() not in ring.threads
 
 
-async def test_nothing_is_left_of_an_older_record(store: KeyringStore, ring: MemoryRing) -> None:
+async def test_nothing_is_left_of_an_older_record(store: KeyringStore, ring: MemoryKeyring) -> None:
     version = await store.swap("alice", a_record(size=9_000), expected=0)
     assert len(ring.entries) > 40
     for number in range(2, 5):
@@ -70,7 +70,7 @@ async def test_nothing_is_left_of_an_older_record(store: KeyringStore, ring: Mem
     assert len(ring.entries) <= 3
 
 
-class SlowRing(MemoryRing):
+class SlowRing(MemoryKeyring):
     """Lets others in between any two steps."""
 
     def get_password(self, service: str, username: str) -> str | None:
@@ -105,7 +105,7 @@ async def test_a_reader_sees_a_whole_record_whoever_writes_meanwhile() -> None:
 
 
 async def test_a_reader_who_is_overtaken_twice_does_not_mix_two_records_that_were_in_one_slot() -> None:
-    class Overtaken(MemoryRing):
+    class Overtaken(MemoryKeyring):
         writing = False
 
         def get_password(self, service: str, username: str) -> str | None:
@@ -128,7 +128,7 @@ async def test_a_reader_who_is_overtaken_twice_does_not_mix_two_records_that_wer
 
 
 async def test_r9_a_crash_at_any_step_leaves_the_old_record_or_the_new_one() -> None:
-    class Breaking(MemoryRing):
+    class Breaking(MemoryKeyring):
         left = -1
 
         def set_password(self, service: str, username: str, password: str) -> None:
@@ -179,19 +179,19 @@ def chosen() -> Iterator[None]:
     keyring.set_keyring(before)
 
 
-async def test_by_default_it_takes_the_keyring_that_was_chosen(chosen: None, ring: MemoryRing) -> None:
+async def test_by_default_it_takes_the_keyring_that_was_chosen(chosen: None, ring: MemoryKeyring) -> None:
     keyring.set_keyring(ring)
     assert await KeyringStore("my-app", part=NARROW).swap("alice", a_record(), expected=0)
     assert all(service.startswith("my-app/") for service, _ in ring.entries)
 
 
-async def test_services_are_apart(ring: MemoryRing) -> None:
+async def test_services_are_apart(ring: MemoryKeyring) -> None:
     await KeyringStore("one", backend=ring, part=NARROW).swap("alice", a_record(), expected=0)
     assert await KeyringStore("two", backend=ring, part=NARROW).load("alice") is None
 
 
 async def test_a_locked_keyring_is_an_error_that_may_heal() -> None:
-    class Locked(MemoryRing):
+    class Locked(MemoryKeyring):
         def get_password(self, service: str, username: str) -> str | None:
             raise KeyringLocked(username)
 
@@ -203,7 +203,7 @@ async def test_a_locked_keyring_is_an_error_that_may_heal() -> None:
 async def test_a_keyring_that_waits_for_a_password_costs_bounded_time_and_the_loop_goes_on() -> None:
     entered = threading.Event()
 
-    class Asking(MemoryRing):
+    class Asking(MemoryKeyring):
         def get_password(self, service: str, username: str) -> str | None:
             entered.wait(20)
             return None
@@ -217,7 +217,7 @@ async def test_a_keyring_that_waits_for_a_password_costs_bounded_time_and_the_lo
         entered.set()
 
 
-async def test_who_waits_for_the_lock_in_vain_gets_an_error_that_may_heal(ring: MemoryRing) -> None:
+async def test_who_waits_for_the_lock_in_vain_gets_an_error_that_may_heal(ring: MemoryKeyring) -> None:
     store = KeyringStore(backend=ring, part=NARROW, timeout=0.1)
     version = await store.swap("alice", a_record(), expected=0)
     with FileLock(f"{store._lock_path}.lock"):
@@ -234,7 +234,7 @@ async def test_the_lock_is_the_owners_alone_and_no_record_lies_beside_it(store: 
     assert os.stat(folder).st_mode & 0o777 == 0o700  # noqa: PTH116  - one of two alike
 
 
-async def test_a_folder_for_the_lock_that_cannot_be_is_an_error_that_names_it(home: Path, ring: MemoryRing) -> None:
+async def test_a_folder_for_the_lock_that_cannot_be_is_an_error_that_names_it(home: Path, ring: MemoryKeyring) -> None:
     (home / "bitbucket_auth_async").write_text("in the way")
     with pytest.raises(StoreError, match=r"keyring-.*\.lock could not be locked"):
         await KeyringStore(backend=ring).swap("alice", a_record(), expected=0)
@@ -251,27 +251,27 @@ async def test_a_folder_for_the_lock_that_cannot_be_is_an_error_that_names_it(ho
         '{"version":1,"slot":"b","parts":7}',
     ],
 )
-async def test_a_damaged_entry_is_left_as_it_is(damage: str, store: KeyringStore, ring: MemoryRing) -> None:
+async def test_a_damaged_entry_is_left_as_it_is(damage: str, store: KeyringStore, ring: MemoryKeyring) -> None:
     await store.swap("alice", a_record(), expected=0)
     [index] = [name for name in ring.entries if name[0].endswith("/index")]
     ring.entries[index] = damage
     with pytest.raises(RecordError) as caught:
         await store.load("alice")
-    assert "hunter2" not in everything(caught.value)
+    assert "hunter2" not in full_text(caught.value)
     assert ring.entries[index] == damage
 
 
-async def test_a_part_that_is_no_base64_is_an_error(store: KeyringStore, ring: MemoryRing) -> None:
+async def test_a_part_that_is_no_base64_is_an_error(store: KeyringStore, ring: MemoryKeyring) -> None:
     await store.swap("alice", a_record(), expected=0)
     [part] = [name for name in ring.entries if name[0].endswith("/a0")]
     ring.entries[part] = ring.entries[part].partition(":")[0] + ":hunter2!"
     with pytest.raises(RecordError, match="damaged") as caught:
         await store.load("alice")
-    assert "hunter2" not in everything(caught.value)
+    assert "hunter2" not in full_text(caught.value)
 
 
-async def test_a_keyring_that_cannot_delete_is_written_over(ring: MemoryRing) -> None:
-    class Keeping(MemoryRing):
+async def test_a_keyring_that_cannot_delete_is_written_over(ring: MemoryKeyring) -> None:
+    class Keeping(MemoryKeyring):
         def delete_password(self, service: str, username: str) -> None:
             raise NotImplementedError
 

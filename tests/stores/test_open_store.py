@@ -7,7 +7,7 @@ from bitbucket_auth_async.codecs.encrypted import EncryptedCodec, EncryptionKey
 from bitbucket_auth_async.errors import ConfigurationError
 from bitbucket_auth_async.stores.open_store import VARIABLE, open_store, store_from_env
 from bitbucket_auth_async.testing.store_contract import a_record
-from tests.support.error_texts import everything
+from tests.support.error_texts import full_text
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ async def test_the_codec_makes_the_bytes(scheme: str, tmp_path: Path) -> None:
 def test_an_address_that_is_none_is_told_and_not_shown(url: str, told: str) -> None:
     with pytest.raises(ConfigurationError, match=told) as caught:
         open_store(url)
-    assert "hunter2" not in everything(caught.value)
+    assert "hunter2" not in full_text(caught.value)
 
 
 @pytest.mark.parametrize(

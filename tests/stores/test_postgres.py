@@ -1,7 +1,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from itertools import count
 from typing import Any
 
@@ -13,17 +13,16 @@ from bitbucket_auth_async.errors import ConfigurationError, RecordError, StoreEr
 from bitbucket_auth_async.protocols import Versioned
 from bitbucket_auth_async.stores.postgres import PostgresStore
 from bitbucket_auth_async.testing.store_contract import TokenStoreContract, a_record
-from tests.support.error_texts import everything
+from tests.support.error_texts import full_text
 from tests.support.store_servers import PostgresServer, postgres_server
-from tests.support.tcp_proxies import line_to, pooler_before
+from tests.support.tcp_proxies import tcp_proxy, transaction_pooler
 
 NUMBERS = count()
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    with postgres_server() as server:
-        yield server
+@pytest.fixture
+def server(running_postgres: PostgresServer) -> PostgresServer:
+    return running_postgres
 
 
 @pytest.fixture
@@ -67,7 +66,10 @@ class TestPostgresStoreBehindAPooler(TokenStoreContract):
     @pytest.fixture
     async def store(self, server: PostgresServer, table: str) -> AsyncGenerator[PostgresStore]:
         dsn = "postgresql://postgres@127.0.0.1:{}/postgres"
-        async with pooler_before(server.port) as pooler, PostgresStore(dsn.format(pooler.port), table=table) as store:
+        async with (
+            transaction_pooler(server.port) as pooler,
+            PostgresStore(dsn.format(pooler.port), table=table) as store,
+        ):
             await store.create_schema()
             yield store
         assert pooler.kinds == {b"Q"}
@@ -85,7 +87,7 @@ class TestEncryptedPostgresStore(TokenStoreContract):
 async def test_the_pooler_of_these_tests_is_one_that_prepared_statements_do_not_survive(
     server: PostgresServer,
 ) -> None:
-    async with pooler_before(server.port) as pooler:
+    async with transaction_pooler(server.port) as pooler:
         dsn = f"postgresql://postgres@127.0.0.1:{pooler.port}/postgres"
         connection = await asyncpg.connect(dsn)
         assert await connection.fetchval("SELECT $1::int", 1) == 1
@@ -95,7 +97,7 @@ async def test_the_pooler_of_these_tests_is_one_that_prepared_statements_do_not_
 
 
 async def test_load_and_swap_are_one_message_and_one_answer_each(server: PostgresServer, table: str) -> None:
-    async with pooler_before(server.port) as pooler:
+    async with transaction_pooler(server.port) as pooler:
         dsn = f"postgresql://postgres@127.0.0.1:{pooler.port}/postgres"
         async with PostgresStore(dsn, table=table) as store:
             await store.create_schema()
@@ -182,45 +184,45 @@ async def test_connections_that_the_server_closed_are_not_noticed_by_anyone(
 async def test_an_answer_cut_off_is_asked_for_again_and_the_swap_that_got_in_has_won(
     server: PostgresServer, table: str
 ) -> None:
-    async with line_to(server.port) as line:
-        dsn = f"postgresql://postgres@127.0.0.1:{line.port}/postgres"
+    async with tcp_proxy(server.port) as proxy:
+        dsn = f"postgresql://postgres@127.0.0.1:{proxy.port}/postgres"
         async with PostgresStore(dsn, table=table) as store:
             await store.create_schema()
-            line.answers_to_lose = 1
+            proxy.responses_to_drop = 1
             first = await store.swap("alice", a_record(), expected=0)
-            line.answers_to_lose = 1
+            proxy.responses_to_drop = 1
             second = await store.swap("alice", a_record(2), expected=first)
-            assert line.answers_to_lose == 0
+            assert proxy.responses_to_drop == 0
             assert await store.load("alice") == Versioned(a_record(2), second)
 
 
 async def test_a_line_that_swallows_everything_costs_bounded_time_and_no_other_call(
     server: PostgresServer, table: str
 ) -> None:
-    async with line_to(server.port) as line:
-        dsn = f"postgresql://postgres@127.0.0.1:{line.port}/postgres"
+    async with tcp_proxy(server.port) as proxy:
+        dsn = f"postgresql://postgres@127.0.0.1:{proxy.port}/postgres"
         async with PostgresStore(dsn, table=table, timeout=0.4) as store:
             await store.create_schema()
             version = await store.swap("alice", a_record(), expected=0)
-            line.silent = True
+            proxy.silent = True
             began = time.monotonic()
             for _ in range(2):  # with a connection, and without one
                 with pytest.raises(StoreError, match="did not answer") as caught:
                     await store.load("alice")
                 assert caught.value.retryable
             assert time.monotonic() - began < 2
-            line.silent = False
+            proxy.silent = False
             assert await store.load("alice") == Versioned(a_record(), version)
 
 
 async def test_a_cancelled_call_on_a_dead_line_ends_at_once(server: PostgresServer, table: str) -> None:
-    async with line_to(server.port) as line:
-        dsn = f"postgresql://postgres@127.0.0.1:{line.port}/postgres"
+    async with tcp_proxy(server.port) as proxy:
+        dsn = f"postgresql://postgres@127.0.0.1:{proxy.port}/postgres"
         async with PostgresStore(dsn, table=table) as store:
             await store.create_schema()
-            line.silent = True
+            proxy.silent = True
             load = asyncio.ensure_future(store.load("alice"))
-            await asyncio.wait_for(line.swallowed.wait(), 30)
+            await asyncio.wait_for(proxy.dropped.wait(), 30)
             load.cancel()
             async with asyncio.timeout(0.5):
                 await asyncio.wait([load])
@@ -244,8 +246,8 @@ async def test_a_table_that_is_missing_is_named_with_the_way_to_make_it(server: 
         with pytest.raises(StoreError, match=r"Call create_schema\(\) once") as caught:
             await store.swap("alice", a_record(), expected=0)
         assert not caught.value.retryable
-        assert "refresh-1" not in everything(caught.value)
-        assert b"refresh-1-".hex() not in everything(caught.value)
+        assert "refresh-1" not in full_text(caught.value)
+        assert b"refresh-1-".hex() not in full_text(caught.value)
 
 
 async def test_a_wrong_password_is_not_retried_and_not_shown(
@@ -256,7 +258,7 @@ async def test_a_wrong_password_is_not_retried_and_not_shown(
         with pytest.raises(StoreError, match="The password is wrong") as caught:
             await store.load("alice")
         assert not caught.value.retryable
-        assert "hunter2" not in everything(caught.value) + repr(store)
+        assert "hunter2" not in full_text(caught.value) + repr(store)
 
 
 async def test_a_standby_is_an_error_that_may_heal(server: PostgresServer, table: str, store: PostgresStore) -> None:
@@ -274,7 +276,7 @@ async def test_a_damaged_record_is_left_as_it_is(
     await admin.execute(f"UPDATE {table} SET record = 'hunter2'")  # noqa: S608  - a name of our own
     with pytest.raises(RecordError) as caught:
         await store.load("alice")
-    assert "hunter2" not in everything(caught.value)
+    assert "hunter2" not in full_text(caught.value)
 
 
 async def test_who_opens_closes(server: PostgresServer, store: PostgresStore, table: str) -> None:
@@ -313,7 +315,7 @@ def test_a_name_that_is_none_is_refused(table: str) -> None:
 def test_an_address_that_is_none_is_refused_and_not_shown(dsn: str) -> None:
     with pytest.raises(ConfigurationError, match="begins with postgresql://") as caught:
         PostgresStore(dsn)
-    assert "hunter2" not in everything(caught.value)
+    assert "hunter2" not in full_text(caught.value)
 
 
 async def test_a_server_that_is_not_there_is_named_without_what_lets_one_in() -> None:
@@ -321,11 +323,11 @@ async def test_a_server_that_is_not_there_is_named_without_what_lets_one_in() ->
         with pytest.raises(StoreError, match=r"could not be read: PostgreSQL at 127\.0\.0\.1:1 can't be rea") as caught:
             await store.load("alice")
     assert caught.value.retryable
-    assert "hunter2" not in everything(caught.value)
+    assert "hunter2" not in full_text(caught.value)
 
 
 async def test_an_address_that_only_asyncpg_can_refuse_is_not_shown_either() -> None:
     async with PostgresStore("postgresql://host:hunter2/db") as store:
         with pytest.raises(ConfigurationError, match="asyncpg can't parse") as caught:
             await store.load("alice")
-    assert "hunter2" not in everything(caught.value)
+    assert "hunter2" not in full_text(caught.value)

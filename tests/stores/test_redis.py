@@ -14,9 +14,9 @@ from bitbucket_auth_async.protocols import Versioned
 from bitbucket_auth_async.stores.redis import RedisStore
 from bitbucket_auth_async.telemetry.events import Event, EventKind
 from bitbucket_auth_async.testing.store_contract import TokenStoreContract, a_record
-from tests.support.error_texts import chain, everything
+from tests.support.error_texts import error_chain, full_text
 from tests.support.store_servers import DURABLE, REDIS_KINDS, RedisServer, redis_server
-from tests.support.tcp_proxies import line_to
+from tests.support.tcp_proxies import tcp_proxy
 
 Admin = Any
 """A client of redis-py, which leaves half of its types unknown."""
@@ -109,36 +109,36 @@ async def test_r9_what_was_confirmed_survives_sigkill_of_the_server_and_the_stor
 async def test_an_answer_cut_off_is_asked_for_again_and_the_swap_that_got_in_has_won(
     server: RedisServer, admin: Admin
 ) -> None:
-    async with line_to(server.port) as line, RedisStore(f"redis://127.0.0.1:{line.port}") as store:
+    async with tcp_proxy(server.port) as proxy, RedisStore(f"redis://127.0.0.1:{proxy.port}") as store:
         version = await store.swap("alice", a_record(), expected=0)
-        line.answers_to_lose = 1
+        proxy.responses_to_drop = 1
         version = await store.swap("alice", a_record(2), expected=version)
         assert version
-        assert line.answers_to_lose == 0
-        line.cut()
+        assert proxy.responses_to_drop == 0
+        proxy.reset_connections()
         assert await store.load("alice") == Versioned(a_record(2), version)
 
 
 async def test_a_line_that_swallows_everything_costs_bounded_time_and_no_other_call(
     server: RedisServer, admin: Admin
 ) -> None:
-    async with line_to(server.port) as line, RedisStore(f"redis://127.0.0.1:{line.port}", timeout=0.4) as store:
+    async with tcp_proxy(server.port) as proxy, RedisStore(f"redis://127.0.0.1:{proxy.port}", timeout=0.4) as store:
         version = await store.swap("alice", a_record(), expected=0)
-        line.silent = True
+        proxy.silent = True
         began = time.monotonic()
         with pytest.raises(StoreError) as caught:
             await store.load("alice")
         assert time.monotonic() - began < 2
         assert caught.value.retryable
-        line.silent = False
+        proxy.silent = False
         assert await store.load("alice") == Versioned(a_record(), version)
 
 
 async def test_a_dead_connection_costs_half_the_time_and_no_error(server: RedisServer, admin: Admin) -> None:
-    async with line_to(server.port) as line, RedisStore(f"redis://127.0.0.1:{line.port}", timeout=1.0) as store:
+    async with tcp_proxy(server.port) as proxy, RedisStore(f"redis://127.0.0.1:{proxy.port}", timeout=1.0) as store:
         await store.swap("alice", a_record(), expected=0)
-        line.silent = True
-        asyncio.get_running_loop().call_later(0.2, setattr, line, "silent", False)  # noqa: FBT003  - setattr has no names
+        proxy.silent = True
+        asyncio.get_running_loop().call_later(0.2, setattr, proxy, "silent", False)  # noqa: FBT003  - setattr has no names
         assert await store.load("alice")  # what was swallowed is asked again on a new connection
 
 
@@ -146,16 +146,16 @@ async def test_a_dead_connection_costs_half_the_time_and_no_error(server: RedisS
 async def test_a_connection_to_a_master_that_became_a_replica_is_given_up(kind: str) -> None:
     """As behind a name that leads to another server after a failover."""
     with redis_server(kind, "--save", "") as former, redis_server(kind, "--save", "") as master:
-        async with line_to(former.port) as line, RedisStore(f"redis://127.0.0.1:{line.port}") as store:
+        async with tcp_proxy(former.port) as proxy, RedisStore(f"redis://127.0.0.1:{proxy.port}") as store:
             assert await store.load("alice") is None
             with administered(former) as admin:
                 admin.replicaof("127.0.0.1", master.port)
             with pytest.raises(StoreError, match="said ReadOnlyError") as caught:
                 await store.swap("alice", a_record(), expected=0)
             assert caught.value.retryable
-            assert list(chain(caught.value)) == [caught.value]
+            assert list(error_chain(caught.value)) == [caught.value]
             await store.load("alice")  # connected once more, and to the same
-            line.lead_to(master.port)
+            proxy.redirect_to(master.port)
             version = await store.swap("alice", a_record(), expected=0)
         async with RedisStore(master.url) as store:
             assert await store.load("alice") == Versioned(a_record(), version)
@@ -239,7 +239,7 @@ async def test_a_wrong_password_is_not_retried_and_not_shown(server: RedisServer
         assert not caught.value.retryable
         asked = admin.info("commandstats")
         assert sum(asked[name]["calls"] for name in ("cmdstat_auth", "cmdstat_hello") if name in asked) == 1
-        assert "hunter2" not in everything(caught.value) + repr(store)
+        assert "hunter2" not in full_text(caught.value) + repr(store)
 
 
 async def test_an_error_of_the_servers_shows_nothing_of_the_record(server: RedisServer, admin: Admin) -> None:
@@ -248,8 +248,8 @@ async def test_an_error_of_the_servers_shows_nothing_of_the_record(server: Redis
         with pytest.raises(StoreError, match="NoPermissionError") as caught:
             await store.swap("alice", a_record(), expected=0)
         assert not caught.value.retryable
-        assert "refresh-1" not in everything(caught.value)
-        assert list(chain(caught.value)) == [caught.value]  # the server's own words may quote what it was sent
+        assert "refresh-1" not in full_text(caught.value)
+        assert list(error_chain(caught.value)) == [caught.value]  # the server's own words may quote what it was sent
 
 
 async def test_what_is_not_ours_is_left_as_it_is(store: RedisStore, admin: Admin) -> None:
@@ -257,7 +257,7 @@ async def test_what_is_not_ours_is_left_as_it_is(store: RedisStore, admin: Admin
     for call in (store.load("alice"), store.swap("alice", a_record(), expected=0)):
         with pytest.raises(RecordError, match="something other than a record") as caught:
             await call
-        assert "hunter2" not in everything(caught.value)
+        assert "hunter2" not in full_text(caught.value)
     assert admin.get("bitbucket_auth_async:alice") == b"hunter2"
 
 
@@ -301,4 +301,4 @@ def test_one_store_serves_two_loops_one_after_the_other(server: RedisServer, adm
 def test_an_address_that_is_none_is_refused_and_not_shown(url: str) -> None:
     with pytest.raises(ConfigurationError, match="redis-py can't parse") as caught:
         RedisStore(url)
-    assert "hunter2" not in everything(caught.value)
+    assert "hunter2" not in full_text(caught.value)

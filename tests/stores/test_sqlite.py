@@ -18,7 +18,7 @@ from bitbucket_auth_async.errors import ConfigurationError, RecordError, StoreEr
 from bitbucket_auth_async.protocols import Versioned
 from bitbucket_auth_async.stores.sqlite import SQLiteStore
 from bitbucket_auth_async.testing.store_contract import TokenStoreContract, a_record
-from tests.support.error_texts import everything
+from tests.support.error_texts import full_text
 from tests.support.swap_counting import SIZE
 
 INCREMENT = """
@@ -197,7 +197,7 @@ async def test_what_is_no_database_is_left_as_it_is(content: bytes, store: SQLit
     for call in (store.load("alice"), store.swap("alice", a_record(), expected=0)):
         with pytest.raises(RecordError, match="not a SQLite database, or is damaged") as caught:
             await call
-        assert "hunter2" not in everything(caught.value)
+        assert "hunter2" not in full_text(caught.value)
     assert path.read_bytes() == content
 
 
@@ -209,7 +209,7 @@ async def test_a_damaged_row_is_left_as_it_is(store: SQLiteStore, path: Path) ->
         database.close()
         with pytest.raises(RecordError, match="the row of 'alice' is damaged") as caught:
             await store.load("alice")
-        assert "hunter2" not in everything(caught.value)
+        assert "hunter2" not in full_text(caught.value)
 
 
 async def test_a_file_that_was_taken_away_is_made_anew(store: SQLiteStore, path: Path) -> None:

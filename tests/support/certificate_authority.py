@@ -28,7 +28,7 @@ _SIGNS = x509.KeyUsage(**{**_NOTHING, "key_cert_sign": True})
 _SERVES = x509.KeyUsage(**{**_NOTHING, "digital_signature": True})
 
 
-class Authority:
+class CertificateAuthority:
     """Vouches for servers; who is to believe it takes its certificate from `path`."""
 
     def __init__(self, folder: Path) -> None:
@@ -39,7 +39,7 @@ class Authority:
         certificate = self._signed(self._name, self._key, x509.BasicConstraints(ca=True, path_length=0), _SIGNS)
         self.path.write_bytes(certificate)
 
-    def vouches_for(self, host: str) -> ssl.SSLContext:
+    def server_context(self, host: str) -> ssl.SSLContext:
         """Return the context of a server with that name, or that address."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.DNSName(host) if host[-1].isalpha() else x509.IPAddress(ipaddress.ip_address(host))

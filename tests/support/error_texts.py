@@ -4,18 +4,18 @@ import traceback
 from collections.abc import Iterator
 
 
-def chain(error: BaseException | None) -> Iterator[BaseException]:
+def error_chain(error: BaseException | None) -> Iterator[BaseException]:
     """Yield the error, its causes and its contexts, shown or not."""
     if error is not None:
         yield error
-        yield from chain(error.__cause__)
+        yield from error_chain(error.__cause__)
         if error.__context__ is not error.__cause__:
-            yield from chain(error.__context__)
+            yield from error_chain(error.__context__)
 
 
-def everything(error: BaseException) -> str:
+def full_text(error: BaseException) -> str:
     """Return what any logger might write of an error, but for local variables."""
     return "\n".join(
         "".join(traceback.format_exception(one)) + repr(one) + repr(one.args) + repr(getattr(one, "__dict__", {}))
-        for one in chain(error)
+        for one in error_chain(error)
     )

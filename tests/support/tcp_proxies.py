@@ -1,4 +1,4 @@
-"""What may stand between a store and its server: a line that fails when told, and a pooler that never stays."""
+"""What may stand between a store and its server: a proxy that fails on demand, and a transaction pooler."""
 
 import asyncio
 import ssl
@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager, suppress
 _SSL_REQUEST = 80877103
 
 
-class Service:
-    """Serves each connection in a task of its own, and ends them all."""
+class TcpServer:
+    """Serves each connection in a task of its own, and cancels all of them at the end."""
 
     def __init__(self) -> None:
         self.port = 0
@@ -18,7 +18,7 @@ class Service:
 
     def accept(self, reader: StreamReader, writer: StreamWriter) -> None:
         task = asyncio.ensure_future(self.serve(reader, writer))
-        self._tasks.add(task)  # asyncio itself would forget it
+        self._tasks.add(task)  # asyncio itself keeps no reference
         task.add_done_callback(self._tasks.discard)
 
     async def serve(self, reader: StreamReader, writer: StreamWriter) -> None:
@@ -37,52 +37,53 @@ class Service:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-class Line(Service):
-    """Passes bytes on to a local port, until it is told to stop."""
+class TcpProxy(TcpServer):
+    """Forwards bytes to a local port, and fails on demand."""
 
     def __init__(self, port: int) -> None:
         super().__init__()
-        self.answers_to_lose = 0
-        """So many answers are cut off: the server gets what was asked, and whoever asked gets a reset."""
-        self.answers_to_halve = 0
-        """So many are cut in the middle: whoever asked gets half of what the server said, and then a reset."""
+        self.responses_to_drop = 0
+        """For so many responses, the server gets the request and the client gets a reset."""
+        self.responses_to_truncate = 0
+        """Of so many responses, the client gets the first half and then a reset."""
         self.delay = 0.0
-        """Seconds that everything takes in either direction."""
+        """Seconds that each direction takes."""
         self.silent = False
-        """Nothing gets through in either direction, and nobody is told."""
-        self.swallowed = asyncio.Event()
-        """Something has got lost in that silence."""
+        """True: bytes are dropped in both directions, and connections stay open."""
+        self.dropped = asyncio.Event()
+        """Set once bytes were dropped in that silence."""
         self.refuses = False
+        """True: new connections are reset."""
         self.connections = 0
         self._server_port = port
         self._writers: set[StreamWriter] = set()
 
-    def cut(self) -> None:
-        """Reset every connection."""
+    def reset_connections(self) -> None:
+        """Reset every open connection."""
         for writer in self._writers:
             writer.transport.abort()
 
-    def lead_to(self, port: int) -> None:
-        """Connect whoever comes from now on to another port; connections that are there stay."""
+    def redirect_to(self, port: int) -> None:
+        """Forward new connections to another port; open ones stay."""
         self._server_port = port
 
-    def swallow(self) -> None:
-        """Be a black hole from now on."""
+    def drop_all(self) -> None:
+        """Drop everything from now on."""
         self.silent = True
 
-    def refuse(self) -> None:
-        """Reset what is there, and whoever comes."""
+    def refuse_all(self) -> None:
+        """Reset open connections and new ones."""
         self.refuses = True
-        self.cut()
+        self.reset_connections()
 
-    def halve(self) -> None:
-        """Cut every answer in the middle from now on."""
-        self.answers_to_halve = 1_000_000
+    def truncate_all(self) -> None:
+        """Truncate every response from now on."""
+        self.responses_to_truncate = 1_000_000
 
-    def mend(self) -> None:
-        """Let everything through again."""
+    def repair(self) -> None:
+        """Forward everything again."""
         self.silent = self.refuses = False
-        self.answers_to_lose = self.answers_to_halve = 0
+        self.responses_to_drop = self.responses_to_truncate = 0
         self.delay = 0.0
 
     async def serve(self, reader: StreamReader, writer: StreamWriter) -> None:
@@ -90,27 +91,29 @@ class Line(Service):
             writer.transport.abort()
             return
         self.connections += 1
-        there, away = await asyncio.open_connection("127.0.0.1", self._server_port)
-        self._writers |= {writer, away}
+        server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._server_port)
+        self._writers |= {writer, server_writer}
         try:
-            await asyncio.gather(self._pass(reader, away), self._pass(there, writer, answers=True))
+            await asyncio.gather(
+                self._forward(reader, server_writer), self._forward(server_reader, writer, responses=True)
+            )
         finally:
-            self._writers -= {writer, away}
+            self._writers -= {writer, server_writer}
             writer.transport.abort()
-            away.transport.abort()
+            server_writer.transport.abort()
 
-    async def _pass(self, reader: StreamReader, writer: StreamWriter, *, answers: bool = False) -> None:
+    async def _forward(self, reader: StreamReader, writer: StreamWriter, *, responses: bool = False) -> None:
         with suppress(OSError):
             while data := await reader.read(65_536):
                 await asyncio.sleep(self.delay)
                 if self.silent:
-                    self.swallowed.set()
+                    self.dropped.set()
                     continue
-                if answers and self.answers_to_lose:
-                    self.answers_to_lose -= 1
+                if responses and self.responses_to_drop:
+                    self.responses_to_drop -= 1
                     break
-                if answers and self.answers_to_halve:
-                    self.answers_to_halve -= 1
+                if responses and self.responses_to_truncate:
+                    self.responses_to_truncate -= 1
                     writer.write(data[: len(data) // 2])
                     await writer.drain()
                     break
@@ -120,15 +123,15 @@ class Line(Service):
 
 
 @asynccontextmanager
-async def line_to(port: int, *, tls: ssl.SSLContext | None = None) -> AsyncGenerator[Line]:
-    """Lay a line to a local port; with *tls* it is TLS up to there, as by stunnel."""
-    line = Line(port)
-    async with line.running(tls):
-        yield line
+async def tcp_proxy(port: int, *, tls: ssl.SSLContext | None = None) -> AsyncGenerator[TcpProxy]:
+    """Run a proxy in front of a local port; with *tls* it terminates TLS, as stunnel does."""
+    proxy = TcpProxy(port)
+    async with proxy.running(tls):
+        yield proxy
 
 
-class Pooler(Service):
-    """Hands each statement of a client to another backend, as a pooler on the level of transactions may."""
+class TransactionPooler(TcpServer):
+    """Gives each statement of a client to another backend, as PgBouncer may in transaction mode."""
 
     BACKENDS = 3
 
@@ -136,40 +139,43 @@ class Pooler(Service):
         super().__init__()
         self.statements = 0
         self.kinds: set[bytes] = set()
-        """The kinds of messages that clients sent, but for their farewell."""
+        """Kinds of the messages that clients sent, except Terminate."""
         self._server_port = port
 
     async def serve(self, reader: StreamReader, writer: StreamWriter) -> None:
         backends: list[tuple[StreamReader, StreamWriter]] = []
-        answer: asyncio.Task[None] | None = None
+        response: asyncio.Task[None] | None = None
         try:
-            greeting = await self._greeting(reader, writer)
+            startup = await self._startup_message(reader, writer)
             for number in range(self.BACKENDS):
-                backends.append(await asyncio.open_connection("127.0.0.1", self._server_port))
-                backends[-1][1].write(greeting)
-                await self._answer(backends[-1][0], writer if not number else None)
+                backend_reader, backend_writer = await asyncio.open_connection("127.0.0.1", self._server_port)
+                backends.append((backend_reader, backend_writer))
+                backend_writer.write(startup)
+                await self._forward_response(backend_reader, writer if not number else None)
             while True:
                 kind, message = await _message(reader)
                 if kind == b"X":
                     break
                 self.kinds.add(kind)
-                if answer is None or answer.done():
+                if response is None or response.done():
                     self.statements += 1
-                    answer = asyncio.ensure_future(self._answer(backends[self.statements % self.BACKENDS][0], writer))
+                    response = asyncio.ensure_future(
+                        self._forward_response(backends[self.statements % self.BACKENDS][0], writer)
+                    )
                 backends[self.statements % self.BACKENDS][1].write(message)
                 if kind in {b"Q", b"S"}:
-                    await answer
+                    await response
         except (asyncio.IncompleteReadError, OSError):
             pass
         finally:
             for _, away in backends:
                 away.transport.abort()
-            if answer is not None:
-                answer.cancel()
-                await asyncio.gather(answer, return_exceptions=True)  # a client that is gone is nothing to tell of
+            if response is not None:
+                response.cancel()
+                await asyncio.gather(response, return_exceptions=True)  # a client that is gone is no error
             writer.transport.abort()
 
-    async def _greeting(self, reader: StreamReader, writer: StreamWriter) -> bytes:
+    async def _startup_message(self, reader: StreamReader, writer: StreamWriter) -> bytes:
         while True:
             size = await reader.readexactly(4)
             body = await reader.readexactly(int.from_bytes(size, "big") - 4)
@@ -177,10 +183,10 @@ class Pooler(Service):
                 return size + body
             writer.write(b"N")
 
-    async def _answer(self, there: StreamReader, writer: StreamWriter | None) -> None:
-        """Pass an answer on, to its end: ReadyForQuery."""
+    async def _forward_response(self, server_reader: StreamReader, writer: StreamWriter | None) -> None:
+        """Forward a response to its end: ReadyForQuery."""
         while True:
-            kind, message = await _message(there)
+            kind, message = await _message(server_reader)
             if writer is not None:
                 writer.write(message)
             if kind == b"Z":
@@ -193,8 +199,8 @@ async def _message(reader: StreamReader) -> tuple[bytes, bytes]:
 
 
 @asynccontextmanager
-async def pooler_before(port: int) -> AsyncGenerator[Pooler]:
-    """Put a pooler before a PostgreSQL on a local port."""
-    pooler = Pooler(port)
+async def transaction_pooler(port: int) -> AsyncGenerator[TransactionPooler]:
+    """Run a pooler in front of a PostgreSQL on a local port."""
+    pooler = TransactionPooler(port)
     async with pooler.running():
         yield pooler

@@ -1,4 +1,4 @@
-"""A crew of worker processes on one store and one fake Bitbucket, and the test's hold on them."""
+"""A fleet of worker processes that share a store and a fake Bitbucket."""
 
 import asyncio
 import json
@@ -25,84 +25,84 @@ WORKER = ROOT / "tests" / "support" / "programs" / "fleet_worker.py"
 
 
 class EndedError(AssertionError):
-    """A worker ended before it said what it was asked for."""
+    """A worker ended before it printed the message that a test waits for."""
 
 
 class Worker:
-    """One process; what it says is read line by line."""
+    """One process, which takes orders and prints messages, one JSON object a line."""
 
     def __init__(self, process: Process) -> None:
         self.process = process
         self.events: Counter[str] = Counter()
-        """What it told of so far, by kind."""
+        """How many events of each kind it has reported."""
 
-    def order(self, **what: object) -> None:
-        """Tell it what to do."""
+    def send(self, **order: object) -> None:
+        """Send an order."""
         assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(what).encode() + b"\n")
+        self.process.stdin.write(json.dumps(order).encode() + b"\n")
 
-    async def hears(self, name: str, value: object = None) -> Any:  # noqa: ANN401 - whatever it says under that name
-        """Read on until it says something under this name (and of this value)."""
+    async def wait_for(self, name: str, value: object = None) -> Any:  # noqa: ANN401 - whatever JSON holds
+        """Return what the next message under this name says; all of the message for `problems`."""
         assert self.process.stdout is not None
         async with asyncio.timeout(60):
             while line := await self.process.stdout.readline():
-                said = json.loads(line)
-                if "event" in said:
-                    self.events[said["event"]] += 1
-                if name in said and value in {None, str(said[name])}:
-                    return said[name] if name != "problems" else said
+                message = json.loads(line)
+                if "event" in message:
+                    self.events[message["event"]] += 1
+                if name in message and value in {None, str(message[name])}:
+                    return message[name] if name != "problems" else message
         raise EndedError(name)
 
     async def call(self, callers: int = 1, **order: object) -> list[str]:
-        """Let callers use the token; return the fingerprints of what they got, there being no problem."""
-        self.order(callers=callers, **order)
-        said = await self.hears("problems")
-        assert said["problems"] == []
-        tokens: list[str] = said["tokens"]
+        """Let callers use the token, check that none had a problem, and return the fingerprints of their tokens."""
+        self.send(callers=callers, **order)
+        report = await self.wait_for("problems")
+        assert report["problems"] == []
+        tokens: list[str] = report["tokens"]
         return tokens
 
-    async def calls_or_dies(self) -> Any:  # noqa: ANN401 - as `hears`
-        """Return what it says of the calls that it was told to make; None: it was killed instead."""
+    async def result_or_killed(self) -> Any:  # noqa: ANN401 - as `wait_for`
+        """Return the report on the calls that were ordered; None if it was killed instead."""
         try:
-            return await self.hears("problems")
+            return await self.wait_for("problems")
         except EndedError:
             await self.process.wait()
             assert self.process.returncode == -signal.SIGKILL
             return None
 
-    async def goes_ahead(self, ahead: float) -> None:
-        """Let its clocks go ahead, and wait until they have."""
-        self.order(ahead=ahead)
-        await self.hears("ahead", str(ahead))
+    async def set_offset(self, offset: float) -> None:
+        """Set how far its clocks are ahead, and wait until they are."""
+        self.send(offset=offset)
+        await self.wait_for("offset", str(offset))
 
-    async def is_stopped(self) -> None:
-        """Return once the kernel says that it is stopped."""
+    async def wait_until_stopped(self) -> None:
+        """Return once the kernel has stopped it."""
         stat = Path(f"/proc/{self.process.pid}/stat")
         async with asyncio.timeout(30):
             while stat.read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "T":  # noqa: ASYNC110, ASYNC240 - no disk, no event
                 await asyncio.sleep(0.01)  # the kernel has no event that asyncio could wait for
 
     async def kill(self) -> None:
-        """End it by SIGKILL, and wait for that."""
+        """Send SIGKILL, and wait until it has ended."""
         self.process.kill()
         await self.process.wait()
 
 
-class Crew:
-    """Workers, the store they share and the server they ask; time moves ahead for all of them together."""
+class Fleet:
+    """Workers, the store that they share and the server that they ask; one offset moves the clocks of all."""
 
     def __init__(self, url: str, *, strict: bool) -> None:
         self.url = url
-        self.through: str | None = None
-        """Another address under which workers are to find the same store."""
-        self.ahead = 0.0
-        self.fake = FakeBitbucket(lambda: time.time() + self.ahead, strict=strict)
+        self.worker_url: str | None = None
+        """Another address of the same store, for the workers."""
+        self.offset = 0.0
+        self.fake = FakeBitbucket(lambda: time.time() + self.offset, strict=strict)
         self.store = open_store(url)
         self.site: Site
         self.workers: list[Worker] = []
 
     async def sign_in(self) -> Token:
-        """Let a person sign in."""
+        """Sign a person in."""
         async with TokenManager(self.fake.client, store=self.store, key="alice", server=self.site.server) as manager:
             return await manager.adopt(self.fake.sign_in())
 
@@ -115,7 +115,7 @@ class Crew:
         deadline: float = 90.0,
         refresh_ahead: float | None = None,
     ) -> Worker:
-        """Start a worker, and wait until it is ready; the numbers are those of Timing."""
+        """Start a worker and wait until it is ready; the numbers are fields of Timing."""
         timing = {"lease": lease, "request": lease / 2, "store": store, "deadline": deadline}
         settings = {
             "authorization_endpoint": self.site.server.authorization_endpoint,
@@ -124,34 +124,34 @@ class Crew:
             "reuse_grace": self.fake.rules.reuse_grace,
             "client_id": self.fake.client.client_id,
             "client_secret": self.fake.client.client_secret,
-            "store": self.url if self.through is None else self.through,
+            "store": self.url if self.worker_url is None else self.worker_url,
             "bot": bot,
             "timing": {**timing, "refresh_ahead": refresh_ahead},
         }
         words = [sys.executable, str(WORKER), json.dumps(settings)]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}  # for what tests share
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}  # for tests.support
         worker = Worker(await asyncio.create_subprocess_exec(*words, stdin=PIPE, stdout=PIPE, env=environment))
         self.workers.append(worker)
-        await worker.hears("ready")
-        worker.order(ahead=self.ahead)
+        await worker.wait_for("ready")
+        worker.send(offset=self.offset)
         return worker
 
     def expire(self) -> float:
-        """Let the present access token run out, for the server at once and for workers with their next order."""
-        return self.hurry(3600.0)
+        """Let the current access token expire: for the server now, for workers with their next order."""
+        return self.advance(3600.0)
 
-    def hurry(self, seconds: float) -> float:
-        """Let so much time have passed, for the server at once and for workers with their next order."""
-        self.ahead += seconds
-        return self.ahead
+    def advance(self, seconds: float) -> float:
+        """Move the clocks ahead and return their offset: for the server now, for workers with their next order."""
+        self.offset += seconds
+        return self.offset
 
     async def record(self) -> Record:
-        """Return what the store holds."""
+        """Return the stored record."""
         found = await self.store.load("alice")
         assert found is not None
         return found.record
 
-    async def claimant(self) -> Worker:
+    async def claim_owner(self) -> Worker:
         """Return the worker whose claim is in the store."""
         claim = (await self.record()).claim
         assert claim is not None
@@ -159,8 +159,8 @@ class Crew:
         [worker] = [worker for worker in self.workers if str(worker.process.pid) == pid]
         return worker
 
-    async def assert_whole(self) -> Token:
-        """See that no sign-in is lost: what is stored has a token that is good, and a refresh token that is unspent."""
+    async def assert_intact(self) -> Token:
+        """Check that the store holds a valid access token with an unspent refresh token, and return it."""
         record = await self.record()
         assert record.claim is None
         assert record.token is not None
@@ -171,7 +171,7 @@ class Crew:
         return record.token
 
     async def stop(self) -> None:
-        """End all workers, whatever they do, and close the store."""
+        """Kill all workers and close the store."""
         await self.store.aclose()
         for worker in self.workers:
             if worker.process.returncode is None:

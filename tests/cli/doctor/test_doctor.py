@@ -8,7 +8,7 @@ import pytest
 from bitbucket_auth_async.cli.doctor import machine
 from bitbucket_auth_async.cli.doctor.network import _clock
 from tests.support.command_line import Done, Program
-from tests.support.keyrings import MemoryRing
+from tests.support.keyrings import MemoryKeyring
 
 
 def found(done: Done) -> dict[str, tuple[str, str]]:
@@ -100,7 +100,7 @@ def test_a_clock_that_nobody_told_is_a_warning(date: str | None) -> None:
     assert _clock(date, 0.0).verdict == "warning"
 
 
-class NarrowRing(MemoryRing):
+class NarrowRing(MemoryKeyring):
     """Takes no entry longer than it is told."""
 
     def __init__(self, longest: int) -> None:

@@ -210,7 +210,7 @@ async def test_r11_it_is_kept_in_the_store_that_is_named_and_nowhere_else(cli: P
     token = cli.fake.issue_api_token()
     ring = tmp_path / "ring"
     ring.mkdir()
-    cli.environ |= {"PYTHON_KEYRING_BACKEND": "tests.support.keyrings.FolderRing", "RING_FOLDER": str(ring)}
+    cli.environ |= {"PYTHON_KEYRING_BACKEND": "tests.support.keyrings.FolderKeyring", "KEYRING_FOLDER": str(ring)}
     for store in (f"sqlite://{tmp_path}/tokens.db", "keyring://app"):
         done = await cli.static_login("--api-token", token, "--store", store)
         assert done.code == 0, done

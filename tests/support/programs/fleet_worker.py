@@ -1,4 +1,4 @@
-"""A process of the tests: one manager on one store, told what to do line by line on standard input."""
+"""One process of a fleet: a manager on a store, which takes orders from standard input, one JSON object a line."""
 
 import asyncio
 import json
@@ -27,23 +27,24 @@ settings: dict[str, Any] = json.loads(sys.argv[1])
 clock = WakeableClock()
 
 
-class Fated:
-    """A store at which the process meets its fate.
+class FaultyStore:
+    """A store during whose calls a fault strikes this process.
 
-    That is at the first look (`look`), once the claim is in (`claim`), right before the outcome gets in (`save`), or
-    right after it did (`saved`).
+    The moments are the load (`look`), after the claim was stored (`claim`), before the outcome is stored (`save`) and
+    after it (`saved`).
     """
 
-    fate = ""
+    fault = ""
+    """The signal that this process sends itself, or `full`, which is a full disk."""
     at = "save"
-    asleep = 0.0
-    """Seconds that will have passed when a process that was stopped goes on."""
+    stopped_for = 0.0
+    """Seconds by which the clock is ahead when a stopped process continues."""
 
     def __init__(self, inner: TokenStore) -> None:
         self.inner = inner
 
     async def load(self, key: str, /) -> Versioned | None:
-        meet_fate("look")
+        strike("look")
         found = await self.inner.load(key)
         if found is not None and found.record.claim is not None:
             say(sees="claim")
@@ -51,27 +52,27 @@ class Fated:
 
     async def swap(self, key: str, record: Record, /, *, expected: int) -> int:
         if record.claim is None:
-            meet_fate("save")
+            strike("save")
         version = await self.inner.swap(key, record, expected=expected)
         if version:
-            meet_fate("saved" if record.claim is None else "claim")
+            strike("saved" if record.claim is None else "claim")
         return version
 
 
-def meet_fate(at: str) -> None:
-    """Let what was ordered for this moment befall this process, once."""
-    if at != Fated.at:
+def strike(at: str) -> None:
+    """Let the fault that was ordered for this moment happen, once."""
+    if at != FaultyStore.at:
         return
-    fate, Fated.fate = Fated.fate, ""
-    if fate == "full":
-        limit(100)
-    elif fate:
-        os.kill(os.getpid(), getattr(signal, fate))
-        clock.advance(Fated.asleep)  # who comes here was stopped
+    fault, FaultyStore.fault = FaultyStore.fault, ""
+    if fault == "full":
+        limit_file_size(100)
+    elif fault:
+        os.kill(os.getpid(), getattr(signal, fault))
+        clock.advance(FaultyStore.stopped_for)  # only a process that was stopped gets here
 
 
-def limit(size: int) -> None:
-    """Let no file grow beyond *size*; -1: as far as it likes."""
+def limit_file_size(size: int) -> None:
+    """Let no file grow beyond *size* bytes; -1 lifts the limit."""
     _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (most if size < 0 else size, most))
 
@@ -80,12 +81,12 @@ def say(**what: object) -> None:
     print(json.dumps(what), flush=True)
 
 
-def heard(event: Event) -> None:
+def report(event: Event) -> None:
     say(event=event.kind.value)
 
 
 async def call(manager: TokenManager, callers: int) -> None:
-    """Let many callers use the token at once, and tell what they got, and how long it took to get it."""
+    """Let many callers use the token at once; print the tokens, the problems and the longest wait in seconds."""
     problems: list[str] = []
     used: set[str] = set()
     waits: list[float] = []
@@ -130,12 +131,12 @@ async def main() -> None:
     manager = TokenManager(
         Client(settings["client_id"], settings["client_secret"]),
         grant=ClientCredentials() if settings["bot"] else None,
-        store=Fated(store),
+        store=FaultyStore(store),
         key="alice",
         server=server,
         clock=clock,
         timing=Timing(**settings["timing"]),
-        on_event=heard,
+        on_event=report,
     )
     lines = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
@@ -143,16 +144,16 @@ async def main() -> None:
         say(ready=os.getpid())
         while line := await lines.readline():
             order: dict[str, Any] = json.loads(line)
-            Fated.fate = order.get("fate", Fated.fate)
-            Fated.at = order.get("at", Fated.at)
-            Fated.asleep = order.get("asleep", Fated.asleep)
-            if "ahead" in order:
-                clock.advance(order["ahead"] - clock.offset)
-                say(ahead=clock.offset)
+            FaultyStore.fault = order.get("fault", FaultyStore.fault)
+            FaultyStore.at = order.get("at", FaultyStore.at)
+            FaultyStore.stopped_for = order.get("stopped_for", FaultyStore.stopped_for)
+            if "offset" in order:
+                clock.advance(order["offset"] - clock.offset)
+                say(offset=clock.offset)
             if "wake" in order:
                 clock.wake()
-            if "limit" in order:
-                limit(order["limit"])
+            if "file_size_limit" in order:
+                limit_file_size(order["file_size_limit"])
             if "callers" in order:
                 calls.create_task(call(manager, order["callers"]))
 
