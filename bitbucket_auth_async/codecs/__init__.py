@@ -1,6 +1,6 @@
 """Codecs turn records into bytes and back: plain JSON, or encrypted.
 
-Names are imported at their first use, because EncryptedCodec imports cryptography.
+A name is imported at its first use, because EncryptedCodec needs cryptography.
 """
 
 from importlib import import_module

@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anyio import to_thread
-
 from bitbucket_auth_async.errors import ConfigurationError, StoreError
 from bitbucket_auth_async.runtime.settings import setting
 
@@ -25,7 +23,7 @@ def keys_from_env(environ: Mapping[str, str] = os.environ, *, name: str = VARIAB
     """
     text = setting(environ, name)
     if text is None:
-        msg = f"{name} is not set. Set it, or {name}_FILE to a file, to keys made by EncryptionKey.new().text()."
+        msg = f"{name} is not set. Set it to EncryptionKey.new().text(), or set {name}_FILE to a file with that."
         raise ConfigurationError(msg)
     return _keys(text, name)
 
@@ -56,7 +54,8 @@ async def keys_from_keyring(service: str, username: str = "encryption keys") -> 
         ConfigurationError: There is no keyring here, or no such entry, or it holds something else.
         StoreError: The keyring is locked or does not answer.
     """
-    import keyring  # noqa: PLC0415  - whoever has the keys elsewhere needs no keyring
+    import keyring  # noqa: PLC0415  - the other two functions work without these libraries
+    from anyio import to_thread  # noqa: PLC0415  - as above
     from keyring.errors import KeyringError, NoKeyringError  # noqa: PLC0415  - as above
 
     try:

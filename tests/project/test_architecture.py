@@ -133,6 +133,16 @@ def test_importing_the_package_loads_no_other_library() -> None:
     assert libraries(loaded_by(f"from {PACKAGE} import TokenManager")) == {PACKAGE}
 
 
+def test_importing_every_public_name_loads_no_other_library() -> None:
+    assert libraries(loaded_by(f"from {PACKAGE} import *")) == {PACKAGE}
+
+
+@pytest.mark.parametrize("room, names", [("stores", "*"), ("codecs", "JsonCodec, keys_from_env")])
+def test_the_names_of_a_folder_load_no_other_library_before_they_need_it(room: str, names: str) -> None:
+    loaded = {name.partition(".")[0] for name in loaded_by(f"import {PACKAGE}.{room}")}
+    assert loaded - sys.stdlib_module_names == {PACKAGE}
+
+
 def test_importing_the_package_loads_no_adapter() -> None:
     rooms = tuple(f"{PACKAGE}.{room}." for room in ("stores", "transports", "bearer", "api", "web", "testing", "cli"))
     assert [name for name in loaded_by(f"from {PACKAGE} import TokenManager") if name.startswith(rooms)] == []
