@@ -27,7 +27,7 @@ class CallbackSource:
         self._call: asyncio.Task[Token] | None = None
 
     async def get_token(self, *, rejected: Token | None = None, still_accepted: bool = False) -> Token:
-        """Return the cached token; call the function first if there is none, or it has expired or was rejected.
+        """Return the cached token; call the function first if there is no token, or it has expired or was rejected.
 
         Raises:
             ConfigurationError: The function returned something other than a token.

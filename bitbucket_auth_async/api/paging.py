@@ -120,7 +120,7 @@ async def _result_of(task: "asyncio.Task[bytes]") -> bytes:
     """Return what the prefetch got; cancelling the caller cancels the prefetch too.
 
     Raises:
-        ConfigurationError: The session was closed meanwhile.
+        ConfigurationError: The session was closed while waiting.
     """
     try:
         return await task

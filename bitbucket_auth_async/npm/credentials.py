@@ -36,7 +36,7 @@ class CredentialOptions:
         """Return the client from the options, else from the environment, else from the provider.
 
         Raises:
-            ConfigurationError: There is none, or only one of *key* and *secret* is given.
+            ConfigurationError: No client is named, or only one of *key* and *secret* is given.
         """
         if key is not None or secret is not None:
             if key is None or secret is None:

@@ -10,7 +10,7 @@ from bitbucket_auth_async.stores.file import FileStore
 
 
 async def npm_refresh_token(app_name: str) -> str | None:
-    """Return the refresh token that the npm package stored in `~/.{app_name}`; None if there is none.
+    """Return the refresh token that the npm package stored in `~/.{app_name}`, or None.
 
     Raises:
         StoreError: The file can't be read.

@@ -13,13 +13,14 @@ from bitbucket_auth_async.protocols import Codec, Versioned
 from bitbucket_auth_async.renewal.record import Issuer, Record
 
 _LARGEST_VERSION = 2**63 - 1
+_ADVICE = "It is left unchanged. Restore a backup, or remove the entry and sign in again."
 
 UNKNOWN_ISSUER = Issuer(token_endpoint="", client_id="", grant_type="")
 """The issuer of a token of unknown origin; the process that renews it fills it in."""
 
 
 def find(records: Mapping[str, Any], key: str, codec: Codec) -> Versioned | None:
-    """Return the record under *key*, or None if there is none.
+    """Return the record under *key*, or None.
 
     Raises:
         RecordError: The entry is damaged, or belongs to another key; the message shows nothing of it.
@@ -31,7 +32,7 @@ def find(records: Mapping[str, Any], key: str, codec: Codec) -> Versioned | None
 
 
 def version_of(records: Mapping[str, Any], key: str) -> int:
-    """Return the version under *key*, or 0 if there is none.
+    """Return the version under *key*, or 0.
 
     Raises:
         RecordError: The entry has no valid version.
@@ -41,7 +42,7 @@ def version_of(records: Mapping[str, Any], key: str) -> int:
     entry: object = records[key]
     version: object = cast("Mapping[str, object]", entry).get("version") if isinstance(entry, Mapping) else None
     if isinstance(version, bool) or not isinstance(version, int) or not 0 < version <= _LARGEST_VERSION:
-        msg = f"The entry {key!r} is damaged: it has no version between 1 and 2**63 - 1. It is left unchanged."
+        msg = f"The entry {key!r} is damaged: it has no version between 1 and 2**63 - 1. {_ADVICE}"
         raise RecordError(msg)
     return version
 
@@ -78,5 +79,5 @@ def _from_json(stored: object) -> bytes:
     if isinstance(stored, str):
         with suppress(ValueError):
             return base64.b64decode(stored, validate=True)
-    msg = "The entry is damaged: its record is neither a JSON object nor base64. It is left unchanged."
+    msg = f"The entry is damaged: its record is neither a JSON object nor base64. {_ADVICE}"
     raise RecordError(msg)

@@ -30,7 +30,7 @@ class ConfigStorage(Protocol):
     """An object that loads and saves a configuration; both methods may be sync or async."""
 
     def load_config(self) -> Mapping[str, Any] | Awaitable[Mapping[str, Any] | None] | None:
-        """Return the configuration, or None or an empty one if there is none yet."""
+        """Return the configuration, or None or an empty one before the first save."""
         ...
 
     def save_config(self, config: dict[str, Any], /) -> object:
@@ -72,7 +72,7 @@ class CallbackStore:
         self._lock = threading.Lock()
 
     async def load(self, key: str, /) -> Versioned | None:
-        """Return the record under *key*, or None if there is none.
+        """Return the record under *key*, or None.
 
         Raises:
             StoreError: `load_config` raised an error.

@@ -70,7 +70,7 @@ class FileStore:
         return f"FileStore({self._path!r})"
 
     async def load(self, key: str, /) -> Versioned | None:
-        """Return the record under *key*, or None if there is none.
+        """Return the record under *key*, or None.
 
         Raises:
             StoreError: The file could not be read.

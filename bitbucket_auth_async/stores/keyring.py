@@ -38,8 +38,8 @@ _PART = 16_000
 _THREADS = 4
 
 _NO_KEYRING = (
-    "There is no keyring here: a server has none, or no desktop session is open. Use FileStore with an EncryptedCodec "
-    "and keys_from_env(), or choose a backend by PYTHON_KEYRING_BACKEND."
+    "There is no keyring here: this is a server, or no desktop session is open. Use FileStore with an EncryptedCodec and "
+    "keys_from_env(), or choose a backend by PYTHON_KEYRING_BACKEND."
 )
 
 
@@ -100,7 +100,7 @@ class KeyringStore:
         return f"KeyringStore({self._service!r})"
 
     async def load(self, key: str, /) -> Versioned | None:
-        """Return the record under *key*, or None if there is none.
+        """Return the record under *key*, or None.
 
         Raises:
             ConfigurationError: This machine has no keyring; the message says what to use instead.
@@ -183,7 +183,7 @@ class KeyringStore:
             if again == index:
                 msg = "A part of the record is missing; the rest is left unchanged. Sign in again under another key."
                 raise RecordError(msg)
-            index = again  # another process wrote meanwhile
+            index = again  # another process has just written
         return None
 
     def _try_swap(self, key: str, data: bytes, expected: int) -> int | None:

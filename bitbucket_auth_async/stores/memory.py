@@ -17,7 +17,7 @@ class MemoryStore:
         self._lock = threading.Lock()
 
     async def load(self, key: str, /) -> Versioned | None:
-        """Return the record under *key*, or None if there is none."""
+        """Return the record under *key*, or None."""
         return self._records.get(key)
 
     async def swap(self, key: str, record: Record, /, *, expected: int) -> int:

@@ -38,7 +38,7 @@ async def move_records(  # noqa: PLR0913  - three of them are keyword-only with 
 ) -> MoveResult:
     """Move the records of *keys* to *target*, leaving tombstones in *source*, so that no refresh token is spent twice.
 
-    Programs may go on using the source meanwhile, and an interrupted move may be run again. Running renewals are waited
+    Programs may use the source during the move, and an interrupted move may be run again. Running renewals are waited
     for. Each record is written to the target before it is closed in the source, so one of the two always has it; if it
     changed in between, it is copied again. After that, a program that still uses the source gets LoginRequiredError, or
     uses its own grant: restart it with the target, once its records are there. If the target has a record of the same

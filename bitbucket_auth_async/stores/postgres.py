@@ -130,7 +130,7 @@ class PostgresStore:
         await self._run(create, "The table could not be created")
 
     async def load(self, key: str, /) -> Versioned | None:
-        """Return the record under *key*, or None if there is none.
+        """Return the record under *key*, or None.
 
         Raises:
             StoreError: The database could not be reached.

@@ -103,7 +103,7 @@ class RedisStore:
         return f"RedisStore(prefix={self._prefix!r})"
 
     async def load(self, key: str, /) -> Versioned | None:
-        """Return the record under *key*, or None if there is none.
+        """Return the record under *key*, or None.
 
         Raises:
             StoreError: The server could not be reached.

@@ -83,7 +83,7 @@ class SQLiteStore:
         return f"SQLiteStore({self._path!r})"
 
     async def load(self, key: str, /) -> Versioned | None:
-        """Return the record under *key*, or None if there is none.
+        """Return the record under *key*, or None.
 
         Raises:
             StoreError: The database could not be read.
