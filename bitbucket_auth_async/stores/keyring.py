@@ -38,7 +38,7 @@ _PART = 16_000
 _THREADS = 4
 
 _NO_KEYRING = (
-    "There is no keyring here: this is a server, or no desktop session is open. Use FileStore with an EncryptedCodec and "
+    "There is no keyring here: this is a server, or no desktop session is open. Use FileStore with EncryptedCodec and "
     "keys_from_env(), or choose a backend by PYTHON_KEYRING_BACKEND."
 )
 
