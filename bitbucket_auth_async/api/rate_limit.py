@@ -14,6 +14,8 @@ _log = logging.getLogger(__name__)
 
 _HOUR = 3600.0
 _MAX_LOST_SWAP_DELAY = 0.01
+_ROUNDING = 1e-6
+"""Seconds; differences of epoch seconds are exact to 0.24 µs."""
 _NO_ISSUER = Issuer(token_endpoint="", client_id="", grant_type="")
 
 
@@ -119,10 +121,9 @@ class EvenSchedule:
     def turn(self, due: float, now: float) -> tuple[float, float]:
         """Return the seconds to wait, and the due time to keep: the next turn's once this turn is taken (wait 0)."""
         # A due time more than the budget's period away was written by a wrong clock.
-        due = max(due, now) if due - now <= self._per + self._burst else now
+        due = max(due, now) if due - now <= self._per + self._burst + _ROUNDING else now
         wait = due - self._burst - now
-        # Less than a microsecond is a rounding error.
-        return (wait, due) if wait > 1e-6 else (0.0, due + self._interval)  # noqa: PLR2004 - see above
+        return (wait, due) if wait > _ROUNDING else (0.0, due + self._interval)
 
 
 def _due(record: Record) -> float:

@@ -1,4 +1,4 @@
-"""create_authenticated_api: one line, and whose token it then is."""
+"""create_authenticated_api, and which token it uses."""
 
 import asyncio
 import json
@@ -34,13 +34,13 @@ def grants(fake: FakeBitbucket) -> list[str | None]:
     return [entry.grant_type for entry in fake.log]
 
 
-async def who(**options: Any) -> str:  # noqa: ANN401 - what create_authenticated_api takes
+async def who(**options: Any) -> str:  # noqa: ANN401 - arguments of create_authenticated_api
     async with create_authenticated_api("my-app", **options) as api:
         user = await api.get("/user")
         return f"{user['type']} {user['display_name']}"
 
 
-async def test_without_a_sign_in_the_client_speaks_for_itself_and_keeps_its_token(fake: FakeBitbucket) -> None:
+async def test_without_a_sign_in_the_clients_own_token_is_used_and_stored(fake: FakeBitbucket) -> None:
     assert await who() == f"app_user {fake.client.client_id}"
     assert await who() == f"app_user {fake.client.client_id}"
     assert grants(fake) == ["client_credentials"]
@@ -53,14 +53,14 @@ async def test_a_stored_sign_in_is_used(fake: FakeBitbucket) -> None:
     assert grants(fake) == []
 
 
-async def test_after_a_sign_out_the_client_speaks_for_itself(fake: FakeBitbucket) -> None:
+async def test_after_a_sign_out_the_clients_own_token_is_used(fake: FakeBitbucket) -> None:
     async with TokenManager(fake.client, store=FileStore(app_name="my-app")) as manager:
         await manager.adopt(fake.sign_in())
         await manager.logout()
     assert (await who()).startswith("app_user")
 
 
-async def test_a_dead_sign_in_does_not_become_the_clients(fake: FakeBitbucket) -> None:
+async def test_an_expired_sign_in_is_not_replaced_by_the_clients_token(fake: FakeBitbucket) -> None:
     fake.rules.lifetime = 0.05
     async with TokenManager(fake.client, store=FileStore(app_name="my-app")) as manager:
         token = await manager.adopt(fake.sign_in())
@@ -72,12 +72,12 @@ async def test_a_dead_sign_in_does_not_become_the_clients(fake: FakeBitbucket) -
     assert "client_credentials" not in grants(fake)
 
 
-async def test_what_get_access_token_kept_for_the_client_is_no_persons(fake: FakeBitbucket) -> None:
+async def test_a_client_token_stored_by_get_access_token_is_not_a_sign_in(fake: FakeBitbucket) -> None:
     await get_access_token("my-app")
     assert (await who()).startswith("app_user")
 
 
-async def test_what_the_npm_package_left_behind_is_used(fake: FakeBitbucket) -> None:
+async def test_the_npm_packages_token_file_is_used(fake: FakeBitbucket) -> None:
     refresh_token = fake.sign_in().refresh_token
     await asyncio.to_thread((Path.home() / ".my-app").write_text, json.dumps({"refreshToken": refresh_token}))
     assert await who() == "user Ada"
@@ -85,7 +85,7 @@ async def test_what_the_npm_package_left_behind_is_used(fake: FakeBitbucket) -> 
     assert grants(fake) == ["refresh_token"]
 
 
-async def test_the_programs_own_functions_keep_the_token(fake: FakeBitbucket) -> None:
+async def test_the_programs_own_functions_store_the_token(fake: FakeBitbucket) -> None:
     config: dict[str, Any] = {"refreshToken": fake.sign_in().refresh_token, "mine": 1}
 
     async def save_config(new: Mapping[str, Any]) -> None:
@@ -98,7 +98,7 @@ async def test_the_programs_own_functions_keep_the_token(fake: FakeBitbucket) ->
     assert fake.is_spendable(config["refreshToken"])
 
 
-async def test_options_of_the_session_are_handed_on(fake: FakeBitbucket) -> None:
+async def test_options_of_the_session_are_passed_on(fake: FakeBitbucket) -> None:
     async with create_authenticated_api("my-app", base_url="https://api.bitbucket.org/2.0/user") as api:
         assert (await api.get("/workspaces"))["values"]
 
@@ -112,32 +112,32 @@ async def test_the_token_renews_itself(fake: FakeBitbucket) -> None:
 
 
 @pytest.mark.parametrize("options", [{"load_config": dict}, {"save_config": print}])
-async def test_half_of_a_pair_is_refused(options: dict[str, Any]) -> None:
+async def test_one_function_of_the_pair_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match="_config is given without"):
         async with create_authenticated_api("my-app", **options):
-            pytest.fail("there is none")
+            pytest.fail("no session is yielded")
 
 
 @pytest.mark.parametrize("name", ["", None, 7])
-async def test_an_application_needs_a_name(name: Any) -> None:  # noqa: ANN401 - a wrong one
+async def test_an_application_name_is_required(name: Any) -> None:  # noqa: ANN401 - wrong types
     with pytest.raises(ConfigurationError, match="app_name"):
         async with create_authenticated_api(name):
-            pytest.fail("there is none")
+            pytest.fail("no session is yielded")
 
 
-async def test_without_a_client_the_environment_is_named(fake: FakeBitbucket) -> None:
-    with pytest.MonkeyPatch.context() as patch:  # undone before the fixture is
+async def test_without_a_client_the_error_names_the_environment_variable(fake: FakeBitbucket) -> None:
+    with pytest.MonkeyPatch.context() as patch:  # undone before the fixture's changes
         patch.delenv("BITBUCKET_CLIENT_ID")
         patch.delenv("BITBUCKET_CLIENT_SECRET")
         with pytest.raises(ConfigurationError, match="BITBUCKET_CLIENT_ID"):
             async with create_authenticated_api("my-app"):
-                pytest.fail("there is none")
+                pytest.fail("no session is yielded")
 
 
-async def test_a_function_gets_the_token_and_is_told_what_there_is(fake: FakeBitbucket) -> None:
+async def test_a_function_returns_the_token_and_gets_the_given_options(fake: FakeBitbucket) -> None:
     asked: list[dict[str, Any]] = []
 
-    async def get(**options: Any) -> Token:  # noqa: ANN401 - whatever comes
+    async def get(**options: Any) -> Token:  # noqa: ANN401 - any options
         asked.append(options)
         return fake.sign_in()
 
@@ -146,12 +146,12 @@ async def test_a_function_gets_the_token_and_is_told_what_there_is(fake: FakeBit
     assert asked == [{"app_name": "my-app"}, {"app_name": "my-app", "load_config": dict, "save_config": print}]
 
 
-async def test_the_npm_packages_call_fits_as_it_is(fake: FakeBitbucket) -> None:
+async def test_get_access_token_of_the_npm_room_can_be_that_function(fake: FakeBitbucket) -> None:
     assert (await who(get_access_token=get_access_token)).startswith("app_user")
     assert grants(fake) == ["client_credentials"]
 
 
-async def test_a_function_that_has_no_other_token_leaves_the_401_to_the_caller(fake: FakeBitbucket) -> None:
+async def test_a_function_without_another_token_leaves_the_401_to_the_caller(fake: FakeBitbucket) -> None:
     token = fake.sign_in()
 
     def get(**_: object) -> Token:
@@ -165,7 +165,7 @@ async def test_a_function_that_has_no_other_token_leaves_the_401_to_the_caller(f
 
 
 class TokenFunction:
-    """Gives a new token each time it is asked, after a moment."""
+    """Returns a new token at each call, once the gate is open."""
 
     def __init__(self, clock: FakeClock) -> None:
         self.clock = clock
@@ -179,7 +179,7 @@ class TokenFunction:
         return {"access_token": f"token-{self.asked}", "expires_in": 3600, "token_type": "bearer"}
 
 
-async def test_a_function_is_asked_once_for_all_and_again_when_that_is_due() -> None:
+async def test_a_function_is_called_once_for_all_callers_and_again_after_expiry() -> None:
     clock = FakeClock()
     function = TokenFunction(clock)
     source = CallbackSource(function, {}, clock=clock)
@@ -217,7 +217,7 @@ async def test_r4_a_cancelled_caller_does_not_interrupt_the_function() -> None:
 
 
 @pytest.mark.parametrize("answer", [None, "token", 7, {"access_token": ""}, {"token_type": "mac", "access_token": "a"}])
-async def test_what_is_no_token_is_refused(answer: object) -> None:
+async def test_a_result_that_is_not_a_token_is_refused(answer: object) -> None:
     with pytest.raises(ConfigurationError):
         await CallbackSource(lambda: answer, {}).get_token()
 
@@ -229,10 +229,10 @@ async def test_r5_an_expired_token_is_not_handed_out() -> None:
         await CallbackSource(lambda: token, {}, clock=clock).get_token()
 
 
-async def test_an_error_of_the_function_is_raised_as_it_is_and_the_next_call_asks_again() -> None:
+async def test_an_error_of_the_function_is_raised_unchanged_and_the_next_caller_calls_it_again() -> None:
     answers: list[Any] = [KeyError("mine"), {"access_token": "a"}]
 
-    def get() -> Any:  # noqa: ANN401 - one or the other
+    def get() -> Any:  # noqa: ANN401 - a token or an error
         answer = answers.pop(0)
         if isinstance(answer, Exception):
             raise answer

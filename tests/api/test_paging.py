@@ -1,4 +1,4 @@
-"""Lists by the page: all of it, in order, from nowhere else, with the next page under way."""
+"""Paging: all items in order, from the API alone, with the next page prefetched."""
 
 import asyncio
 import gc
@@ -16,8 +16,8 @@ from bitbucket_auth_async.testing.scripted_server import ReceivedRequest, always
 from tests.support.api_session import opened, reply
 
 
-class Shelf:
-    """So many pages of two items, each with a link to the next; some may be held back or missing."""
+class PagedList:
+    """A list of *pages* pages with two items each, linked by `next`; a page may be held back or missing."""
 
     def __init__(self, pages: int) -> None:
         self.pages = pages
@@ -40,7 +40,7 @@ class Shelf:
 
     async def until_asked(self, number: int) -> None:
         async with asyncio.timeout(5):
-            while number not in self.asked:  # noqa: ASYNC110 - it is a list, with nobody to set an event
+            while number not in self.asked:  # noqa: ASYNC110 - a list sets no event
                 await asyncio.sleep(0.001)
 
 
@@ -50,15 +50,15 @@ def prefetches() -> list[object]:
 
 @pytest.mark.parametrize("prefetch", [True, False])
 async def test_all_items_come_in_order(*, prefetch: bool) -> None:
-    shelf = Shelf(4)
-    async with opened(shelf) as here:
+    listing = PagedList(4)
+    async with opened(listing) as here:
         items = [item async for item in here.api.paginate("/list", prefetch=prefetch)]
     assert items == [10, 11, 20, 21, 30, 31, 40, 41]
-    assert shelf.asked == [1, 2, 3, 4]
+    assert listing.asked == [1, 2, 3, 4]
 
 
-async def test_the_first_page_is_asked_for_as_the_caller_says_and_the_rest_as_the_server_does() -> None:
-    async with opened(Shelf(2)) as here:
+async def test_the_first_url_comes_from_the_caller_and_the_others_from_the_server() -> None:
+    async with opened(PagedList(2)) as here:
         _ = [item async for item in here.api.paginate("/list/{x}", x="a b", pagelen=50, params={"q": "name"})]
         _ = [item async for item in here.api.paginate("/list", params={"pagelen": 7})]
         _ = [item async for item in here.api.paginate("/list?pagelen=8")]
@@ -68,75 +68,75 @@ async def test_the_first_page_is_asked_for_as_the_caller_says_and_the_rest_as_th
 
 
 @pytest.mark.parametrize("prefetch", [True, False])
-async def test_the_pages_themselves_come_with_what_only_they_tell(*, prefetch: bool) -> None:
-    shelf = Shelf(3)
-    async with opened(shelf) as here:
+async def test_pages_gives_whole_pages(*, prefetch: bool) -> None:
+    listing = PagedList(3)
+    async with opened(listing) as here:
         pages = [page async for page in here.api.pages("/list", prefetch=prefetch)]
     assert [page["values"] for page in pages] == [[10, 11], [20, 21], [30, 31]]
     assert ["next" in page for page in pages] == [True, True, False]
-    assert shelf.asked == [1, 2, 3]
+    assert listing.asked == [1, 2, 3]
 
 
-async def test_the_next_page_is_under_way_while_this_one_is_used() -> None:
-    shelf = Shelf(3)
-    async with opened(shelf) as here, aclosing(here.api.paginate("/list")) as items:
+async def test_the_next_page_is_fetched_while_this_one_is_used() -> None:
+    listing = PagedList(3)
+    async with opened(listing) as here, aclosing(here.api.paginate("/list")) as items:
         assert await anext(items) == 10
-        await shelf.until_asked(2)
+        await listing.until_asked(2)
         assert await anext(items) == 11
-        await asyncio.sleep(0.01)  # a request that must not come has no event
-        assert shelf.asked == [1, 2], "one page ahead, no more"
+        await asyncio.sleep(0.01)  # no event can tell that a request does not come
+        assert listing.asked == [1, 2], "one page ahead, no more"
 
 
-async def test_without_prefetch_a_page_is_asked_for_when_it_is_due() -> None:
-    shelf = Shelf(3)
-    async with opened(shelf) as here, aclosing(here.api.paginate("/list", prefetch=False)) as items:
+async def test_without_prefetch_a_page_is_fetched_when_it_is_needed() -> None:
+    listing = PagedList(3)
+    async with opened(listing) as here, aclosing(here.api.paginate("/list", prefetch=False)) as items:
         assert [await anext(items), await anext(items)] == [10, 11]
-        await asyncio.sleep(0.01)  # a request that must not come has no event
-        assert shelf.asked == [1]
+        await asyncio.sleep(0.01)  # no event can tell that a request does not come
+        assert listing.asked == [1]
 
 
-async def test_a_failed_page_is_told_after_the_items_before_it() -> None:
-    shelf = Shelf(3)
-    shelf.missing = {2}
+async def test_a_failed_page_is_reported_after_the_items_before_it() -> None:
+    listing = PagedList(3)
+    listing.missing = {2}
     got: list[int] = []
-    async with opened(shelf) as here:
-        with pytest.raises(NotFoundError):  # noqa: PT012 - the error comes on the way
+    async with opened(listing) as here:
+        with pytest.raises(NotFoundError):  # noqa: PT012 - the error comes during the iteration
             async for item in here.api.paginate("/list"):
-                got.append(item)  # noqa: PERF401 - an error comes on the way
+                got.append(item)  # noqa: PERF401 - an error comes during the iteration
     assert got == [10, 11]
 
 
 @pytest.mark.parametrize("missing", [set[int](), {2}])
-async def test_a_page_that_nobody_came_to_read_is_no_complaint(missing: set[int]) -> None:
+async def test_an_unused_prefetched_page_is_not_logged(missing: set[int]) -> None:
     complaints: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
-    shelf = Shelf(3)
-    shelf.missing = missing
-    async with opened(shelf) as here:
+    listing = PagedList(3)
+    listing.missing = missing
+    async with opened(listing) as here:
         async with aclosing(here.api.paginate("/list")) as items:
             assert await anext(items) == 10
             async with asyncio.timeout(5):
-                while prefetches():  # noqa: ASYNC110 - nobody waits for it, that is the point
+                while prefetches():  # noqa: ASYNC110 - the test must not wait for the task itself
                     await asyncio.sleep(0.001)
         del items
         gc.collect()
     assert complaints == []
 
 
-async def test_who_stops_early_ends_the_prefetch() -> None:
-    shelf = Shelf(2)
-    shelf.gates[2] = asyncio.Event()
-    async with opened(shelf) as here:
+async def test_stopping_early_cancels_the_prefetch() -> None:
+    listing = PagedList(2)
+    listing.gates[2] = asyncio.Event()
+    async with opened(listing) as here:
         async with aclosing(here.api.paginate("/list")) as items:
             assert await anext(items) == 10
-            await shelf.until_asked(2)
+            await listing.until_asked(2)
             assert len(prefetches()) == 1
         await asyncio.sleep(0)
         assert prefetches() == []
 
 
-async def test_a_broken_page_that_was_fetched_ahead_is_asked_for_again() -> None:
-    whole = Shelf(2)
+async def test_a_broken_prefetched_page_is_fetched_again() -> None:
+    whole = PagedList(2)
 
     async def script(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         if len(here.server.received) == 2:
@@ -149,8 +149,8 @@ async def test_a_broken_page_that_was_fetched_ahead_is_asked_for_again() -> None
     assert len(here.server.received) == 3
 
 
-async def test_an_outage_while_fetching_ahead_is_waited_for() -> None:
-    whole = Shelf(2)
+async def test_an_outage_during_a_prefetch_is_retried() -> None:
+    whole = PagedList(2)
 
     async def script(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         if len(here.server.received) in {2, 3}:
@@ -163,16 +163,16 @@ async def test_an_outage_while_fetching_ahead_is_waited_for() -> None:
     assert len(here.server.received) == 4
 
 
-async def test_who_is_cancelled_takes_the_prefetch_along() -> None:
-    shelf = Shelf(2)
-    shelf.gates[2] = asyncio.Event()
+async def test_cancelling_the_caller_cancels_the_prefetch() -> None:
+    listing = PagedList(2)
+    listing.gates[2] = asyncio.Event()
 
     async def all_items() -> list[int]:
         return [item async for item in here.api.paginate("/list")]
 
-    async with opened(shelf) as here:
+    async with opened(listing) as here:
         task = asyncio.create_task(all_items())
-        await shelf.until_asked(2)
+        await listing.until_asked(2)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -180,20 +180,20 @@ async def test_who_is_cancelled_takes_the_prefetch_along() -> None:
         assert prefetches() == []
 
 
-async def test_closing_the_session_ends_the_prefetch_and_says_so() -> None:
-    shelf = Shelf(2)
-    shelf.gates[2] = asyncio.Event()
-    async with opened(shelf) as here:
+async def test_closing_the_session_cancels_the_prefetch_and_says_so() -> None:
+    listing = PagedList(2)
+    listing.gates[2] = asyncio.Event()
+    async with opened(listing) as here:
         items = here.api.paginate("/list")
         assert await anext(items) == 10
-        await shelf.until_asked(2)
+        await listing.until_asked(2)
         await here.api.aclose()
         assert await anext(items) == 11
         with pytest.raises(ConfigurationError, match="closed"):
             await anext(items)
 
 
-async def test_r12_a_next_page_elsewhere_is_not_asked_for() -> None:
+async def test_r12_a_next_page_on_another_host_is_not_requested() -> None:
     async with scripted_server(always(reply({"values": []}))) as foreign:
         page = {"values": [1, 2], "next": f"{foreign.origin}/2.0/list?page=2"}
         async with opened(always(reply(page))) as here:
@@ -204,14 +204,14 @@ async def test_r12_a_next_page_elsewhere_is_not_asked_for() -> None:
 
 
 @pytest.mark.parametrize("link", [7, "", "/2.0/list?page=2", ["x"], "https://[::1"])
-async def test_a_next_that_is_no_address_is_an_error(link: object) -> None:
+async def test_a_next_that_is_not_a_url_is_an_error(link: object) -> None:
     async with opened(always(reply({"values": [], "next": link}))) as here:
         with pytest.raises(ApiError, match="next page"):
             await anext(here.api.paginate("/list"))
 
 
 @pytest.mark.parametrize("length", [1, 2, 3])
-async def test_pages_that_lead_in_a_circle_are_an_error(length: int) -> None:
+async def test_pages_that_form_a_loop_are_an_error(length: int) -> None:
     async def circle(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         number = len(here.server.received) % length
         writer.write(reply({"values": [1], "next": f"http://{request.headers['host']}/2.0/list?page={number}"}))
@@ -224,7 +224,7 @@ async def test_pages_that_lead_in_a_circle_are_an_error(length: int) -> None:
 
 
 @pytest.mark.parametrize("value", [{}, [], None, {"values": {}}, {"values": None}, "text"])
-async def test_what_is_no_list_is_an_error(value: object) -> None:
+async def test_a_response_that_is_not_a_list_is_an_error(value: object) -> None:
     async with opened(always(reply(value))) as here:
         with pytest.raises(ApiError, match=r"no list of values. Use get\(\)"):
             await anext(here.api.paginate("/list"))
@@ -235,8 +235,8 @@ async def test_a_null_next_is_the_end() -> None:
         assert [item async for item in here.api.paginate("/list")] == [1]
 
 
-async def test_a_bad_path_is_told_before_the_iteration() -> None:
-    async with opened(Shelf(1)) as here:
+async def test_an_invalid_path_is_refused_before_the_iteration() -> None:
+    async with opened(PagedList(1)) as here:
         with pytest.raises(ConfigurationError):
             here.api.paginate("/repositories/{workspace}")
 

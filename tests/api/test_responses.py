@@ -1,4 +1,4 @@
-"""What an answer that is no success means."""
+"""Error responses become typed errors."""
 
 import json
 import pickle
@@ -29,7 +29,7 @@ def envelope(**fault: object) -> dict[str, Any]:
     return {"type": "error", "error": fault}
 
 
-def test_the_envelope_is_told_whole() -> None:
+def test_every_field_of_the_error_envelope_is_kept() -> None:
     error = judged(
         400,
         envelope(message="Bad request.", detail="Name is taken", fields={"name": ["taken"]}, id="e1", data={"k": "v"}),
@@ -45,20 +45,20 @@ def test_the_envelope_is_told_whole() -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"<html>We are having a moment</html>", b"\xff\x00", b"[]", b"{}", b'{"error": 7}', b"[" * 100_000]
 )
-def test_what_is_no_envelope_is_named_by_its_status(body: bytes) -> None:
+def test_a_body_without_an_envelope_is_named_by_its_status(body: bytes) -> None:
     error = judged(503, body)
     assert (error.message, error.retryable) == ("Service Unavailable", True)
 
 
-def test_an_error_that_is_a_text_is_the_message() -> None:
+def test_an_error_that_is_text_is_the_message() -> None:
     assert judged(400, {"error": "invalid", "type": "error"}).message == "invalid"
 
 
-def test_a_status_that_nobody_knows_is_told() -> None:
+def test_an_unknown_status_is_shown() -> None:
     assert "599: no explanation" in str(judged(599))
 
 
-def test_what_the_server_says_comes_in_one_bounded_line() -> None:
+def test_the_servers_message_is_one_line_of_limited_length() -> None:
     message = judged(400, envelope(message="a\r\nERROR forged line\x1b[2J" + "x" * 9_999, detail="b\nc")).message
     assert message.startswith("a ERROR forged line [2J")
     assert len(message) == 500
@@ -80,7 +80,7 @@ def test_a_missing_scope_is_named_with_both_lists() -> None:
     assert "the scope account, then sign in again" in str(error)
 
 
-def test_the_names_of_scopes_come_in_one_line_too() -> None:
+def test_the_names_of_scopes_are_one_line_too() -> None:
     error = judged(403, envelope(message="x", detail={"required": ["\x1b]0;owned\x07\nrepo"], "granted": []}))
     assert isinstance(error, MissingScopeError)
     assert str(error).isprintable()
@@ -103,27 +103,27 @@ def test_a_bare_403_is_explained_by_the_headers() -> None:
         {"x_oauth_scopes": "email", "x_accepted_oauth_scopes": "account,email"},
     ],
 )
-def test_a_403_that_is_not_about_scopes_is_not_said_to_be(headers: dict[str, str]) -> None:
+def test_a_403_that_is_not_about_scopes_is_a_plain_api_error(headers: dict[str, str]) -> None:
     assert type(judged(403, b"Forbidden", **headers)) is ApiError
 
 
 @pytest.mark.parametrize("detail", [{"required": [], "granted": ["a"]}, {"required": "account"}, {"required": [7]}, []])
-def test_lists_of_scopes_that_make_no_sense_are_left_out(detail: object) -> None:
+def test_invalid_lists_of_scopes_are_ignored(detail: object) -> None:
     assert type(judged(403, envelope(message="Forbidden", detail=detail))) is ApiError
 
 
-def test_a_401_says_what_it_means() -> None:
+def test_a_401_says_what_to_do() -> None:
     error = judged(401, envelope(message="Token is invalid, expired, or not supported for this endpoint."))
     assert type(error) is ApiError
     assert "refuses the token. Sign in again." in str(error)
     assert not error.retryable
 
 
-def test_what_is_not_there_is_not_found() -> None:
+def test_a_404_is_a_not_found_error() -> None:
     assert isinstance(judged(404, envelope(message="Repository acme/x not found")), NotFoundError)
 
 
-def test_what_is_gone_says_where_that_was_announced() -> None:
+def test_a_410_names_its_announcement() -> None:
     url = "https://developer.atlassian.com/cloud/bitbucket/changelog/#CHANGE-2770"
     error = judged(410, envelope(message="CHANGE-2770 - deprecated", data={"announcement_url": url}))
     assert isinstance(error, GoneError)
@@ -132,20 +132,20 @@ def test_what_is_gone_says_where_that_was_announced() -> None:
 
 
 @pytest.mark.parametrize("url", ["javascript:alert(1)", 7, None, "http://[::1", ""])
-def test_an_announcement_without_an_address_has_none(url: object) -> None:
+def test_an_announcement_without_a_web_address_is_ignored(url: object) -> None:
     error = judged(410, envelope(message="Gone", data={"announcement_url": url}))
     assert isinstance(error, GoneError)
     assert error.announcement_url is None
 
 
-def test_too_many_requests_say_when_to_come_back() -> None:
+def test_a_429_gives_the_seconds_to_wait() -> None:
     error = judged(429, envelope(message="Rate limit for this resource has been exceeded."), retry_after="17")
     assert isinstance(error, RateLimitedError)
     assert (error.retry_after, error.retryable) == (17.0, True)
     assert judged(429).retry_after is None
 
 
-def test_an_outage_may_say_so_too() -> None:
+def test_a_503_may_give_the_time_to_retry_at() -> None:
     assert judged(503, b"", retry_after="Fri, 15 Jan 2027 08:00:30 GMT").retry_after == 30.0
 
 
@@ -159,7 +159,7 @@ def test_an_outage_may_say_so_too() -> None:
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_errors_come_whole_through_a_pickle_and_to_many_waiters(error: ApiError) -> None:
+def test_errors_are_complete_after_pickling_and_for_each_waiter(error: ApiError) -> None:
     for copy in (pickle.loads(pickle.dumps(error)), error.again()):  # noqa: S301 - our own
         assert type(copy) is type(error)
         assert (str(copy), vars(copy)) == (str(error), vars(error))

@@ -1,4 +1,4 @@
-"""What is sent again, after how long, and what is not."""
+"""Which requests are retried, and after how long."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -24,7 +24,7 @@ def total(waits: list[float]) -> float:
 
 @pytest.mark.parametrize("trouble", [LIMITED, reply({}, 500), reply({}, 502), answer(503, b"<html>")])
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-async def test_what_is_idempotent_is_sent_again(method: str, trouble: bytes) -> None:
+async def test_an_idempotent_request_is_retried(method: str, trouble: bytes) -> None:
     async with opened(in_turn(trouble, trouble, OK)) as here:
         assert await here.api.request(method, "/x") == "done"
     assert len(here.server.received) == 3
@@ -43,7 +43,7 @@ async def test_a_post_is_sent_once(trouble: bytes) -> None:
 
 
 @pytest.mark.parametrize("body", [{"json": {"a": 1}}, {"data": b"bytes"}, {"data": "text"}, {"data": {"a": "b"}}, {}])
-async def test_a_post_is_sent_again_if_that_is_asked_for(body: dict[str, Any]) -> None:
+async def test_a_post_is_retried_with_repeat(body: dict[str, Any]) -> None:
     async with opened(in_turn(reply({}, 500), OK)) as here:
         assert await here.api.post("/x", repeat=True, **body) == "done"
     assert len({request.body for request in here.server.received}) == 1
@@ -51,8 +51,8 @@ async def test_a_post_is_sent_again_if_that_is_asked_for(body: dict[str, Any]) -
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-async def test_what_is_idempotent_survives_lost_connections(method: str) -> None:
-    """aiohttp itself sends it a second time at once, so that two losses are one failure here."""
+async def test_an_idempotent_request_survives_lost_connections(method: str) -> None:
+    """aiohttp itself retries at once, so two lost connections are one failure here."""
     async with opened(in_turn(b"", b"", b"", OK)) as here:
         assert await here.api.request(method, "/x") == "done"
     assert len(here.server.received) == 4
@@ -63,7 +63,7 @@ async def chunks() -> AsyncIterator[bytes]:
     yield b"chunk"
 
 
-async def test_a_body_that_is_good_once_is_sent_once() -> None:
+async def test_a_body_that_can_be_read_once_is_sent_once() -> None:
     async with opened(in_turn(reply({}, 500), OK)) as here:
         with pytest.raises(ApiError):
             await here.api.put("/x", data=chunks())
@@ -73,14 +73,14 @@ async def test_a_body_that_is_good_once_is_sent_once() -> None:
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 405, 409, 410, 412, 422])
-async def test_what_is_the_callers_to_mend_is_sent_once(status: int) -> None:
+async def test_a_request_with_an_error_of_the_caller_is_sent_once(status: int) -> None:
     async with opened(always(reply({}, status))) as here:
         with pytest.raises(ApiError):
             await here.api.get("/x")
     assert len(here.server.received) == 1
 
 
-async def test_an_answer_that_was_cut_off_is_asked_for_again() -> None:
+async def test_a_truncated_response_is_requested_again() -> None:
     cut = in_turn(CUT, OK)
 
     async def script(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
@@ -93,13 +93,13 @@ async def test_an_answer_that_was_cut_off_is_asked_for_again() -> None:
 
 
 @pytest.mark.parametrize("status", [429, 503])
-async def test_what_the_server_asked_for_is_waited_for(status: int) -> None:
+async def test_retry_after_is_kept(status: int) -> None:
     async with opened(in_turn(reply({}, status, Retry_After="40"), OK)) as here:
         assert await here.api.get("/x") == "done"
     assert 40 <= here.clock.waits[0] <= 41.1
 
 
-async def test_what_asks_for_more_than_the_patience_is_raised_at_once() -> None:
+async def test_a_retry_after_beyond_the_patience_is_raised_at_once() -> None:
     async with opened(in_turn(reply({}, 429, Retry_After="61"), OK)) as here:
         with pytest.raises(RateLimitedError) as caught:
             await here.api.get("/x")
@@ -116,7 +116,7 @@ async def test_patience_ends() -> None:
 
 
 async def test_patience_counts_from_the_first_failure() -> None:
-    """A long upload, or a wait for one's turn, is not held against the call."""
+    """A long upload or a wait for a turn does not count against the patience."""
 
     async def slow_first(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         if len(here.server.received) == 1:
@@ -130,37 +130,37 @@ async def test_patience_counts_from_the_first_failure() -> None:
 
 
 @pytest.mark.parametrize("patience", [-1, float("nan")])
-def test_patience_is_a_number_of_seconds(patience: float) -> None:
+def test_an_invalid_patience_is_refused(patience: float) -> None:
     with pytest.raises(ConfigurationError, match="patience"):
         BitbucketAPI(CountingSource(), patience=patience)
 
 
-def test_a_limit_is_a_budget_and_no_number() -> None:
+def test_a_limit_that_is_a_number_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"limit takes a RateLimit, such as RateLimit\(1000\), not int"):
         BitbucketAPI(CountingSource(), limit=1000)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
-async def test_without_patience_nothing_is_sent_again() -> None:
+async def test_without_patience_no_request_is_retried() -> None:
     async with opened(in_turn(reply({}, 500), OK), patience=0) as here:
         with pytest.raises(ApiError):
             await here.api.get("/x")
     assert len(here.server.received) == 1
 
 
-async def test_a_wall_that_one_met_is_not_run_into_by_the_others() -> None:
+async def test_a_429_holds_back_the_requests_of_the_whole_session() -> None:
     async with opened(in_turn(reply({}, 429, Retry_After="50"), OK)) as here:
         assert await here.api.get("/first") == "done"
         del here.clock.waits[:]
     async with opened(in_turn(reply({}, 429, Retry_After="50"), OK)) as here:
         with pytest.raises(RateLimitedError):
-            await here.api.post("/first")  # not sent again, and yet it tells the others
+            await here.api.post("/first")  # not retried, but it starts the cooldown
         assert here.clock.waits == []
         assert await here.api.post("/second") == "done"
     assert 45 <= here.clock.waits[0] <= 51
     assert here.targets() == ["POST /2.0/first", "POST /2.0/second"]
 
 
-async def test_a_wall_that_is_too_far_is_told_without_a_request() -> None:
+async def test_a_cooldown_beyond_the_patience_is_raised_without_a_request() -> None:
     async with opened(always(reply({"error": {"message": "slow down"}}, 429, Retry_After="3000"))) as here:
         for _ in range(3):
             with pytest.raises(RateLimitedError, match="slow down") as caught:
@@ -169,7 +169,7 @@ async def test_a_wall_that_is_too_far_is_told_without_a_request() -> None:
     assert len(here.server.received) == 1
 
 
-async def test_a_wall_that_is_met_while_others_wait_for_their_turn_holds_them_up_too() -> None:
+async def test_a_cooldown_that_starts_while_a_request_waits_for_its_turn_holds_it_back_too() -> None:
     clock = FakeClock()
     limit = RateLimit(20, per=36, clock=clock)  # two at once, then one every two seconds
     async with opened(always(OK), limit=limit) as here:
@@ -184,7 +184,7 @@ async def test_a_wall_that_is_met_while_others_wait_for_their_turn_holds_them_up
     assert 45 <= here.clock.waits[0] <= 51
 
 
-async def test_a_wall_is_told_to_all_sessions_that_share_the_budget() -> None:
+async def test_sessions_that_share_a_budget_share_its_cooldown() -> None:
     limit = RateLimit(1000)
     async with (
         opened(always(reply({"error": {"message": "slow down"}}, 429, Retry_After="3000")), limit=limit) as one,
@@ -196,13 +196,13 @@ async def test_a_wall_is_told_to_all_sessions_that_share_the_budget() -> None:
     assert other.server.received == []
 
 
-async def test_an_outage_of_the_token_endpoint_is_waited_for_by_a_post_too() -> None:
-    """Nothing of it was sent."""
+async def test_an_outage_of_the_token_endpoint_is_retried_for_a_post_too() -> None:
+    """No request was sent yet."""
     async with opened(always(OK)) as here:
         failures = [OutageError("down", retry_after=7.0), OutageError("down", retry_after=0.0)]
         good = here.source.get_token
 
-        async def ailing(**_: object) -> Any:  # noqa: ANN401 - a test
+        async def ailing(**_: object) -> Any:  # noqa: ANN401 - any token
             if failures:
                 raise failures.pop()
             return await good()
@@ -213,7 +213,7 @@ async def test_an_outage_of_the_token_endpoint_is_waited_for_by_a_post_too() -> 
     assert here.clock.waits[1] == 7.0
 
 
-async def test_a_dead_sign_in_is_not_waited_for() -> None:
+async def test_a_login_required_error_is_not_retried() -> None:
     async with opened(always(OK)) as here:
         here.source.error = LoginRequiredError("dead")
         with pytest.raises(LoginRequiredError):
@@ -221,7 +221,7 @@ async def test_a_dead_sign_in_is_not_waited_for() -> None:
     assert here.clock.waits == []
 
 
-async def test_a_post_whose_connection_failed_is_sent_again_for_nothing_was_sent() -> None:
+async def test_a_post_whose_connection_failed_is_retried() -> None:
     async with opened(always(OK)) as here:
         url, here.api.base_url = here.api.base_url, "http://127.0.0.1:9/2.0"
         with pytest.raises(NoAnswerError) as caught:
@@ -231,10 +231,10 @@ async def test_a_post_whose_connection_failed_is_sent_again_for_nothing_was_sent
     assert len(here.clock.waits) >= 3
 
 
-async def test_who_is_cancelled_while_waiting_leaves_nothing_behind() -> None:
+async def test_cancelling_a_waiting_request_leaves_no_task() -> None:
     async with opened(always(reply({}, 500))) as here:
         task = asyncio.create_task(here.api.get("/x"))
-        while not here.clock.waits:  # noqa: ASYNC110 - it is a list, with nobody to set an event
+        while not here.clock.waits:  # noqa: ASYNC110 - a list sets no event
             await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

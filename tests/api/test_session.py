@@ -1,4 +1,4 @@
-"""BitbucketAPI: what goes over the wire, what comes back, and whose token it is."""
+"""BitbucketAPI: the requests it sends, the results it returns, and the token it uses."""
 
 import asyncio
 import base64
@@ -35,7 +35,7 @@ async def echo(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
     writer.write(reply({**seen, "type": request.headers.get("content-type", "")}))
 
 
-async def test_each_verb_sends_what_it_says() -> None:
+async def test_each_method_sends_its_request() -> None:
     async with opened(echo) as (api, *_):
         get = await api.get("/repositories/{workspace}", workspace="a/b", params={"q": 'name ~ "x"', "page": 2})
         assert get["target"] == "/2.0/repositories/a%2Fb?q=name+~+%22x%22&page=2"
@@ -50,25 +50,25 @@ async def test_each_verb_sends_what_it_says() -> None:
         assert (await api.request("options", "/x"))["method"] == "OPTIONS"
 
 
-async def test_an_address_from_an_answer_can_be_asked_for() -> None:
+async def test_a_url_from_a_response_can_be_requested() -> None:
     async with opened(echo) as (api, port, *_):
         assert (await api.get(f"{port.origin}/2.0/user?a=b"))["target"] == "/2.0/user?a=b"
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
-async def test_an_answer_without_a_body_is_none(status: int) -> None:
+async def test_a_response_without_a_body_is_none(status: int) -> None:
     async with opened(always(answer(status))) as (api, *_):
         assert await api.delete("/x") is None
 
 
-async def test_r12_an_address_elsewhere_is_not_asked() -> None:
+async def test_r12_a_url_on_another_host_is_not_requested() -> None:
     async with scripted_server(echo) as foreign, opened(echo) as (api, *_):
         with pytest.raises(ConfigurationError, match="a URL under http"):
             await api.get(f"{foreign.origin}/2.0/user")
     assert foreign.received == []
 
 
-async def test_r12_a_redirect_abroad_is_followed_without_the_token() -> None:
+async def test_r12_a_redirect_to_another_host_is_followed_without_the_token() -> None:
     async with (
         scripted_server(always(reply("file"))) as foreign,
         opened(redirects(foreign.origin, 302)) as (api, port, *_),
@@ -77,28 +77,28 @@ async def test_r12_a_redirect_abroad_is_followed_without_the_token() -> None:
     assert (port.authorizations(), foreign.authorizations()) == (["Bearer token-1"], [None])
 
 
-async def test_a_body_is_not_carried_along_a_redirect() -> None:
+async def test_a_body_is_not_sent_along_a_redirect() -> None:
     async with scripted_server(echo) as foreign, opened(redirects(foreign.origin, 307)) as (api, *_):
         with pytest.raises(ApiError, match="307"):
             await api.post("/x", json={"secret": "value"})
     assert foreign.received == []
 
 
-async def test_what_is_no_json_is_an_error_that_names_the_way() -> None:
+async def test_a_response_that_is_not_json_is_an_error_that_names_stream() -> None:
     async with opened(always(answer(200, b"diff --git", {"Content-Type": "text/plain"}))) as here:
         with pytest.raises(ApiError, match=r"GET /2.0/diff returned 200: the response is not JSON. Use stream\(\)"):
             await here.api.get("/diff")
     assert len(here.server.received) == 1
 
 
-async def test_broken_json_is_asked_for_again() -> None:
+async def test_broken_json_is_requested_again() -> None:
     broken = answer(200, b'{"a": ', {"Content-Type": "application/json"})
     async with opened(in_turn(broken, reply({"a": 1}))) as here:
         assert await here.api.get("/x") == {"a": 1}
     assert len(here.server.received) == 2
 
 
-async def test_an_answer_without_end_is_given_up() -> None:
+async def test_an_endless_response_is_given_up() -> None:
     async def endless(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(answer(200, b"", {"Content-Type": "application/json", "Content-Length": "99999999999"}))
         for _mebibyte in range(80):
@@ -111,7 +111,7 @@ async def test_an_answer_without_end_is_given_up() -> None:
             await api.get("/x")
 
 
-async def test_an_error_page_without_end_does_no_harm() -> None:
+async def test_an_endless_error_page_is_read_up_to_its_limit() -> None:
     async def endless(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(answer(404, b"", {"Content-Length": "99999999999"}))
         writer.write(b"x" * 3 * 2**20)
@@ -128,14 +128,14 @@ async def test_a_session_that_raises_for_status_gives_our_errors_all_the_same() 
             await api.get("/x")
 
 
-async def test_nobody_at_the_port_is_told_as_not_sent() -> None:
+async def test_a_closed_port_is_reported_as_not_sent() -> None:
     async with BitbucketAPI(CountingSource(), base_url=unused_origin(), patience=0) as api:
         with pytest.raises(NoAnswerError) as caught:
             await api.get("/x")
     assert (caught.value.sent, caught.value.retryable, caught.value.status) == (False, True, None)
 
 
-async def test_a_server_that_falls_silent_is_told() -> None:
+async def test_a_server_that_stops_answering_is_reported() -> None:
     async def silent(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         await asyncio.Event().wait()
 
@@ -146,7 +146,7 @@ async def test_a_server_that_falls_silent_is_told() -> None:
 
 
 @pytest.mark.parametrize("location", ["/2.0/x", "file:///etc/passwd", "http://:0/"])
-async def test_redirects_that_lead_nowhere_are_told_at_once(location: str) -> None:
+async def test_broken_redirects_are_not_retried(location: str) -> None:
     async with opened(redirects(location, 302)) as here:
         with pytest.raises(NoAnswerError) as caught:
             await here.api.get("/x")
@@ -172,7 +172,7 @@ async def test_a_file_is_streamed_up(tmp_path: Path) -> None:
             assert (await api.put("/x", data=file))["body"] == "content"
 
 
-async def test_a_body_is_streamed_down_while_it_comes() -> None:
+async def test_a_response_is_streamed_while_it_arrives() -> None:
     more = asyncio.Event()
 
     async def slowly(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
@@ -191,7 +191,7 @@ async def test_a_body_is_streamed_down_while_it_comes() -> None:
     assert here.targets() == ["GET /2.0/src/main/a/b"]
 
 
-async def test_a_stream_that_is_refused_raises_before_there_is_a_response() -> None:
+async def test_an_error_of_a_stream_is_raised_before_the_response_is_yielded() -> None:
     async with opened(in_turn(reply({}, 503), reply({"error": {"message": "no"}}, 404))) as here:
         with pytest.raises(NotFoundError):
             async with here.api.stream("/src"):
@@ -206,7 +206,7 @@ async def test_r10_a_401_costs_one_renewal_and_no_error() -> None:
     assert here.server.authorizations() == ["Bearer token-1", "Bearer token-2"]
 
 
-async def test_a_401_that_stays_is_told() -> None:
+async def test_a_401_after_a_renewal_is_an_error() -> None:
     async with opened(always(reply({"error": {"message": "Token is invalid."}}, 401))) as here:
         with pytest.raises(ApiError, match=r"Token is invalid\. The API refuses the token") as caught:
             await here.api.get("/x")
@@ -228,14 +228,14 @@ async def test_a_token_is_used_until_it_expires() -> None:
     assert port.authorizations() == ["Bearer given"]
 
 
-async def test_an_api_token_goes_as_basic() -> None:
+async def test_an_api_token_is_sent_as_basic() -> None:
     token = ApiToken("ada@example.com", "ATATT3x")
     async with scripted_server(always(reply({}))) as port, BitbucketAPI(token, base_url=port.origin) as api:
         await api.get("/x")
     assert port.authorizations() == ["Basic " + base64.b64encode(b"ada@example.com:ATATT3x").decode()]
 
 
-async def test_a_manager_names_the_api_and_stays_open() -> None:
+async def test_the_base_url_comes_from_the_manager_which_stays_open() -> None:
     async with mock_bitbucket() as fake, TokenManager(fake.client) as manager:
         await manager.adopt(fake.sign_in())
         async with BitbucketAPI(manager) as api:
@@ -244,7 +244,7 @@ async def test_a_manager_names_the_api_and_stays_open() -> None:
         assert fake.is_live((await manager.get_token()).access_token)
 
 
-async def test_errors_of_the_real_thing_are_typed() -> None:
+async def test_the_errors_of_the_api_are_typed() -> None:
     async with mock_bitbucket() as fake, TokenManager(fake.client) as manager:
         await manager.adopt(fake.sign_in(scope={"repository"}))
         async with BitbucketAPI(manager) as api:
@@ -259,7 +259,7 @@ async def test_errors_of_the_real_thing_are_typed() -> None:
     assert gone.value.announcement_url == "https://developer.atlassian.com/cloud/bitbucket/changelog/#CHANGE-2770"
 
 
-async def test_a_dead_sign_in_is_told_as_such() -> None:
+async def test_an_ended_sign_in_is_a_login_required_error() -> None:
     clock = FakeClock()
     async with mock_bitbucket(FakeBitbucket(clock)) as fake, TokenManager(fake.client, clock=clock) as manager:
         await manager.adopt(fake.sign_in())
@@ -270,7 +270,7 @@ async def test_a_dead_sign_in_is_told_as_such() -> None:
                 await api.get("/user")
 
 
-async def test_a_closed_session_says_so() -> None:
+async def test_a_closed_session_refuses_requests() -> None:
     async with opened(echo) as (api, *_):
         await api.get("/x")
     await api.aclose()
@@ -278,13 +278,13 @@ async def test_a_closed_session_says_so() -> None:
         await api.get("/x")
 
 
-async def test_it_is_made_without_a_loop_and_closed_unused() -> None:
+async def test_a_session_is_created_without_an_event_loop_and_closed_unused() -> None:
     api = await asyncio.to_thread(lambda: BitbucketAPI(CountingSource()))
     assert repr(api) == "<BitbucketAPI https://api.bitbucket.org/2.0>"
     await api.aclose()
 
 
-async def test_the_session_underneath_is_there_for_the_rest() -> None:
+async def test_the_aiohttp_session_underneath_is_available() -> None:
     async with (
         opened(echo, headers={"User-Agent": "mine"}) as here,
         here.api.http.get(f"{here.server.origin}/2.0/x") as response,
@@ -302,11 +302,11 @@ async def test_two_bodies_are_refused() -> None:
 
 
 LONE = "\ud800"
-"""Half of a surrogate pair, which no encoding can write."""
+"""Half of a surrogate pair, which UTF-8 can't encode."""
 
 
 @pytest.mark.parametrize("params", [{"q": LONE}, {LONE: "x"}, {"q": ["x", LONE]}, {"q": f'name = "{LONE}"'}])
-async def test_a_query_that_can_not_be_written_is_refused_and_not_shortened(params: dict[str, Any]) -> None:
+async def test_a_query_that_cannot_be_encoded_is_refused_and_not_shortened(params: dict[str, Any]) -> None:
     async with opened(echo) as here:
         for asked in (here.api.get("/x", params=params), here.api.post("/x", params=params)):
             with pytest.raises(ConfigurationError, match=r"^params: .*surrogate"):
@@ -320,7 +320,7 @@ async def test_a_query_that_can_not_be_written_is_refused_and_not_shortened(para
 
 
 @pytest.mark.parametrize("data", [LONE, {"name": LONE}, {LONE: "x"}])
-async def test_a_body_that_can_not_be_written_is_refused(data: object) -> None:
+async def test_a_body_that_cannot_be_encoded_is_refused(data: object) -> None:
     async with opened(echo) as here:
         with pytest.raises(ConfigurationError, match=r"^data: .*surrogate"):
             await here.api.post("/x", data=data)

@@ -1,4 +1,4 @@
-"""Where requests go: names quoted, nothing outside the API."""
+"""Request URLs: values are quoted, and nothing outside the API is requested."""
 
 from pathlib import PurePosixPath
 from typing import Any
@@ -33,7 +33,7 @@ def test_names_are_quoted_into_the_path(path: str, names: dict[str, Any], expect
     assert build_url(BASE, path, names) == BASE + expected
 
 
-def test_the_version_that_is_in_the_base_already_is_not_asked_for_twice() -> None:
+def test_a_path_that_repeats_the_base_path_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"^path: /2\.0 is already in the base URL"):
         build_url(BASE, "/2.0/user", {})
     assert build_url(BASE, "/2.0.1/user", {}) == f"{BASE}/2.0.1/user"
@@ -43,13 +43,13 @@ def test_the_version_that_is_in_the_base_already_is_not_asked_for_twice() -> Non
 @pytest.mark.parametrize(
     "value", ["", ".", "..", "\ud800", PurePosixPath("a/../b"), PurePosixPath("/etc"), PurePosixPath()]
 )
-def test_a_value_that_would_name_another_endpoint_is_refused(value: Any) -> None:  # noqa: ANN401 - wrong ones
+def test_a_value_that_would_name_another_endpoint_is_refused(value: Any) -> None:  # noqa: ANN401 - wrong values
     with pytest.raises(ConfigurationError, match=r"^name: "):
         build_url(BASE, "/x/{name}/y", {"name": value})
 
 
 @pytest.mark.parametrize("value", [None, True, b"acme", 1.5, ["a"]])
-def test_a_value_that_is_no_text_is_refused(value: Any) -> None:  # noqa: ANN401 - wrong ones
+def test_a_value_of_the_wrong_type_is_refused(value: Any) -> None:  # noqa: ANN401 - wrong values
     with pytest.raises(ConfigurationError, match=rf"^name: expected .* found {type(value).__name__}"):
         build_url(BASE, "/x/{name}", {"name": value})
 
@@ -62,7 +62,7 @@ def test_a_value_that_is_no_text_is_refused(value: Any) -> None:  # noqa: ANN401
         ("/x/{one}", {"won": "1"}, "no value given for one and no placeholder for won"),
     ],
 )
-def test_names_and_path_must_fit(path: str, names: dict[str, Any], said: str) -> None:
+def test_values_and_placeholders_must_match(path: str, names: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigurationError, match=said):
         build_url(BASE, path, names)
 
@@ -71,7 +71,7 @@ def test_names_and_path_must_fit(path: str, names: dict[str, Any], said: str) ->
     "path",
     ["user", "", "//evil.example/x/../y", "/a/../b", "/a/%2e%2E/b", "/a/./b", "/a#b", "/a\\b", "/a\r\nHost: b", "https://evil.example/2.0/user"],
 )  # fmt: skip
-def test_r12_a_path_that_leads_elsewhere_is_refused(path: str) -> None:
+def test_r12_a_path_that_leads_to_another_endpoint_is_refused(path: str) -> None:
     with pytest.raises(ConfigurationError, match=r"^path: "):
         build_url(BASE, path, {})
 
@@ -85,7 +85,7 @@ def test_r12_a_path_that_leads_elsewhere_is_refused(path: str) -> None:
         "https://api.bitbucket.org/2.0?page=2",
     ],
 )
-def test_what_is_below_the_base_is_ours(url: str) -> None:
+def test_a_url_below_the_base_url_is_under_it(url: str) -> None:
     assert is_under(BASE, url)
 
 
@@ -108,23 +108,23 @@ def test_what_is_below_the_base_is_ours(url: str) -> None:
         "",
     ],
 )
-def test_r12_what_is_elsewhere_is_not_ours(url: str) -> None:
+def test_r12_any_other_url_is_not_under_the_base_url(url: str) -> None:
     assert not is_under(BASE, url)
 
 
-def test_the_base_is_what_the_server_names_or_what_is_given() -> None:
+def test_the_base_url_is_the_given_one_or_the_servers() -> None:
     assert base_url_of(None, BITBUCKET_CLOUD) == BASE
     assert base_url_of("https://proxy.example/bitbucket/2.0/", BITBUCKET_CLOUD) == "https://proxy.example/bitbucket/2.0"
     assert base_url_of("http://127.0.0.1:80", BITBUCKET_CLOUD) == "http://127.0.0.1"
 
 
 @pytest.mark.parametrize("base_url", ["http://api.bitbucket.org/2.0", "https://a.example/?b", "https://u:p@a.example"])
-def test_r12_a_base_that_is_not_safe_is_refused(base_url: str) -> None:
+def test_r12_an_unsafe_base_url_is_refused(base_url: str) -> None:
     with pytest.raises(ConfigurationError, match="base_url"):
         base_url_of(base_url, BITBUCKET_CLOUD)
 
 
-def test_a_server_with_several_apis_asks_which_one() -> None:
+def test_a_server_with_several_api_origins_needs_a_base_url() -> None:
     server = AuthorizationServer(
         authorization_endpoint="https://a.example/a",
         token_endpoint="https://a.example/t",

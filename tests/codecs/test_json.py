@@ -14,7 +14,7 @@ CODEC = JsonCodec()
 PLAIN = a_record().to_plain()
 
 
-def test_a_record_comes_back_as_it_was() -> None:
+def test_a_record_is_read_back_unchanged() -> None:
     assert CODEC.decode("alice", CODEC.encode("alice", a_record())) == a_record()
 
 
@@ -26,20 +26,20 @@ def test_the_bytes_are_compact_json_that_any_tool_reads() -> None:
     assert b", " not in data
 
 
-def test_half_a_surrogate_pair_in_a_later_releases_field_survives() -> None:
+def test_half_a_surrogate_pair_in_an_unknown_field_survives() -> None:
     record = replace(a_record(), unknown={"later": "\ud800"})
     assert CODEC.decode("alice", CODEC.encode("alice", record)) == record
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), {1, 2}, b"bytes", object()])
-def test_what_json_cannot_hold_is_refused_and_not_shown(value: object) -> None:
+def test_a_value_that_json_cannot_hold_is_refused_and_not_shown(value: object) -> None:
     record = replace(a_record(), unknown={"later": ["hunter2", value]})
     with pytest.raises(RecordError, match="JSON can't hold this") as caught:
         CODEC.encode("alice", record)
     assert "hunter2" not in whole(caught.value)
 
 
-def test_what_is_nested_too_deeply_is_refused() -> None:
+def test_json_nested_too_deeply_is_refused() -> None:
     deep: list[Any] = []
     for _ in range(100_000):
         deep = [deep]
@@ -48,7 +48,7 @@ def test_what_is_nested_too_deeply_is_refused() -> None:
 
 
 def with_field(name: str, value: str) -> bytes:
-    """Put *value*, raw JSON, in the place of a field of a record that is good otherwise."""
+    """Replace a field of a valid record by *value*, raw JSON."""
     fields = {**{key: json.dumps(field) for key, field in PLAIN.items()}, name: value}
     return ("{" + ",".join(f'"{key}":{field}' for key, field in fields.items()) + "}").encode()
 
@@ -92,7 +92,7 @@ def with_field(name: str, value: str) -> bytes:
         ),
     ],
 )
-def test_anything_else_is_refused_and_not_shown(data: bytes) -> None:
+def test_other_bytes_are_refused_and_not_shown(data: bytes) -> None:
     with pytest.raises(RecordError) as caught:
         CODEC.decode("alice", data)
     assert not caught.value.retryable
@@ -101,13 +101,13 @@ def test_anything_else_is_refused_and_not_shown(data: bytes) -> None:
     assert "access-1-" not in shown
 
 
-def test_a_sealed_record_is_refused_with_the_way_to_open_it() -> None:
+def test_an_encrypted_record_is_refused_with_the_way_to_decrypt_it() -> None:
     sealed = EncryptedCodec([EncryptionKey.new()]).encode("alice", a_record())
     with pytest.raises(RecordError, match=r"encrypted; .*codec=EncryptedCodec\(keys\)"):
         CODEC.decode("alice", sealed)
 
 
-def test_the_error_keeps_nothing_of_what_was_read() -> None:
+def test_the_error_keeps_no_part_of_the_bytes() -> None:
     with pytest.raises(RecordError) as caught:
         CODEC.decode("alice", b'{"access_token": "hunter2"')
     assert caught.value.__context__ is None
@@ -119,13 +119,13 @@ def test_a_token_of_six_kilobytes_in_each_field_fits() -> None:
     assert CODEC.decode("alice", CODEC.encode("alice", record)) == record
 
 
-def test_a_token_without_expiry_and_scope_comes_back_without() -> None:
+def test_a_token_without_expiry_and_scope_is_read_back_without_them() -> None:
     record = replace(a_record(), token=Token(access_token="a", issued_at=1.5))
     assert CODEC.decode("alice", CODEC.encode("alice", record)) == record
 
 
 def whole(error: BaseException | None) -> str:
-    """Return all that a log could show of an error, without the lines of source that raised it."""
+    """Return everything that a log could show of an error, without source lines."""
     texts: list[str] = []
     while error is not None:
         texts += [str(error), repr(error.args)]

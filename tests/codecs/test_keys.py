@@ -16,7 +16,7 @@ NEW, OLD = EncryptionKey.new(), EncryptionKey.new()
 
 
 @pytest.mark.parametrize("between", [" ", ",", "\n", ", "])
-def test_a_variable_holds_keys_the_newest_first(between: str) -> None:
+def test_a_variable_holds_several_keys_newest_first(between: str) -> None:
     assert keys_from_env({VARIABLE: f"{NEW.text()}{between}{OLD.text()}"}) == [NEW, OLD]
 
 
@@ -29,7 +29,7 @@ def test_the_process_environment_is_read_at_each_call(monkeypatch: pytest.Monkey
     assert keys_from_env() == [NEW]
 
 
-def test_a_file_holds_keys_one_a_line(tmp_path: Path) -> None:
+def test_a_file_holds_one_key_per_line(tmp_path: Path) -> None:
     path = tmp_path / "keys"
     path.write_text(f"{NEW.text()}\n{OLD.text()}\n")
     assert keys_from_file(path) == [NEW, OLD]
@@ -46,14 +46,14 @@ def test_a_file_holds_keys_one_a_line(tmp_path: Path) -> None:
         ({f"{VARIABLE}_FILE": "/nowhere/keys"}, r"/nowhere/keys can't be read"),
     ],
 )
-def test_a_variable_that_holds_none_is_named(environ: dict[str, str], told: str) -> None:
+def test_a_variable_without_a_key_is_named(environ: dict[str, str], told: str) -> None:
     with pytest.raises(ConfigurationError, match=told) as caught:
         keys_from_env(environ)
     assert "hunter2" not in full_text(caught.value)
     assert NEW.text() not in full_text(caught.value)
 
 
-def test_a_file_that_holds_none_is_named(tmp_path: Path) -> None:
+def test_a_file_without_a_key_is_named(tmp_path: Path) -> None:
     path = tmp_path / "keys"
     with pytest.raises(ConfigurationError, match=r"keys: the encryption keys can't be read \(No such file"):
         keys_from_file(path)
@@ -82,17 +82,17 @@ async def test_the_keyring_holds_keys_as_one_password(ring: MemoryKeyring) -> No
     assert await keys_from_keyring("my-app") == [NEW, OLD]
 
 
-async def test_a_keyring_that_holds_none_is_told_what_to_put_there(ring: MemoryKeyring) -> None:
+async def test_a_keyring_without_a_key_is_an_error_that_says_what_to_store(ring: MemoryKeyring) -> None:
     with pytest.raises(ConfigurationError, match=r"has no entry 'encryption keys' of 'my-app'. Store"):
         await keys_from_keyring("my-app")
 
 
-async def test_no_keyring_and_a_locked_one_are_told_apart(ring: MemoryKeyring) -> None:
+async def test_a_missing_keyring_and_a_locked_one_are_different_errors(ring: MemoryKeyring) -> None:
     class Locked(MemoryKeyring):
         def get_password(self, service: str, username: str) -> str | None:
             raise KeyringLocked
 
-    keyring.set_keyring(fail.Keyring())  # type: ignore[no-untyped-call]  # keyring has none for it
+    keyring.set_keyring(fail.Keyring())  # type: ignore[no-untyped-call]  # keyring has no type for it
     with pytest.raises(ConfigurationError, match="There is no keyring here"):
         await keys_from_keyring("my-app")
     keyring.set_keyring(Locked())

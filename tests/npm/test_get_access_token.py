@@ -1,4 +1,4 @@
-"""get_access_token: each option of the npm package, against a fake Bitbucket under its real names."""
+"""get_access_token: each option of the npm package, against a fake Bitbucket under its real host names."""
 
 import errno
 import json
@@ -51,7 +51,7 @@ def _write(options: dict[str, Any], content: object) -> None:
 
 
 def _age(options: dict[str, Any], seconds: float) -> None:
-    """Let the stored tokens be older than they are."""
+    """Make the stored tokens older."""
     content = json.loads(Path(options["config_path"]).read_text(encoding="utf-8"))
     for record in content["records"].values():
         record["record"]["token"]["issued_at"] -= seconds
@@ -85,14 +85,14 @@ async def test_an_expired_token_of_the_client_is_replaced_by_its_credentials(
     assert _grants(fake) == ["client_credentials", "client_credentials"]
 
 
-async def test_a_given_refresh_token_is_used_and_its_successor_kept(
+async def test_a_given_refresh_token_is_used_and_its_successor_stored(
     fake: FakeBitbucket, options: dict[str, Any]
 ) -> None:
     given = fake.sign_in().refresh_token
     token = await get_access_token(**options, refresh_token=given)
     assert token.refresh_token != given
     assert _grants(fake) == ["refresh_token"]
-    assert await get_access_token(**options, refresh_token=given) == token  # what is stored wins
+    assert await get_access_token(**options, refresh_token=given) == token  # the stored token is used first
     assert fake.token_requests == 1
 
 
@@ -104,7 +104,7 @@ async def test_the_file_of_the_npm_package_is_read_once(fake: FakeBitbucket, opt
     assert await get_access_token(**options) == token
 
 
-async def test_the_npm_packages_file_in_the_home_directory_is_taken_over(
+async def test_the_npm_packages_file_in_the_home_directory_is_used(
     fake: FakeBitbucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -115,7 +115,7 @@ async def test_the_npm_packages_file_in_the_home_directory_is_taken_over(
     assert _grants(fake) == ["refresh_token"]
 
 
-async def test_somebody_elses_file_in_the_home_directory_is_no_npm_file(
+async def test_another_programs_file_in_the_home_directory_is_ignored(
     fake: FakeBitbucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -126,12 +126,12 @@ async def test_somebody_elses_file_in_the_home_directory_is_no_npm_file(
     assert (tmp_path / ".fake-app").read_text() == "export LESS=1"
 
 
-@pytest.mark.parametrize("home", ["unknown", "of somebody else"])
-async def test_a_home_that_is_none_of_ours_holds_no_npm_file(
+@pytest.mark.parametrize("home", ["unknown", "another user's"])
+async def test_an_unknown_or_foreign_home_directory_is_ignored(
     fake: FakeBitbucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str
 ) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    refuses = OSError(errno.EACCES, os.strerror(errno.EACCES))  # for root, who runs this in CI, there is no such home
+    refuses = OSError(errno.EACCES, os.strerror(errno.EACCES))  # root, who runs this in CI, may read every directory
 
     def is_file(path: Path) -> bool:
         if path.name == ".fake-app":
@@ -150,20 +150,22 @@ async def test_a_home_that_is_none_of_ours_holds_no_npm_file(
     assert _grants(fake) == ["client_credentials"]
 
 
-async def test_a_home_that_can_not_be_looked_at_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_home_directory_that_cannot_be_read_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     options: dict[str, Any] = {**opts.valid, "app_name": "a" * 300}
     with pytest.raises(StoreError, match="The name is too long"):
         await get_access_token(**options)
 
 
-async def test_force_credentials_ignores_what_is_stored(fake: FakeBitbucket, options: dict[str, Any]) -> None:
+async def test_force_credentials_ignores_the_stored_token(fake: FakeBitbucket, options: dict[str, Any]) -> None:
     first = await get_access_token(**options)
     assert await get_access_token(**options, force_credentials=True) != first
     assert _grants(fake) == ["client_credentials", "client_credentials"]
 
 
-async def test_use_refresh_token_decides_with_the_token_before_it(fake: FakeBitbucket, options: dict[str, Any]) -> None:
+async def test_use_refresh_token_gets_the_token_and_decides(fake: FakeBitbucket, options: dict[str, Any]) -> None:
     seen: list[str | None] = []
     given = fake.sign_in().refresh_token
 
@@ -185,7 +187,7 @@ async def test_a_code_is_exchanged_with_its_redirect_uri(fake: FakeBitbucket, op
     assert _grants(fake) == ["authorization_code"]
 
 
-async def test_name_and_password_are_presented_where_the_server_still_takes_them(options: dict[str, Any]) -> None:
+async def test_name_and_password_are_sent_to_a_server_with_the_password_grant(options: dict[str, Any]) -> None:
     async with mock_bitbucket(FakeBitbucket(legacy=True)) as fake:
         person = fake.register_person("alice", password="secret")
         token = await get_access_token(**options, username=person.username, password="secret")
@@ -193,7 +195,7 @@ async def test_name_and_password_are_presented_where_the_server_still_takes_them
         assert _grants(fake) == ["password"]
 
 
-async def test_the_provider_is_asked_only_when_a_full_request_is_due(
+async def test_the_provider_is_called_only_for_a_full_credentials_request(
     fake: FakeBitbucket, options: dict[str, Any]
 ) -> None:
     asked: list[int] = []
@@ -207,7 +209,7 @@ async def test_the_provider_is_asked_only_when_a_full_request_is_due(
     assert asked == [1]
 
 
-async def test_the_provider_may_bring_the_client_itself(
+async def test_the_provider_may_return_the_client(
     fake: FakeBitbucket, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("BITBUCKET_CLIENT_ID", "BITBUCKET_CLIENT_SECRET", "bitbucketKey", "bitbucketSecret"):
@@ -227,7 +229,7 @@ async def test_the_environment_names_the_client(fake: FakeBitbucket, options: di
         assert fake.is_live((await get_access_token(**options)).access_token)
 
 
-async def test_a_dead_refresh_token_of_a_person_never_becomes_the_clients_token(
+async def test_a_refused_sign_in_is_never_replaced_by_the_clients_token(
     fake: FakeBitbucket, options: dict[str, Any]
 ) -> None:
     await get_access_token(**options, refresh_token=fake.sign_in().refresh_token)
@@ -238,7 +240,7 @@ async def test_a_dead_refresh_token_of_a_person_never_becomes_the_clients_token(
     assert _grants(fake) == ["refresh_token", "refresh_token"]
 
 
-async def test_a_configuration_that_the_program_keeps_itself(fake: FakeBitbucket) -> None:
+async def test_the_programs_own_functions_store_the_token(fake: FakeBitbucket) -> None:
     kept: dict[str, Any] = {"mine": 1}
 
     async def save(config: dict[str, Any]) -> None:
@@ -292,7 +294,7 @@ async def test_an_option_of_the_wrong_type_is_named(name: str) -> None:
     ],
     ids=lambda options: next(iter(options)),
 )
-async def test_half_of_a_pair_is_refused(options: dict[str, Any], tmp_path: Path) -> None:
+async def test_one_option_of_a_pair_is_refused(options: dict[str, Any], tmp_path: Path) -> None:
     given: dict[str, Any] = {"app_name": "a", "config_path": str(tmp_path / "c"), **options}
     if not {"consumer_key", "consumer_secret"} & options.keys():
         given |= {"consumer_key": "k", "consumer_secret": "s"}
@@ -302,7 +304,7 @@ async def test_half_of_a_pair_is_refused(options: dict[str, Any], tmp_path: Path
         await get_access_token(**given)
 
 
-async def test_a_provider_that_brings_nonsense_is_told_so(fake: FakeBitbucket, options: dict[str, Any]) -> None:
+async def test_an_invalid_result_of_the_provider_is_refused(fake: FakeBitbucket, options: dict[str, Any]) -> None:
     async def provider() -> Any:  # noqa: ANN401 - nonsense on purpose
         return "nonsense"
 
@@ -319,7 +321,7 @@ async def test_lines_go_to_the_logger(fake: FakeBitbucket, options: dict[str, An
     assert fake.token_requests == 1
 
 
-async def test_logging_writes_to_stderr_and_silence_is_the_default(
+async def test_logging_writes_to_stderr_and_is_off_by_default(
     fake: FakeBitbucket, options: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     await get_access_token(**options)
@@ -342,7 +344,9 @@ async def test_the_error_handler_may_raise_an_error_of_its_own(options: dict[str
     assert isinstance(caught.value.__cause__, InvalidClientError)
 
 
-async def test_an_error_handler_that_returns_lets_the_error_go_on(fake: FakeBitbucket, options: dict[str, Any]) -> None:
+async def test_an_error_handler_that_returns_lets_the_error_be_raised(
+    fake: FakeBitbucket, options: dict[str, Any]
+) -> None:
     seen: list[BaseException] = []
     with fake.inject(faults.status(503)), pytest.raises(UnavailableError):
         await get_access_token(**options, error_handler=seen.append)
@@ -356,7 +360,7 @@ async def test_an_error_handler_that_returns_lets_the_error_go_on(fake: FakeBitb
         ({"consumer_secret": "wrong"}, "Bad consumer key/secret?"),
     ],
 )
-async def test_a_refusal_has_a_note_that_fits_the_flow(
+async def test_a_refusal_has_a_note_for_its_grant_type(
     fake: FakeBitbucket, options: dict[str, Any], given: dict[str, Any], note: str
 ) -> None:
     with pytest.raises(OAuthError) as caught:
@@ -364,7 +368,7 @@ async def test_a_refusal_has_a_note_that_fits_the_flow(
     assert caught.value.__notes__ == [note]
 
 
-async def test_send_request_replaces_the_post_and_the_token_is_kept(options: dict[str, Any]) -> None:
+async def test_send_request_replaces_the_post_and_the_token_is_stored(options: dict[str, Any]) -> None:
     fake = FakeBitbucket()
     sent: list[Request] = []
 
@@ -388,7 +392,7 @@ async def test_domain_names_another_host(options: dict[str, Any]) -> None:
     assert urls == ["https://bitbucket.example/site/oauth2/access_token"]
 
 
-async def test_hooks_shape_the_result_but_not_whether_it_is_kept(fake: FakeBitbucket, options: dict[str, Any]) -> None:
+async def test_hooks_change_the_result_but_not_what_is_stored(fake: FakeBitbucket, options: dict[str, Any]) -> None:
     class TooMuchError(Exception): ...
 
     def refuse(answer: Answer) -> BaseException:
@@ -405,19 +409,21 @@ async def test_hooks_shape_the_result_but_not_whether_it_is_kept(fake: FakeBitbu
     assert fake.token_requests == 1
 
 
-async def test_the_whole_handling_of_an_answer_can_be_replaced(fake: FakeBitbucket, options: dict[str, Any]) -> None:
+async def test_the_handling_of_an_answer_can_be_replaced_as_a_whole(
+    fake: FakeBitbucket, options: dict[str, Any]
+) -> None:
     hooks = Hooks(create_request_handler=lambda _: lambda answer: (answer.presented, answer.error is None))
     assert await get_access_token(**options, hooks=hooks) == ("client_credentials", True)
     assert fake.token_requests == 1
 
 
-async def test_the_default_error_for_an_answer_that_the_program_does_not_like() -> None:
+async def test_the_default_error_names_the_hook_that_rejected_the_response() -> None:
     error = handle_error(Answer(response=Response(status=200)))
     assert "is_success rejects" in str(error)
 
 
 async def test_a_stale_token_is_renewed_before_the_call_returns(fake: FakeBitbucket, options: dict[str, Any]) -> None:
-    fake.rules.lifetime = 400  # due for renewal half way, 200 s after it was asked for
+    fake.rules.lifetime = 400  # due for renewal halfway, 200 s after the request
     given = await get_access_token(**options, refresh_token=fake.sign_in().refresh_token)
     _age(options, 300)
     token = await get_access_token(**options)
@@ -425,7 +431,7 @@ async def test_a_stale_token_is_renewed_before_the_call_returns(fake: FakeBitbuc
     assert fake.token_requests == 2
 
 
-async def test_a_dead_code_is_an_invalid_grant(fake: FakeBitbucket, options: dict[str, Any]) -> None:
+async def test_a_refused_code_is_an_invalid_grant(fake: FakeBitbucket, options: dict[str, Any]) -> None:
     with pytest.raises(InvalidGrantError):
         await get_access_token(**options, code="dead")
     assert fake.token_requests == 1

@@ -18,7 +18,7 @@ from bitbucket_auth_async.stores.file import FileStore
 from bitbucket_auth_async.testing.store_contract import a_record
 
 def warm_up():
-    '''Import whatever is imported at first use, while all files may still be read.'''
+    '''Import what is otherwise imported at first use, while all files are still readable.'''
     async def once():
         with tempfile.TemporaryDirectory() as scratch:
             store = FileStore(Path(scratch, "tokens.json"))
@@ -36,7 +36,7 @@ async def told(awaitable):
         sys.exit("no error came")
 
 def mounts_of_our_own():
-    '''See mounts that nobody else sees; the root of a user namespace may make some.'''
+    '''Enter a mount namespace, where the root of a user namespace may mount.'''
     libc = ctypes.CDLL(None, use_errno=True)
     user, group = os.geteuid(), os.getegid()
     if libc.unshare(0x10020000 if user else 0x20000):  # CLONE_NEWUSER, CLONE_NEWNS
@@ -55,7 +55,7 @@ def mounts_of_our_own():
 
 
 def _started(code: str, *arguments: str | Path) -> Popen[str]:
-    """Start a process of its own that runs *code* after the prelude."""
+    """Start a process that runs *code* after the prelude."""
     root = Path(str(bitbucket_auth_async.__file__)).parents[1]
     return Popen(
         [sys.executable, "-c", PRELUDE + textwrap.dedent(code), *map(str, arguments)],
@@ -67,11 +67,11 @@ def _started(code: str, *arguments: str | Path) -> Popen[str]:
 
 
 def _ended(process: Popen[str]) -> str:
-    """Return what a process printed, once it has ended well."""
+    """Return what a process printed, once it has ended without an error."""
     printed, complaints = process.communicate(timeout=60)
     if process.returncode == 77:
-        # The table in tests/runtime/test_private_file.py proves the same sentence without a mount.
-        message = "this machine lets nobody mount"
+        # The table in tests/runtime/test_private_file.py tests the same message without a mount.
+        message = "this machine does not allow mounts"
         pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
     assert process.returncode == 0, complaints
     return printed

@@ -1,4 +1,4 @@
-"""What a thief of a store's medium learns and can do, if its records are encrypted; the same on each store."""
+"""What someone who steals or changes a store's data learns and can do if its records are encrypted, on each store."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -43,7 +43,7 @@ async def medium(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: py
         return postgres
     if request.param == "redis":
         return RedisMedium(request.getfixturevalue("running_valkey"))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))  # where the keyring's lock lies
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))  # the folder of the keyring's lock
     kinds: dict[str, Callable[[Path], Medium]] = {
         "file": FileMedium,
         "sqlite": SQLiteMedium,
@@ -52,28 +52,28 @@ async def medium(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: py
     return kinds[request.param](tmp_path / "data")
 
 
-async def test_keys_alone_are_no_codec(medium: Medium) -> None:
+async def test_keys_given_instead_of_a_codec_are_refused(medium: Medium) -> None:
     keys: Any = [NEW]
     with pytest.raises(ConfigurationError, match=r"codec takes a codec, such as EncryptedCodec\(keys\), not list\.$"):
         async with medium.store(keys):
             pass
 
 
-async def test_r11_a_dump_of_encrypted_records_holds_no_token(medium: Medium) -> None:
+async def test_r11_a_dump_of_encrypted_records_shows_no_token(medium: Medium) -> None:
     async with medium.store(EncryptedCodec([NEW])) as store:
         version = await store.swap("alice", a_record(size=2_600), expected=0)
         await store.swap("alice", a_record(2, size=2_600), expected=version)
     async with medium.store(JsonCodec()) as store:
         await store.swap("bob", a_record(7), expected=0)
     seen = list(decoded_views(await medium.dump()))
-    for plain in (b"access-7-", b"refresh-7-"):  # so this is where a token would be seen
+    for plain in (b"access-7-", b"refresh-7-"):  # so a token would be visible here
         assert any(plain in reading for reading in seen)
     for number in (1, 2, 1_001, 1_002, 2_001, 2_002):
         for kind in ("access", "refresh"):
             assert not any(f"{kind}-{number}-".encode() in reading for reading in seen)
 
 
-async def test_r11_two_records_that_change_places_are_noticed_and_left_as_they_are(medium: Medium) -> None:
+async def test_r11_two_swapped_records_are_detected_and_left_unchanged(medium: Medium) -> None:
     async with medium.store(EncryptedCodec([NEW])) as store:
         for number, name in enumerate(("alice", "carol")):
             await store.swap(name, a_record(number), expected=0)
@@ -88,8 +88,8 @@ async def test_r11_two_records_that_change_places_are_noticed_and_left_as_they_a
             assert found.record == a_record(number)
 
 
-async def test_r11_a_key_is_rotated_without_a_stop_and_without_a_sign_in(medium: Medium) -> None:
-    """Each step is a deploy: programs of two neighbouring steps share the store, and renew in turn."""
+async def test_r11_a_key_is_rotated_without_downtime_and_without_a_sign_in(medium: Medium) -> None:
+    """Each step is a deploy: programs of two neighbouring steps share the store and take turns to renew."""
     clock = FakeClock()
     fake = FakeBitbucket(clock, strict=True)
     steps = [[OLD], [OLD, NEW], [NEW, OLD], [NEW]]
@@ -98,7 +98,7 @@ async def test_r11_a_key_is_rotated_without_a_stop_and_without_a_sign_in(medium:
     await managers[0].adopt(fake.sign_in())
     await stores[0].swap("idle", a_record(), expected=0)
     for before, after in ((0, 1), (1, 2), (2, 3)):
-        if after == 3:  # the old key goes, so what nobody has renewed is written again
+        if after == 3:  # the old key is removed, so records that were not renewed are written again
             with pytest.raises(RecordError):
                 await stores[3].load("idle")
             assert await reencrypt(stores[2], ["alice", "idle"]) == 2

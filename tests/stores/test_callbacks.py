@@ -15,24 +15,24 @@ from tests.support.swap_counting import SIZE, count_in_four_threads
 
 
 class Keeper:
-    """A program's own configuration, kept as text."""
+    """A program's configuration, stored as text."""
 
     def __init__(self, config: object = None) -> None:
         self.text = json.dumps(config)
 
     @property
-    def config(self) -> Any:  # noqa: ANN401  - whatever was kept
+    def config(self) -> Any:  # noqa: ANN401  - any JSON
         return json.loads(self.text)
 
     def load_config(self) -> Mapping[str, Any] | None:
-        return json.loads(self.text)  # type: ignore[no-any-return]  # whatever was kept
+        return json.loads(self.text)  # type: ignore[no-any-return]  # any JSON
 
     def save_config(self, config: dict[str, Any]) -> None:
         self.text = json.dumps(config)
 
 
 class SlowKeeper:
-    """The same behind something that is awaited, and that gives way in between."""
+    """The same with async functions that yield to other tasks in between."""
 
     def __init__(self) -> None:
         self.keeper = Keeper()
@@ -60,7 +60,7 @@ class TestCallbackStoreOfAnAsyncObject(TokenStoreContract):
         return CallbackStore(SlowKeeper())
 
 
-async def test_other_fields_stay_and_the_npm_packages_field_is_the_current_refresh_token() -> None:
+async def test_other_fields_stay_and_the_npm_packages_field_holds_the_current_refresh_token() -> None:
     keeper = Keeper({"colour": "blue", "nested": {"a": [1]}, "refreshToken": None})
     store = CallbackStore(keeper)
     version = await store.swap("alice", a_record(), expected=0)
@@ -108,7 +108,7 @@ async def test_a_configuration_without_tokens_is_empty(config: object) -> None:
         ({"bitbucket_auth_async": {"alice": "hunter2"}}, "entry 'alice' is damaged"),
     ],
 )
-async def test_nonsense_is_an_error_and_is_left_as_it_is(config: object, complaint: str) -> None:
+async def test_an_invalid_configuration_is_an_error_and_is_left_unchanged(config: object, complaint: str) -> None:
     keeper = Keeper(config)
     store = CallbackStore(keeper)
     for act in (store.load("alice"), store.swap("alice", a_record(), expected=0)):
@@ -118,7 +118,7 @@ async def test_nonsense_is_an_error_and_is_left_as_it_is(config: object, complai
     assert keeper.config == config
 
 
-async def test_what_is_saved_is_the_programs_to_change() -> None:
+async def test_the_program_may_change_the_configuration_that_it_was_given() -> None:
     saved: list[dict[str, Any]] = []
     given = {"colour": "blue"}
     config: dict[str, Any] = given
@@ -135,7 +135,7 @@ async def test_what_is_saved_is_the_programs_to_change() -> None:
     assert given == {"colour": "blue"}
 
 
-async def test_a_save_that_spoils_what_it_got_and_fails_does_no_harm_to_what_is_kept() -> None:
+async def test_a_failing_save_that_changes_its_argument_does_not_change_the_stored_records() -> None:
     kept: dict[str, Any] = {}
 
     def save_config(new: dict[str, Any]) -> None:
@@ -152,7 +152,7 @@ async def test_a_save_that_spoils_what_it_got_and_fails_does_no_harm_to_what_is_
     assert await store.load("alice") == Versioned(a_record(), version)
 
 
-async def test_who_waits_is_not_overtaken() -> None:
+async def test_calls_run_in_the_order_in_which_they_were_made() -> None:
     keeper = Keeper()
     saving, may_end = asyncio.Event(), asyncio.Event()
 
@@ -175,7 +175,7 @@ async def test_who_waits_is_not_overtaken() -> None:
 
 @pytest.mark.parametrize("fails", ["load_config", "save_config"])
 @pytest.mark.parametrize("is_async", [False, True])
-async def test_r11_what_a_function_raises_is_told_by_its_type_alone(fails: str, *, is_async: bool) -> None:
+async def test_r11_an_error_of_a_function_is_named_by_its_type_alone(fails: str, *, is_async: bool) -> None:
     def fail(*_: object) -> None:
         raise OSError("hunter2")  # noqa: EM101  - as a program would
 
@@ -205,7 +205,7 @@ async def test_our_own_errors_raised_by_a_function_pass_through() -> None:
         await CallbackStore(load_config, Keeper().save_config).load("alice")
 
 
-async def test_something_cancelled_inside_a_function_is_a_failure_and_not_our_cancellation() -> None:
+async def test_a_cancelled_task_inside_a_function_is_a_failure_and_does_not_cancel_the_caller() -> None:
     async def load_config() -> None:
         task = asyncio.ensure_future(asyncio.sleep(60))
         task.cancel()
@@ -215,7 +215,7 @@ async def test_something_cancelled_inside_a_function_is_a_failure_and_not_our_ca
         await CallbackStore(load_config, Keeper().save_config).swap("alice", a_record(), expected=0)
 
 
-async def test_a_cancelled_load_is_cancelled_inside_the_function_and_blocks_nobody() -> None:
+async def test_cancelling_a_load_cancels_the_function_and_blocks_no_other_call() -> None:
     keeper = Keeper()
     asked: list[asyncio.Event] = [asyncio.Event(), asyncio.Event()]
     calls = iter(asked)
@@ -236,7 +236,7 @@ async def test_a_cancelled_load_is_cancelled_inside_the_function_and_blocks_nobo
     assert await store.swap("alice", a_record(), expected=0)
 
 
-async def test_r4_a_cancelled_swap_is_saved_before_the_next_one_begins() -> None:
+async def test_r4_a_cancelled_swap_is_saved_before_the_next_one_starts() -> None:
     keeper = Keeper()
     saving, may_end = asyncio.Event(), asyncio.Event()
 
@@ -262,7 +262,7 @@ async def test_r4_a_cancelled_swap_is_saved_before_the_next_one_begins() -> None
     assert found.record == a_record(1)
 
 
-async def test_a_failure_that_nobody_waits_for_any_more_is_no_noise() -> None:
+async def test_a_failure_after_the_caller_was_cancelled_is_not_logged() -> None:
     noise: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: noise.append(context))
     may_end = asyncio.Event()
@@ -281,7 +281,7 @@ async def test_a_failure_that_nobody_waits_for_any_more_is_no_noise() -> None:
     assert noise == []
 
 
-def test_threads_with_loops_of_their_own_take_turns() -> None:
+def test_threads_with_their_own_event_loops_take_turns() -> None:
     store = CallbackStore(SlowKeeper())
     count_in_four_threads(store, 25)
     found = asyncio.run(store.load("alice"))
@@ -292,11 +292,11 @@ def test_threads_with_loops_of_their_own_take_turns() -> None:
 @pytest.mark.parametrize(
     "given", [(None,), (object(),), (dict,), (Keeper().load_config, 17), (17, Keeper().save_config)]
 )
-def test_without_both_functions_there_is_no_store(given: tuple[Any, ...]) -> None:
+def test_a_store_needs_both_functions(given: tuple[Any, ...]) -> None:
     with pytest.raises(ConfigurationError, match="load_config and save_config"):
         CallbackStore(*given)
 
 
-async def test_a_key_that_no_json_can_hold_is_refused() -> None:
+async def test_a_key_that_json_cannot_hold_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="half of a surrogate pair"):
         await CallbackStore(Keeper()).load("\ud800")

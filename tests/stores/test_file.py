@@ -26,7 +26,7 @@ class TestFileStore(TokenStoreContract):
 
 
 class Reversing:
-    """Stands for a codec that encrypts: its bytes are no JSON, and belong to one key."""
+    """Like a codec that encrypts: its bytes are not JSON, and belong to one key."""
 
     def encode(self, key: str, record: Record, /) -> bytes:
         return (json.dumps(record.to_plain()) + key)[::-1].encode()
@@ -63,7 +63,9 @@ def test_an_application_has_its_file_in_the_users_data_directory() -> None:
     assert repr(FileStore(app_name="my-app")) == f"FileStore({str(place)!r})"
 
 
-def test_home_and_relative_paths_are_settled_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_home_and_relative_paths_are_resolved_when_the_store_is_created(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", "/home/alice")
     assert repr(FileStore("a/../tokens.json")) == f"FileStore({str(tmp_path / 'tokens.json')!r})"
@@ -71,12 +73,12 @@ def test_home_and_relative_paths_are_settled_at_once(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("app_name", ["", " ", ".", "..", "a/b", "a\\b", "../a", "a\0b"])
-def test_an_application_with_a_path_for_a_name_is_refused(app_name: str) -> None:
+def test_an_application_name_that_is_a_path_is_refused(app_name: str) -> None:
     with pytest.raises(ConfigurationError, match="must be the name of one directory"):
         FileStore(app_name=app_name)
 
 
-def test_a_path_and_an_application_or_neither_are_refused() -> None:
+def test_both_a_path_and_an_application_or_neither_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="either path or app_name"):
         FileStore()
     with pytest.raises(ConfigurationError, match="either path or app_name"):
@@ -84,29 +86,29 @@ def test_a_path_and_an_application_or_neither_are_refused() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "a\0b"])
-def test_a_path_that_names_no_file_is_refused(name: str) -> None:
+def test_a_path_that_cannot_name_a_file_is_refused(name: str) -> None:
     with pytest.raises(ConfigurationError, match="can't name a file"):
         FileStore(name)
 
 
-def test_a_home_directory_that_nobody_has_is_refused() -> None:
+def test_an_unknown_home_directory_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="the home directory is unknown"):
         FileStore("~nobody-has-this-name/tokens.json")
 
 
-async def test_a_key_that_no_json_can_hold_is_refused(path: Path) -> None:
+async def test_a_key_that_json_cannot_hold_is_refused(path: Path) -> None:
     store = FileStore(path)
     with pytest.raises(ConfigurationError, match="half of a surrogate pair"):
         await store.swap("\ud800", a_record(), expected=0)
     with pytest.raises(ConfigurationError, match="half of a surrogate pair"):
         await store.load("\udc00")
     with pytest.raises(ConfigurationError, match="expected text, found a NoneType"):
-        await store.load(None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # that is the point
+        await store.load(None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # the error under test
     assert not path.exists()
 
 
 @pytest.mark.parametrize("umask", [0, 0o022, 0o777])
-async def test_r11_all_is_for_its_owner_alone_whatever_the_umask(path: Path, umask: int) -> None:
+async def test_r11_file_lock_and_directory_are_private_whatever_the_umask(path: Path, umask: int) -> None:
     path = path.parent / "made" / "by us" / "tokens.json"
     before = os.umask(umask)
     try:
@@ -118,14 +120,14 @@ async def test_r11_all_is_for_its_owner_alone_whatever_the_umask(path: Path, uma
     assert names(path.parent) == ["tokens.json", "tokens.json.lock"]
 
 
-async def test_r11_a_file_that_others_could_read_is_written_back_private(path: Path) -> None:
+async def test_r11_a_file_that_others_could_read_is_private_after_the_next_write(path: Path) -> None:
     version = await FileStore(path).swap("alice", a_record(), expected=0)
     path.chmod(0o666)
     await FileStore(path).swap("alice", a_record(2), expected=version)
     assert mode(path) == 0o600
 
 
-async def test_a_directory_that_was_there_keeps_its_mode(path: Path) -> None:
+async def test_an_existing_directory_keeps_its_mode(path: Path) -> None:
     path.parent.chmod(0o750)
     await FileStore(path).swap("alice", a_record(), expected=0)
     assert mode(path.parent) == 0o750
@@ -140,7 +142,7 @@ async def test_people_and_tools_can_read_the_file(path: Path) -> None:
     }
 
 
-async def test_bytes_of_a_codec_that_are_no_json_stand_there_as_base64(path: Path) -> None:
+async def test_encrypted_bytes_are_stored_as_base64(path: Path) -> None:
     store = FileStore(path, codec=Reversing())
     await store.swap("alice", a_record(), expected=0)
     assert isinstance(json.loads(path.read_bytes())["records"]["alice"]["record"], str)
@@ -186,7 +188,7 @@ FOREIGN = {
 
 
 @pytest.mark.parametrize("name", FOREIGN)
-async def test_a_foreign_or_damaged_file_is_an_error_that_says_what_to_do_and_is_left_as_it_is(
+async def test_a_foreign_or_damaged_file_is_an_error_that_says_what_to_do_and_is_left_unchanged(
     path: Path, name: str
 ) -> None:
     content, complaint = FOREIGN[name]
@@ -204,7 +206,7 @@ async def test_a_foreign_or_damaged_file_is_an_error_that_says_what_to_do_and_is
     "entry",
     ["17", "[]", "{}", '{"version":0,"record":{}}', '{"version":true,"record":{}}', '{"version":9223372036854775808}'],
 )
-async def test_a_damaged_entry_is_left_as_it_is_and_does_no_harm_to_others(path: Path, entry: str) -> None:
+async def test_a_damaged_entry_is_left_unchanged_and_does_not_affect_other_entries(path: Path, entry: str) -> None:
     path.write_text('{"format":"bitbucket-auth-async","schema":1,"records":{"alice":' + entry + "}}")
     store = FileStore(path)
     with pytest.raises(RecordError, match="entry 'alice' is damaged"):
@@ -244,13 +246,13 @@ async def test_the_npm_packages_file_is_read_once(path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["{}", '{"refreshToken": null}', '{"refreshToken": ""}'])
-async def test_an_npm_packages_file_without_a_token_is_as_good_as_none(path: Path, content: str) -> None:
+async def test_an_npm_packages_file_without_a_token_counts_as_empty(path: Path, content: str) -> None:
     path.write_text(content)
     assert await FileStore(path).load("alice") is None
     assert await FileStore(path).swap("alice", a_record(), expected=0)
 
 
-async def test_a_symbolic_link_stays_and_what_it_names_is_replaced(tmp_path: Path) -> None:
+async def test_a_symbolic_link_is_kept_and_its_target_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     target = tmp_path / "real" / "tokens.json"
     (tmp_path / "first").symlink_to("real/tokens.json")
@@ -266,7 +268,7 @@ async def test_a_symbolic_link_stays_and_what_it_names_is_replaced(tmp_path: Pat
 
 
 @pytest.mark.parametrize("make", ["directory", "circle", "below a file", "long"])
-async def test_a_path_that_can_be_no_file_is_an_error_that_says_what_to_do(tmp_path: Path, make: str) -> None:
+async def test_a_path_where_no_file_can_be_is_an_error_that_says_what_to_do(tmp_path: Path, make: str) -> None:
     (tmp_path / "directory").mkdir()
     (tmp_path / "circle").symlink_to("circle")
     (tmp_path / "file").write_text("")

@@ -1,4 +1,4 @@
-"""FileStore on a machine where something is wrong; each in a process of its own, which sets itself a limit."""
+"""FileStore on a machine with a full disk, missing permissions or other faults, each in a separate process."""
 
 import os
 import pwd
@@ -32,7 +32,7 @@ async def kept(tmp_path: Path) -> Versioned:
 
 @pytest.fixture
 def open_directory() -> Iterator[Path]:
-    """Give a directory that another user may reach, which pytest's own is not."""
+    """A directory that other users may enter, unlike pytest's."""
     with TemporaryDirectory() as name:
         Path(name).chmod(0o755)
         yield Path(name)
@@ -40,7 +40,7 @@ def open_directory() -> Iterator[Path]:
 
 @pytest.fixture
 def nobody() -> tuple[str, str]:
-    """Give user and group of somebody else if we are root, whom no mode stops; else our own."""
+    """Another user and group if we are root, who ignores file modes; else our own."""
     who = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
     return str(who.pw_uid), str(who.pw_gid)
 
@@ -49,7 +49,7 @@ def names(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.iterdir())
 
 
-async def test_a_file_that_may_not_grow_is_reported_and_the_old_one_is_whole(
+async def test_a_file_at_its_size_limit_is_reported_and_the_old_content_stays(
     run: Run, tmp_path: Path, kept: Versioned
 ) -> None:
     printed = run(
@@ -67,11 +67,11 @@ async def test_a_file_that_may_not_grow_is_reported_and_the_old_one_is_whole(
     assert await FileStore(tmp_path / "tokens.json").load("alice") == kept
 
 
-async def test_killed_in_the_middle_of_a_write_it_leaves_the_old_file_whole_and_the_next_write_clears_up(
+async def test_a_process_killed_during_a_write_leaves_the_old_file_and_the_next_write_cleans_up(
     run: Run, tmp_path: Path, kept: Versioned
 ) -> None:
     code = """
-        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # the kernel kills, at the 2,000th byte
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # the kernel kills the process at the 2,000th byte
         os.umask(0)
         if not (child := os.fork()):
             resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, 2_000))
@@ -89,7 +89,7 @@ async def test_killed_in_the_middle_of_a_write_it_leaves_the_old_file_whole_and_
     assert names(tmp_path) == ["tokens.json", "tokens.json.lock"]
 
 
-async def test_too_many_open_files_are_reported_and_may_heal(run: Run, tmp_path: Path, kept: Versioned) -> None:
+async def test_too_many_open_files_are_reported_as_retryable(run: Run, tmp_path: Path, kept: Versioned) -> None:
     printed = run(
         """
         warm_up()
@@ -114,7 +114,7 @@ async def test_too_many_open_files_are_reported_and_may_heal(run: Run, tmp_path:
     assert healed == "True"
 
 
-def test_a_directory_that_may_not_be_written_is_reported(
+def test_a_directory_without_write_permission_is_reported(
     run: Run, open_directory: Path, nobody: tuple[str, str]
 ) -> None:
     place = open_directory / "closed"
@@ -140,7 +140,7 @@ def test_a_directory_that_may_not_be_written_is_reported(
     assert names(place) == ["tokens.json"]
 
 
-def test_a_file_that_may_not_be_read_is_an_error_and_not_nothing(
+def test_a_file_without_read_permission_is_an_error_and_not_an_empty_store(
     run: Run, open_directory: Path, nobody: tuple[str, str]
 ) -> None:
     place = open_directory / "open"
@@ -199,7 +199,7 @@ mount(outside, path, None, 0x1000)""",
         ),
     ],
 )
-def test_what_a_mount_does_not_let_us_do_is_reported_and_the_old_file_is_whole(
+def test_a_mount_that_does_not_allow_the_write_is_reported_and_the_old_file_stays(
     run: Run, tmp_path: Path, prepare: str, kind: str, advice: str
 ) -> None:
     printed = run(

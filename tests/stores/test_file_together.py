@@ -1,6 +1,6 @@
-"""FileStore shared: by processes, threads, cancelled tasks and those who die."""
+"""FileStore shared by processes, threads and tasks, some of which are killed or cancelled."""
 
-# ruff: noqa: ASYNC110  - a lock file and a pipe tell nobody when they change
+# ruff: noqa: ASYNC110  - a lock file and a pipe set no event
 
 import asyncio
 import errno
@@ -33,7 +33,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "tokens.json"
 
 
-async def test_four_processes_count_to_two_hundred_and_lose_nothing(
+async def test_four_processes_count_to_two_hundred_and_lose_no_swap(
     start: Callable[..., Popen[str]], ended: Callable[[Popen[str]], str], path: Path
 ) -> None:
     for process in [start(INCREMENT, path) for _ in range(4)]:
@@ -43,7 +43,7 @@ async def test_four_processes_count_to_two_hundred_and_lose_nothing(
     assert found.record == a_record(200, size=SIZE)
 
 
-async def test_four_threads_with_loops_of_their_own_count_to_forty_through_one_store(path: Path) -> None:
+async def test_four_threads_with_their_own_event_loops_count_to_forty_through_one_store(path: Path) -> None:
     store = FileStore(path)
     await asyncio.to_thread(count_in_four_threads, store, 10)
     found = await store.load("alice")
@@ -51,7 +51,7 @@ async def test_four_threads_with_loops_of_their_own_count_to_forty_through_one_s
     assert found.record == a_record(40, size=SIZE)
 
 
-async def test_r9_killed_at_any_moment_it_leaves_a_whole_file_and_blocks_nobody(
+async def test_r9_a_process_killed_at_any_moment_leaves_a_complete_file_and_no_lock(
     run: Callable[..., str], path: Path
 ) -> None:
     first = await FileStore(path).swap("alice", a_record(1, size=3_000), expected=0)
@@ -59,15 +59,15 @@ async def test_r9_killed_at_any_moment_it_leaves_a_whole_file_and_blocks_nobody(
         """
         path, version = Path(sys.argv[1]), int(sys.argv[2])
         warm_up()
-        # One process that has imported everything starts many, and kills each of them after some milliseconds: as many
-        # as it takes, on a machine that is as busy as this one, for about half of them to get something in.
+        # A process that has imported everything forks many children and kills each after some milliseconds. The time is
+        # adjusted until about half of them manage a write, on a machine as busy as this one.
         longest = 0.015
         async def write(version):
             store, number = FileStore(path), 1
             while True:
                 number += 1
                 version = await store.swap("alice", a_record(number, size=3_000), expected=version)
-                assert version, "nobody else writes"
+                assert version, "no other process writes"
         for _ in range(100):
             if not (child := os.fork()):
                 asyncio.run(write(version))
@@ -92,11 +92,11 @@ async def test_r9_killed_at_any_moment_it_leaves_a_whole_file_and_blocks_nobody(
 
 @asynccontextmanager
 async def stuck_halfway(path: Path) -> AsyncGenerator[asyncio.Task[int]]:
-    """Give a swap whose thread stands between lock and write: what it reads is a pipe that nobody has written to."""
+    """Yield a swap whose thread holds the lock and blocks: it reads a pipe that nothing has been written to."""
     os.mkfifo(path)
     swap = asyncio.ensure_future(FileStore(path).swap("alice", a_record(), expected=0))
     while True:
-        try:  # a pipe can be opened for writing at once only if somebody waits to read it
+        try:  # a pipe opens for writing without blocking only if a reader waits
             pipe = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
         except OSError as error:
             if error.errno != errno.ENXIO:
@@ -119,7 +119,7 @@ def is_locked(path: Path) -> bool:
         return True
 
 
-async def test_r4_a_cancelled_task_leaves_no_write_to_come_behind_the_lock(path: Path) -> None:
+async def test_r4_a_cancelled_swap_keeps_the_lock_until_its_write_ends(path: Path) -> None:
     async with stuck_halfway(path) as swap:
         swap.cancel()
         await asyncio.wait([swap])
@@ -132,7 +132,7 @@ async def test_r4_a_cancelled_task_leaves_no_write_to_come_behind_the_lock(path:
     assert found.record == a_record()
 
 
-async def test_r4_a_swap_that_took_too_long_is_an_error_and_still_ends_in_order(path: Path) -> None:
+async def test_r4_a_swap_that_timed_out_still_runs_to_its_end(path: Path) -> None:
     async with stuck_halfway(path):
         other = FileStore(path, lock_timeout=0.05)
         with pytest.raises(StoreError, match=r"was not written within 0.05 s: its lock is taken"):
@@ -142,10 +142,10 @@ async def test_r4_a_swap_that_took_too_long_is_an_error_and_still_ends_in_order(
     assert await FileStore(path).swap("alice", a_record(2), expected=0) == 0
 
 
-def test_r4_a_loop_that_ends_does_not_cut_a_write_short(path: Path) -> None:
+def test_r4_a_closing_event_loop_does_not_interrupt_a_write(path: Path) -> None:
     async def main() -> None:
         async with stuck_halfway(path):
-            pass  # the swap is left to itself, and its loop closes right away
+            pass  # the swap is abandoned, and its event loop closes right away
 
     asyncio.run(main())
     while is_locked(path):
@@ -155,14 +155,14 @@ def test_r4_a_loop_that_ends_does_not_cut_a_write_short(path: Path) -> None:
     assert found.record == a_record()
 
 
-async def test_who_waits_for_the_lock_gets_in_as_soon_as_it_is_free(path: Path) -> None:
+async def test_a_swap_that_waits_for_the_lock_continues_as_soon_as_it_is_free(path: Path) -> None:
     lock = FileLock(f"{path}.lock", thread_local=False)
     lock.acquire()
     asyncio.get_running_loop().call_later(0.05, lock.release)
     assert await FileStore(path).swap("alice", a_record(), expected=0)
 
 
-async def test_who_waits_for_the_lock_in_vain_gets_an_error_that_may_heal(path: Path) -> None:
+async def test_a_lock_that_stays_taken_is_a_retryable_error(path: Path) -> None:
     version = await FileStore(path).swap("alice", a_record(), expected=0)
     store = FileStore(path, lock_timeout=0.05)
     with FileLock(f"{path}.lock"):
@@ -173,7 +173,7 @@ async def test_who_waits_for_the_lock_in_vain_gets_an_error_that_may_heal(path: 
     assert await FileStore(path).swap("alice", a_record(2), expected=version)
 
 
-async def test_reading_and_writing_go_on_while_every_shared_thread_waits_for_a_token(path: Path) -> None:
+async def test_the_store_works_while_every_shared_thread_waits_for_a_token(path: Path) -> None:
     token_is_there = threading.Event()
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(1))
@@ -193,8 +193,8 @@ async def test_reading_and_writing_go_on_while_every_shared_thread_waits_for_a_t
     await asyncio.gather(*waiting)
 
 
-async def test_a_disk_that_hangs_costs_four_threads_however_often_it_is_asked(path: Path) -> None:
-    os.mkfifo(path)  # whoever opens it waits until somebody writes
+async def test_a_hanging_disk_takes_four_threads_however_many_reads_there_are(path: Path) -> None:
+    os.mkfifo(path)  # opening it blocks until it is written to
     store, before = FileStore(path), threading.active_count()
     try:
         for _ in range(9):
@@ -205,7 +205,7 @@ async def test_a_disk_that_hangs_costs_four_threads_however_often_it_is_asked(pa
         os.close(os.open(path, os.O_RDWR))
 
 
-async def test_a_disk_that_hangs_costs_one_thread_more_however_often_it_is_written_to(
+async def test_a_hanging_disk_takes_one_more_thread_however_many_writes_there_are(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, mended, begun = os.path.realpath, threading.Event(), list[str]()
@@ -229,7 +229,7 @@ async def test_a_disk_that_hangs_costs_one_thread_more_however_often_it_is_writt
 
 
 async def test_a_cancelled_load_leaves_no_file_open(path: Path) -> None:
-    # An open file that is forgotten would be a ResourceWarning, and a warning is an error here.
+    # A file left open would be a ResourceWarning, and warnings are errors here.
     await FileStore(path).swap("alice", a_record(), expected=0)
     for steps in range(12):
         load = asyncio.ensure_future(FileStore(path).load("alice"))
@@ -239,7 +239,7 @@ async def test_a_cancelled_load_leaves_no_file_open(path: Path) -> None:
         await asyncio.wait([load])
 
 
-def test_one_store_serves_two_loops_one_after_the_other(path: Path) -> None:
+def test_one_store_serves_two_event_loops_one_after_the_other(path: Path) -> None:
     store = FileStore(path)
 
     async def crowd(key: str) -> list[int]:

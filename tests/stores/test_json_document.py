@@ -11,7 +11,7 @@ CODEC = JsonCodec()
 
 
 class Echo:
-    """Shows what bytes come back."""
+    """Records the bytes that it gets to decode."""
 
     def __init__(self) -> None:
         self.seen: list[bytes] = []
@@ -39,46 +39,46 @@ class Echo:
         b'{"a":1,"a":2}',
     ],
 )
-def test_a_codecs_bytes_come_back_to_the_last_one(data: bytes) -> None:
+def test_a_codecs_bytes_are_read_back_exactly(data: bytes) -> None:
     echo = Echo()
     _json_document.find(_json_document.put({}, "alice", data, 7), "alice", echo)
     assert echo.seen == [data]
 
 
-def test_a_json_object_stands_there_as_it_is_and_all_else_as_base64() -> None:
+def test_a_json_object_is_stored_readable_and_other_bytes_as_base64() -> None:
     assert _json_document.put({}, "alice", b'{"a":1}', 7) == {"alice": {"version": 7, "record": {"a": 1}}}
     assert _json_document.put({}, "alice", b"\xff", 7) == {"alice": {"version": 7, "record": "/w=="}}
 
 
-def test_to_put_changes_no_mapping_that_others_hold() -> None:
+def test_put_does_not_change_the_given_mapping() -> None:
     before = _json_document.put({}, "alice", b"{}", 7)
     after = _json_document.put(before, "alice", b"{}", 8)
     assert (_json_document.version_of(before, "alice"), _json_document.version_of(after, "alice")) == (7, 8)
 
 
-def test_what_is_not_there_is_none_with_version_0() -> None:
+def test_an_unknown_key_is_none_with_version_0() -> None:
     assert _json_document.find({}, "alice", CODEC) is None
     assert _json_document.version_of({}, "alice") == 0
 
 
 @pytest.mark.parametrize("version", [None, 0, -1, 2**63, True, 7.0, "7"])
-def test_a_version_that_we_cannot_have_given_is_damage(version: object) -> None:
+def test_an_invalid_version_means_a_damaged_entry(version: object) -> None:
     with pytest.raises(RecordError, match="no version between"):
         _json_document.version_of({"alice": {"version": version, "record": {}}}, "alice")
 
 
-def test_the_largest_version_is_one() -> None:
+def test_the_largest_version_is_valid() -> None:
     assert _json_document.version_of({"alice": {"version": 2**63 - 1}}, "alice") == 2**63 - 1
 
 
-def test_an_ancestors_record_has_the_same_version_each_time_and_another_for_another_token() -> None:
+def test_an_npm_record_has_one_version_for_each_token() -> None:
     one, again, other = (_json_document.npm_record(token) for token in ("one", "one", "other"))
     assert one == again
     assert one.version != other.version
     assert all(0 < version < 2**63 for version in (one.version, other.version))
 
 
-def test_an_ancestors_record_survives_a_codec() -> None:
+def test_an_npm_record_survives_a_codec() -> None:
     record, version = _json_document.npm_record("one")
     records = _json_document.put({}, "alice", CODEC.encode("alice", record), version)
     assert _json_document.find(records, "alice", CODEC) == Versioned(record, version)

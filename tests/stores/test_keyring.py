@@ -55,14 +55,14 @@ class TestEncryptedKeyringStore(TokenStoreContract):
         return KeyringStore(backend=ring, part=NARROW, codec=EncryptedCodec([EncryptionKey.new()]))
 
 
-async def test_it_never_asks_on_the_loop(store: KeyringStore, ring: MemoryKeyring) -> None:
+async def test_the_keyring_is_never_called_on_the_event_loop(store: KeyringStore, ring: MemoryKeyring) -> None:
     await store.swap("alice", a_record(), expected=0)
     await store.load("alice")
     assert ring.threads
     assert threading.get_ident() not in ring.threads
 
 
-async def test_nothing_is_left_of_an_older_record(store: KeyringStore, ring: MemoryKeyring) -> None:
+async def test_no_part_of_an_older_record_is_left(store: KeyringStore, ring: MemoryKeyring) -> None:
     version = await store.swap("alice", a_record(size=9_000), expected=0)
     assert len(ring.entries) > 40
     for number in range(2, 5):
@@ -71,7 +71,7 @@ async def test_nothing_is_left_of_an_older_record(store: KeyringStore, ring: Mem
 
 
 class SlowRing(MemoryKeyring):
-    """Lets others in between any two steps."""
+    """Lets other threads run between any two steps."""
 
     def get_password(self, service: str, username: str) -> str | None:
         time.sleep(0.0001)
@@ -82,7 +82,7 @@ class SlowRing(MemoryKeyring):
         self.put(service, username, password)
 
 
-async def test_a_reader_sees_a_whole_record_whoever_writes_meanwhile() -> None:
+async def test_a_reader_sees_a_complete_record_while_others_write() -> None:
     ring = SlowRing()
     writer, reader = (KeyringStore(backend=ring, part=200) for _ in range(2))
     version = await writer.swap("alice", a_record(0), expected=0)
@@ -104,13 +104,13 @@ async def test_a_reader_sees_a_whole_record_whoever_writes_meanwhile() -> None:
     assert len({generation for seen in await asyncio.gather(*readers) for generation in seen}) > 3
 
 
-async def test_a_reader_who_is_overtaken_twice_does_not_mix_two_records_that_were_in_one_slot() -> None:
+async def test_a_reader_overtaken_by_two_writes_does_not_mix_two_records_of_one_slot() -> None:
     class Overtaken(MemoryKeyring):
         writing = False
 
         def get_password(self, service: str, username: str) -> str | None:
             found = super().get_password(service, username)
-            if self.writing and service.endswith("/a0"):  # the reader has the first part in its hands
+            if self.writing and service.endswith("/a0"):  # the reader has read the first part
                 self.writing = False
                 latest = version
                 for number in (2, 3):
@@ -153,7 +153,7 @@ async def test_r9_a_crash_at_any_step_leaves_the_old_record_or_the_new_one() -> 
         try:
             await store.swap("alice", a_record(steps), expected=version)
         except StoreError as error:
-            assert error.retryable  # noqa: PT017  - either outcome is good
+            assert error.retryable  # noqa: PT017  - either outcome is valid
         ring.left = -1
         found = await store.load("alice")
         assert found is not None
@@ -165,10 +165,10 @@ async def test_r9_a_crash_at_any_step_leaves_the_old_record_or_the_new_one() -> 
 
 
 @pytest.mark.parametrize("backend", [fail.Keyring, null.Keyring])
-async def test_a_machine_without_a_keyring_is_told_the_way_out(backend: type[fail.Keyring]) -> None:
+async def test_without_a_keyring_the_error_says_what_to_use_instead(backend: type[fail.Keyring]) -> None:
     store = KeyringStore(backend=backend())
     for call in (store.load("alice"), store.swap("alice", a_record(), expected=0)):
-        with pytest.raises(ConfigurationError, match="Use FileStore with an EncryptedCodec"):
+        with pytest.raises(ConfigurationError, match="Use FileStore with EncryptedCodec"):
             await call
 
 
@@ -179,18 +179,18 @@ def chosen() -> Iterator[None]:
     keyring.set_keyring(before)
 
 
-async def test_by_default_it_takes_the_keyring_that_was_chosen(chosen: None, ring: MemoryKeyring) -> None:
+async def test_the_default_is_the_keyring_that_the_library_chooses(chosen: None, ring: MemoryKeyring) -> None:
     keyring.set_keyring(ring)
     assert await KeyringStore("my-app", part=NARROW).swap("alice", a_record(), expected=0)
     assert all(service.startswith("my-app/") for service, _ in ring.entries)
 
 
-async def test_services_are_apart(ring: MemoryKeyring) -> None:
+async def test_records_of_two_services_are_separate(ring: MemoryKeyring) -> None:
     await KeyringStore("one", backend=ring, part=NARROW).swap("alice", a_record(), expected=0)
     assert await KeyringStore("two", backend=ring, part=NARROW).load("alice") is None
 
 
-async def test_a_locked_keyring_is_an_error_that_may_heal() -> None:
+async def test_a_locked_keyring_is_a_retryable_error() -> None:
     class Locked(MemoryKeyring):
         def get_password(self, service: str, username: str) -> str | None:
             raise KeyringLocked(username)
@@ -200,7 +200,7 @@ async def test_a_locked_keyring_is_an_error_that_may_heal() -> None:
     assert caught.value.retryable
 
 
-async def test_a_keyring_that_waits_for_a_password_costs_bounded_time_and_the_loop_goes_on() -> None:
+async def test_a_keyring_that_waits_for_a_password_times_out_and_never_blocks_the_event_loop() -> None:
     entered = threading.Event()
 
     class Asking(MemoryKeyring):
@@ -217,7 +217,7 @@ async def test_a_keyring_that_waits_for_a_password_costs_bounded_time_and_the_lo
         entered.set()
 
 
-async def test_who_waits_for_the_lock_in_vain_gets_an_error_that_may_heal(ring: MemoryKeyring) -> None:
+async def test_a_lock_that_stays_taken_is_a_retryable_error(ring: MemoryKeyring) -> None:
     store = KeyringStore(backend=ring, part=NARROW, timeout=0.1)
     version = await store.swap("alice", a_record(), expected=0)
     with FileLock(f"{store._lock_path}.lock"):
@@ -226,7 +226,7 @@ async def test_who_waits_for_the_lock_in_vain_gets_an_error_that_may_heal(ring: 
         assert await store.load("alice") == Versioned(a_record(), version)  # reading takes no lock
 
 
-async def test_the_lock_is_the_owners_alone_and_no_record_lies_beside_it(store: KeyringStore) -> None:
+async def test_the_lock_file_is_private_and_the_only_file(store: KeyringStore) -> None:
     await store.swap("alice", a_record(), expected=0)
     folder = Path(store._lock_path).parent
     [lock] = folder.iterdir()
@@ -234,7 +234,7 @@ async def test_the_lock_is_the_owners_alone_and_no_record_lies_beside_it(store: 
     assert os.stat(folder).st_mode & 0o777 == 0o700  # noqa: PTH116  - one of two alike
 
 
-async def test_a_folder_for_the_lock_that_cannot_be_is_an_error_that_names_it(home: Path, ring: MemoryKeyring) -> None:
+async def test_a_lock_folder_that_cannot_be_created_is_named_in_the_error(home: Path, ring: MemoryKeyring) -> None:
     (home / "bitbucket_auth_async").write_text("in the way")
     with pytest.raises(StoreError, match=r"keyring-.*\.lock could not be locked"):
         await KeyringStore(backend=ring).swap("alice", a_record(), expected=0)
@@ -251,7 +251,7 @@ async def test_a_folder_for_the_lock_that_cannot_be_is_an_error_that_names_it(ho
         '{"version":1,"slot":"b","parts":7}',
     ],
 )
-async def test_a_damaged_entry_is_left_as_it_is(damage: str, store: KeyringStore, ring: MemoryKeyring) -> None:
+async def test_a_damaged_entry_is_left_unchanged(damage: str, store: KeyringStore, ring: MemoryKeyring) -> None:
     await store.swap("alice", a_record(), expected=0)
     [index] = [name for name in ring.entries if name[0].endswith("/index")]
     ring.entries[index] = damage
@@ -261,7 +261,7 @@ async def test_a_damaged_entry_is_left_as_it_is(damage: str, store: KeyringStore
     assert ring.entries[index] == damage
 
 
-async def test_a_part_that_is_no_base64_is_an_error(store: KeyringStore, ring: MemoryKeyring) -> None:
+async def test_a_part_that_is_not_base64_is_an_error(store: KeyringStore, ring: MemoryKeyring) -> None:
     await store.swap("alice", a_record(), expected=0)
     [part] = [name for name in ring.entries if name[0].endswith("/a0")]
     ring.entries[part] = ring.entries[part].partition(":")[0] + ":hunter2!"
@@ -270,7 +270,7 @@ async def test_a_part_that_is_no_base64_is_an_error(store: KeyringStore, ring: M
     assert "hunter2" not in full_text(caught.value)
 
 
-async def test_a_keyring_that_cannot_delete_is_written_over(ring: MemoryKeyring) -> None:
+async def test_entries_of_a_keyring_that_cannot_delete_are_overwritten(ring: MemoryKeyring) -> None:
     class Keeping(MemoryKeyring):
         def delete_password(self, service: str, username: str) -> None:
             raise NotImplementedError
@@ -283,6 +283,6 @@ async def test_a_keyring_that_cannot_delete_is_written_over(ring: MemoryKeyring)
 
 
 @pytest.mark.parametrize("service,part", [("", 100), (" ", 100), ("a\0b", 100), ("a", 0)])
-def test_a_service_without_a_name_or_parts_without_a_size_are_refused(service: str, part: int) -> None:
+def test_a_blank_service_and_a_part_below_one_are_refused(service: str, part: int) -> None:
     with pytest.raises(ConfigurationError, match="KeyringStore takes a service name"):
         KeyringStore(service, part=part)

@@ -21,14 +21,14 @@ class TestMemoryStore(TokenStoreContract):
 
 @pytest.fixture
 def restless_threads() -> Iterator[None]:
-    """Make Python change threads as often as it can."""
+    """Make Python switch threads as often as possible."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield
     sys.setswitchinterval(before)
 
 
-def test_threads_with_loops_of_their_own_lose_no_swap_that_won(restless_threads: None) -> None:
+def test_threads_with_their_own_event_loops_lose_no_successful_swap(restless_threads: None) -> None:
     store = MemoryStore()
     gate = threading.Barrier(4)
     won: list[int] = []

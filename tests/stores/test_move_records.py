@@ -1,4 +1,4 @@
-"""Records that move house: nobody is signed out, nothing is spent twice, whoever does what meanwhile."""
+"""move_records: no sign-in is lost and no token is spent twice, whatever other programs do during the move."""
 
 import asyncio
 from dataclasses import replace
@@ -36,7 +36,7 @@ async def held(store: TokenStore, key: str = "alice") -> Record:
 
 
 class CutOff(MemoryStore):
-    """A source that is lost as a move is about to close a record in it."""
+    """A source that fails when a move is about to close a record in it."""
 
     def __init__(self, inner: MemoryStore) -> None:
         super().__init__()
@@ -46,15 +46,15 @@ class CutOff(MemoryStore):
         raise ConnectionResetError
 
 
-async def test_a_record_is_in_the_target_and_a_tombstone_in_the_source() -> None:
+async def test_a_move_leaves_the_record_in_the_target_and_a_tombstone_in_the_source() -> None:
     source, target = MemoryStore(), MemoryStore()
     await source.swap("alice", SETTLED, expected=0)
-    assert await move_records(source, target, ["alice", "nobody"]) == MoveResult(moved=("alice",), absent=("nobody",))
+    assert await move_records(source, target, ["alice", "unknown"]) == MoveResult(moved=("alice",), absent=("unknown",))
     assert await held(target) == SETTLED
     assert await held(source) == Record(issuer=SETTLED.issuer, generation=SETTLED.generation + 1, signed_out=True)
 
 
-async def test_once_more_moves_nothing() -> None:
+async def test_a_second_move_moves_nothing() -> None:
     source, target = MemoryStore(), MemoryStore()
     await source.swap("alice", SETTLED, expected=0)
     await move_records(source, target, ["alice"])
@@ -63,18 +63,18 @@ async def test_once_more_moves_nothing() -> None:
     assert await target.load("alice") == before
 
 
-async def test_there_and_back_again_ends_where_it_began() -> None:
+async def test_moving_there_and_back_restores_the_record() -> None:
     source, target = MemoryStore(), MemoryStore()
     await source.swap("alice", SETTLED, expected=0)
     await move_records(source, target, ["alice"])
     await move_records(target, source, ["alice"])
     assert (await held(source)).token == SETTLED.token
     assert (await held(target)).signed_out
-    # A process that slept through it holds an older generation, and what it saves is not taken.
+    # A process that was suspended during the moves has an older generation, and its save is refused.
     assert (await held(source)).generation > SETTLED.generation + 1
 
 
-async def test_r3_a_sign_out_in_the_target_is_not_undone_when_a_move_that_was_cut_off_is_done_again(
+async def test_r3_repeating_an_interrupted_move_does_not_undo_a_sign_out_in_the_target(
     world: World,
 ) -> None:
     before, target = world.records, MemoryStore()
@@ -87,10 +87,10 @@ async def test_r3_a_sign_out_in_the_target_is_not_undone_when_a_move_that_was_cu
     assert await move_records(before, target, ["alice"]) == MoveResult(moved=(), absent=("alice",))
     assert (await held(target)).signed_out
     assert (await held(before)).signed_out
-    await world.manager(store=target).adopt(world.fake.sign_in())  # as at any time
+    await world.manager(store=target).adopt(world.fake.sign_in())  # an ordinary sign-in
 
 
-async def test_r3_a_sign_out_in_the_source_counts_in_the_target_when_a_move_that_was_cut_off_is_done_again(
+async def test_r3_repeating_an_interrupted_move_carries_a_sign_out_in_the_source_to_the_target(
     world: World,
 ) -> None:
     source, target, manager = world.records, MemoryStore(), world.manager()
@@ -104,7 +104,7 @@ async def test_r3_a_sign_out_in_the_source_counts_in_the_target_when_a_move_that
         await world.manager(store=target).get_token()
 
 
-async def test_r3_a_tombstone_of_a_move_signs_nobody_out_and_no_other_client(world: World) -> None:
+async def test_r3_a_moves_tombstone_does_not_sign_anyone_out(world: World) -> None:
     source, target, elsewhere = world.records, MemoryStore(), MemoryStore()
     await world.manager().adopt(world.fake.sign_in())
     await move_records(source, target, ["alice"])
@@ -118,9 +118,7 @@ async def test_r3_a_tombstone_of_a_move_signs_nobody_out_and_no_other_client(wor
 
 
 @pytest.mark.parametrize("later", ["source", "target"])
-async def test_r3_of_two_sign_ins_the_later_one_counts_whatever_its_token_says_of_its_age(
-    world: World, later: str
-) -> None:
+async def test_r3_the_later_of_two_sign_ins_counts_whatever_its_tokens_age(world: World, later: str) -> None:
     source, target = world.records, MemoryStore()
     await world.manager().adopt(world.fake.sign_in())
     with pytest.raises(ConnectionResetError):
@@ -129,7 +127,7 @@ async def test_r3_of_two_sign_ins_the_later_one_counts_whatever_its_token_says_o
     store = source if later == "source" else target
     first = await store.load("alice")
     assert first is not None
-    # As someone signs in who brings a refresh token alone; it is not renewed yet.
+    # A sign-in with a refresh token alone, not renewed yet.
     token = replace(a_token(9), issued_at=0.0, expires_at=0.0)
     bare = replace(first.record, token=token, generation=first.record.generation + 1_000_000)
     await store.swap("alice", bare, expected=first.version)
@@ -137,7 +135,7 @@ async def test_r3_of_two_sign_ins_the_later_one_counts_whatever_its_token_says_o
     assert await held(target) == bare, "and the token of the first is no spare of the second"
 
 
-async def test_a_copy_leaves_the_source_as_it_is() -> None:
+async def test_a_copy_leaves_the_source_unchanged() -> None:
     source, target = MemoryStore(), MemoryStore()
     version = await source.swap("alice", SETTLED, expected=0)
     await move_records(source, target, ["alice"], leave_copy=True)
@@ -146,7 +144,7 @@ async def test_a_copy_leaves_the_source_as_it_is() -> None:
 
 
 class Busy(MemoryStore):
-    """A store in which somebody renews between any two steps, some times."""
+    """A store in which another program renews a few times between two steps."""
 
     def __init__(self, times: int) -> None:
         super().__init__()
@@ -164,7 +162,7 @@ class Busy(MemoryStore):
         return await super().swap(key, record, expected=expected)
 
 
-async def test_a_record_that_changed_meanwhile_is_taken_again_and_is_the_younger() -> None:
+async def test_a_record_that_changed_during_the_move_is_copied_again() -> None:
     source, target = Busy(3), MemoryStore()
     await source.swap("alice", replace(SETTLED, spares=()), expected=0)
     await move_records(source, target, ["alice"])
@@ -175,10 +173,10 @@ async def test_a_record_that_changed_meanwhile_is_taken_again_and_is_the_younger
     assert {spare.access_token for spare in record.spares} == {a_token(number).access_token for number in (1, 11, 12)}
 
 
-async def test_what_the_target_knows_of_the_same_sign_in_is_not_lost() -> None:
+async def test_tokens_of_the_same_sign_in_in_the_target_are_kept() -> None:
     younger, older = a_token(5), replace(a_token(6), issued_at=a_token().issued_at - 10)
     younger = replace(younger, issued_at=younger.issued_at + 10)
-    there = SETTLED.generation + 2  # as moves leave it
+    there = SETTLED.generation + 2  # as two moves leave it
     for first, second in ((younger, older), (older, younger)):
         source, target = MemoryStore(), MemoryStore()
         await source.swap("alice", replace(SETTLED, token=first, spares=()), expected=0)
@@ -190,7 +188,7 @@ async def test_what_the_target_knows_of_the_same_sign_in_is_not_lost() -> None:
         assert record.generation == there
 
 
-async def test_somebody_elses_record_is_not_touched() -> None:
+async def test_another_clients_record_in_the_target_is_not_changed() -> None:
     source, target = MemoryStore(), MemoryStore()
     await source.swap("alice", SETTLED, expected=0)
     other = replace(SETTLED, issuer=replace(SETTLED.issuer, client_id="other"))
@@ -201,7 +199,7 @@ async def test_somebody_elses_record_is_not_touched() -> None:
     assert await held(source) == SETTLED
 
 
-async def test_a_renewal_that_never_ends_is_waited_for_one_lease_and_its_claim_moves_along() -> None:
+async def test_an_unfinished_renewal_is_waited_for_one_lease_and_its_claim_moves_too() -> None:
     source, target, clock = MemoryStore(), MemoryStore(), FakeClock()
     claim = Claim(owner="elsewhere", host="another", process="1@2", since=clock.wall(), spends="ab")
     await source.swap("alice", replace(SETTLED, claim=claim), expected=0)
@@ -213,7 +211,7 @@ async def test_a_renewal_that_never_ends_is_waited_for_one_lease_and_its_claim_m
     assert (await held(target)).claim == claim
 
 
-async def test_r1_a_fleet_that_renews_while_it_is_moved_spends_each_token_once_and_stays_signed_in(
+async def test_r1_programs_that_renew_during_a_move_spend_each_token_once_and_stay_signed_in(
     world: World,
 ) -> None:
     old, new = world.manager(), MemoryStore()
@@ -221,7 +219,7 @@ async def test_r1_a_fleet_that_renews_while_it_is_moved_spends_each_token_once_a
     await world.expire()
     with world.fake.inject(faults.hold()) as held_up:
         call = asyncio.ensure_future(old.get_token())
-        await held_up.reached.wait()  # the claim is written, and the request is out
+        await held_up.reached.wait()  # the claim is written, and the request is sent
         moving = asyncio.ensure_future(move_records(world.records, new, ["alice"], clock=world.clock))
         await world.clock.advance(1)
         assert await new.load("alice") is None
@@ -230,7 +228,7 @@ async def test_r1_a_fleet_that_renews_while_it_is_moved_spends_each_token_once_a
         await world.clock.advance(1)
     await moving
     assert (await held(new)).token == token
-    # Who still uses the old store is told to sign in, once its token runs out; the new one serves everybody.
+    # In the old store, login is required once the token expires; the new store works for every program.
     moved = TokenManager(
         world.fake.client, store=new, key="alice", server=STRICT, transport=world.line, clock=world.clock
     )
@@ -255,7 +253,7 @@ async def test_records_move_from_a_plain_file_to_an_encrypted_database(tmp_path:
     assert b"refresh-" not in (tmp_path / "tokens.json").read_bytes()
 
 
-async def test_one_text_is_not_taken_for_as_many_keys_as_it_has_letters() -> None:
+async def test_one_text_instead_of_a_list_of_keys_is_refused() -> None:
     store = MemoryStore()
     await store.swap("alice", SETTLED, expected=0)
     with pytest.raises(ConfigurationError, match=r"keys takes a list of keys, such as \['alice'\], not one text"):
@@ -265,12 +263,12 @@ async def test_one_text_is_not_taken_for_as_many_keys_as_it_has_letters() -> Non
     assert (await held(store)).token == SETTLED.token
 
 
-async def test_records_are_written_again_by_the_newest_key(tmp_path: Path) -> None:
+async def test_reencrypt_encrypts_every_record_with_the_newest_key(tmp_path: Path) -> None:
     old, new = EncryptionKey.new(), EncryptionKey.new()
     path = tmp_path / "tokens.json"
     await FileStore(path).swap("plain", SETTLED, expected=0)
     await FileStore(path, codec=EncryptedCodec([old])).swap("old", SETTLED, expected=0)
     store = FileStore(path, codec=EncryptedCodec([new, old], allow_plain=True))
-    assert await reencrypt(store, ["plain", "old", "nobody"]) == 2
+    assert await reencrypt(store, ["plain", "old", "unknown"]) == 2
     for key in ("plain", "old"):
         assert await held(FileStore(path, codec=EncryptedCodec([new])), key) == SETTLED

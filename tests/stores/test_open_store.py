@@ -28,18 +28,18 @@ from tests.support.error_texts import full_text
         ("keyring://my%20app", "KeyringStore('my app')"),
     ],
 )
-async def test_an_address_names_a_store_and_the_store_shows_no_password(url: str, shown: str) -> None:
+async def test_each_url_gives_its_store_and_no_repr_shows_a_password(url: str, shown: str) -> None:
     async with open_store(url) as store:
         assert repr(store) == shown
 
 
-def test_a_file_may_be_named_after_an_application(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_url_may_name_an_application(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     assert repr(open_store("file:my-app")) == f"FileStore('{tmp_path}/my-app/tokens.json')"
 
 
 @pytest.mark.parametrize("scheme", ["file", "sqlite"])
-async def test_the_codec_makes_the_bytes(scheme: str, tmp_path: Path) -> None:
+async def test_the_given_codec_encodes_the_records(scheme: str, tmp_path: Path) -> None:
     path = tmp_path / "tokens"
     async with open_store(f"{scheme}://{path}", codec=EncryptedCodec([EncryptionKey.new()])) as store:
         await store.swap("alice", a_record(), expected=0)
@@ -64,7 +64,7 @@ async def test_the_codec_makes_the_bytes(scheme: str, tmp_path: Path) -> None:
         ("redis://host:hunter2", "redis-py can't parse"),
     ],
 )
-def test_an_address_that_is_none_is_told_and_not_shown(url: str, told: str) -> None:
+def test_an_invalid_url_is_refused_and_not_shown(url: str, told: str) -> None:
     with pytest.raises(ConfigurationError, match=told) as caught:
         open_store(url)
     assert "hunter2" not in full_text(caught.value)
@@ -79,7 +79,7 @@ def test_an_address_that_is_none_is_told_and_not_shown(url: str, told: str) -> N
         ("keyring://x", "keyring", "keyring"),
     ],
 )
-def test_a_library_that_is_missing_is_named_with_its_extra(
+def test_a_missing_library_is_named_with_its_extra(
     url: str, library: str, extra: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delitem(sys.modules, f"bitbucket_auth_async.stores.{extra}", raising=False)
@@ -91,7 +91,7 @@ def test_a_library_that_is_missing_is_named_with_its_extra(
 
 
 class Without:
-    """An import system in which one library is not installed."""
+    """An import hook that makes one library missing."""
 
     def __init__(self, library: str) -> None:
         self.library = library
@@ -101,7 +101,7 @@ class Without:
             raise ModuleNotFoundError(name, name=self.library)
 
 
-def test_the_environment_may_name_the_store(tmp_path: Path) -> None:
+def test_the_environment_can_name_the_store(tmp_path: Path) -> None:
     assert repr(store_from_env({VARIABLE: "sqlite:///srv/tokens.db"})) == "SQLiteStore('/srv/tokens.db')"
     (tmp_path / "url").write_text("sqlite:///srv/tokens.db\n")
     assert repr(store_from_env({f"{VARIABLE}_FILE": str(tmp_path / "url")})) == "SQLiteStore('/srv/tokens.db')"

@@ -27,7 +27,7 @@ def server(running_postgres: PostgresServer) -> PostgresServer:
 
 @pytest.fixture
 def table() -> str:
-    """Name a table that no other test uses."""
+    """The name of a table that no other test uses."""
     return f"records_{next(NUMBERS)}"
 
 
@@ -54,14 +54,14 @@ class TestPostgresStore(TokenStoreContract):
 
     @pytest.fixture
     async def other(self, server: PostgresServer, table: str) -> AsyncGenerator[PostgresStore]:
-        """Give a pool of the program's own, with the strictest isolation."""
+        """A store on the program's own pool, with the strictest isolation."""
         settings = {"default_transaction_isolation": "serializable"}
         async with asyncpg.create_pool(server.dsn, min_size=0, max_size=4, server_settings=settings) as pool:
             yield PostgresStore(pool, table=table)
 
 
 class TestPostgresStoreBehindAPooler(TokenStoreContract):
-    """Each statement goes to another backend."""
+    """A store behind a pooler that sends each statement to another backend."""
 
     @pytest.fixture
     async def store(self, server: PostgresServer, table: str) -> AsyncGenerator[PostgresStore]:
@@ -84,7 +84,7 @@ class TestEncryptedPostgresStore(TokenStoreContract):
             yield store
 
 
-async def test_the_pooler_of_these_tests_is_one_that_prepared_statements_do_not_survive(
+async def test_the_pooler_of_these_tests_breaks_prepared_statements(
     server: PostgresServer,
 ) -> None:
     async with transaction_pooler(server.port) as pooler:
@@ -108,13 +108,13 @@ async def test_load_and_swap_are_one_message_and_one_answer_each(server: Postgre
             assert pooler.statements - before == 3
 
 
-async def test_any_number_may_make_the_table_at_once(server: PostgresServer, table: str) -> None:
+async def test_several_processes_may_create_the_table_at_once(server: PostgresServer, table: str) -> None:
     async with PostgresStore(server.dsn, table=table) as store:
         await asyncio.gather(*(store.create_schema() for _ in range(8)))
         assert await store.swap("alice", a_record(), expected=0)
 
 
-async def test_the_table_may_be_in_a_schema_of_its_own(
+async def test_the_table_may_be_in_another_schema(
     server: PostgresServer, table: str, admin: "asyncpg.Connection[Any]"
 ) -> None:
     await admin.execute(f"CREATE SCHEMA s{table}")
@@ -123,7 +123,7 @@ async def test_the_table_may_be_in_a_schema_of_its_own(
         assert await store.swap("alice", a_record(), expected=0)
 
 
-async def test_a_row_can_be_read_by_people(store: PostgresStore, table: str, admin: "asyncpg.Connection[Any]") -> None:
+async def test_people_can_read_a_row(store: PostgresStore, table: str, admin: "asyncpg.Connection[Any]") -> None:
     version = await store.swap("é/1", a_record(), expected=0)
     columns = "convert_from(key, 'UTF8') AS key, version, convert_from(record, 'UTF8') AS record, changed_at"
     row = await admin.fetchrow(f"SELECT {columns} FROM {table}")  # noqa: S608  - a name of our own
@@ -133,7 +133,7 @@ async def test_a_row_can_be_read_by_people(store: PostgresStore, table: str, adm
     assert await store.keys() == ["é/1"]
 
 
-async def test_nothing_is_held_and_nothing_is_left_behind(
+async def test_no_connection_is_held_and_no_session_state_is_left(
     store: PostgresStore, admin: "asyncpg.Connection[Any]"
 ) -> None:
     async def states() -> list[str]:
@@ -146,11 +146,11 @@ async def test_nothing_is_held_and_nothing_is_left_behind(
     assert set(found) == {"idle"}
     assert len(found) <= 8
     await store.aclose()
-    while await states():  # noqa: ASYNC110 - a server tells nobody when it sees that a client is gone
+    while await states():  # noqa: ASYNC110 - the server sets no event when it notices that a client is gone
         await asyncio.sleep(0.01)
 
 
-async def test_a_lock_held_by_someone_else_costs_bounded_time(
+async def test_a_lock_held_by_another_session_ends_in_a_timeout(
     server: PostgresServer, table: str, admin: "asyncpg.Connection[Any]"
 ) -> None:
     async with PostgresStore(server.dsn, table=table, timeout=0.3) as store:
@@ -167,7 +167,7 @@ async def test_a_lock_held_by_someone_else_costs_bounded_time(
             found = await store.load("alice")
 
 
-async def test_connections_that_the_server_closed_are_not_noticed_by_anyone(
+async def test_connections_that_the_server_closed_cause_no_error(
     store: PostgresStore, table: str, admin: "asyncpg.Connection[Any]"
 ) -> None:
     version = await store.swap("alice", a_record(), expected=0)
@@ -181,9 +181,7 @@ async def test_connections_that_the_server_closed_are_not_noticed_by_anyone(
     assert await store.load("alice") == Versioned(a_record(15), version)
 
 
-async def test_an_answer_cut_off_is_asked_for_again_and_the_swap_that_got_in_has_won(
-    server: PostgresServer, table: str
-) -> None:
+async def test_a_swap_whose_answer_was_lost_is_repeated_and_has_succeeded(server: PostgresServer, table: str) -> None:
     async with tcp_proxy(server.port) as proxy:
         dsn = f"postgresql://postgres@127.0.0.1:{proxy.port}/postgres"
         async with PostgresStore(dsn, table=table) as store:
@@ -196,7 +194,7 @@ async def test_an_answer_cut_off_is_asked_for_again_and_the_swap_that_got_in_has
             assert await store.load("alice") == Versioned(a_record(2), second)
 
 
-async def test_a_line_that_swallows_everything_costs_bounded_time_and_no_other_call(
+async def test_a_connection_that_swallows_everything_times_out_and_delays_no_other_call(
     server: PostgresServer, table: str
 ) -> None:
     async with tcp_proxy(server.port) as proxy:
@@ -206,7 +204,7 @@ async def test_a_line_that_swallows_everything_costs_bounded_time_and_no_other_c
             version = await store.swap("alice", a_record(), expected=0)
             proxy.silent = True
             began = time.monotonic()
-            for _ in range(2):  # with a connection, and without one
+            for _ in range(2):  # on an existing connection, and on a new one
                 with pytest.raises(StoreError, match="did not answer") as caught:
                     await store.load("alice")
                 assert caught.value.retryable
@@ -215,7 +213,7 @@ async def test_a_line_that_swallows_everything_costs_bounded_time_and_no_other_c
             assert await store.load("alice") == Versioned(a_record(), version)
 
 
-async def test_a_cancelled_call_on_a_dead_line_ends_at_once(server: PostgresServer, table: str) -> None:
+async def test_a_cancelled_call_on_a_dead_connection_ends_at_once(server: PostgresServer, table: str) -> None:
     async with tcp_proxy(server.port) as proxy:
         dsn = f"postgresql://postgres@127.0.0.1:{proxy.port}/postgres"
         async with PostgresStore(dsn, table=table) as store:
@@ -228,7 +226,7 @@ async def test_a_cancelled_call_on_a_dead_line_ends_at_once(server: PostgresServ
                 await asyncio.wait([load])
 
 
-async def test_a_server_killed_and_started_again_has_what_was_confirmed() -> None:
+async def test_a_server_killed_and_restarted_has_all_confirmed_swaps() -> None:
     with postgres_server() as server:
         async with PostgresStore(server.dsn, timeout=2) as store:
             await store.create_schema()
@@ -241,7 +239,7 @@ async def test_a_server_killed_and_started_again_has_what_was_confirmed() -> Non
             assert await store.load("alice") == Versioned(a_record(), version)
 
 
-async def test_a_table_that_is_missing_is_named_with_the_way_to_make_it(server: PostgresServer, table: str) -> None:
+async def test_a_missing_table_is_an_error_that_says_how_to_create_it(server: PostgresServer, table: str) -> None:
     async with PostgresStore(server.dsn, table=table) as store:
         with pytest.raises(StoreError, match=r"Call create_schema\(\) once") as caught:
             await store.swap("alice", a_record(), expected=0)
@@ -261,7 +259,7 @@ async def test_a_wrong_password_is_not_retried_and_not_shown(
         assert "hunter2" not in full_text(caught.value) + repr(store)
 
 
-async def test_a_standby_is_an_error_that_may_heal(server: PostgresServer, table: str, store: PostgresStore) -> None:
+async def test_a_standby_is_a_retryable_error(server: PostgresServer, table: str, store: PostgresStore) -> None:
     settings = {"default_transaction_read_only": "on"}
     async with asyncpg.create_pool(server.dsn, min_size=0, max_size=2, server_settings=settings) as pool:
         with pytest.raises(StoreError, match="25006") as caught:
@@ -269,7 +267,7 @@ async def test_a_standby_is_an_error_that_may_heal(server: PostgresServer, table
         assert caught.value.retryable
 
 
-async def test_a_damaged_record_is_left_as_it_is(
+async def test_a_damaged_record_is_left_unchanged(
     store: PostgresStore, table: str, admin: "asyncpg.Connection[Any]"
 ) -> None:
     await store.swap("alice", a_record(), expected=0)
@@ -279,7 +277,9 @@ async def test_a_damaged_record_is_left_as_it_is(
     assert "hunter2" not in full_text(caught.value)
 
 
-async def test_who_opens_closes(server: PostgresServer, store: PostgresStore, table: str) -> None:
+async def test_the_store_closes_only_a_pool_that_it_opened(
+    server: PostgresServer, store: PostgresStore, table: str
+) -> None:
     async with asyncpg.create_pool(server.dsn, min_size=0, max_size=2) as pool:
         async with PostgresStore(pool, table=table) as given:
             await given.load("alice")
@@ -290,7 +290,7 @@ async def test_who_opens_closes(server: PostgresServer, store: PostgresStore, ta
         await store.load("alice")
 
 
-def test_one_store_serves_two_loops_one_after_the_other(server: PostgresServer, table: str) -> None:
+def test_one_store_serves_two_event_loops_one_after_the_other(server: PostgresServer, table: str) -> None:
     store = PostgresStore(server.dsn, table=table)
 
     async def use(key: str) -> int:
@@ -299,26 +299,26 @@ def test_one_store_serves_two_loops_one_after_the_other(server: PostgresServer, 
             return await store.swap(key, a_record(), expected=0)
         finally:
             pool = await store._own_pool()
-            await pool.close()  # what is left open is a warning, and a warning is an error here
+            await pool.close()  # a pool left open is a warning, and warnings are errors here
 
     assert asyncio.run(use("alice"))
     assert asyncio.run(use("bob"))
 
 
 @pytest.mark.parametrize("table", ["", "Records", "a.b.c", 'a"b', "a;b", "a b", "1a", "a" * 64, "a.", "é"])
-def test_a_name_that_is_none_is_refused(table: str) -> None:
+def test_an_invalid_table_name_is_refused(table: str) -> None:
     with pytest.raises(ConfigurationError, match="is not a valid name"):
         PostgresStore("postgresql://host/db", table=table)
 
 
 @pytest.mark.parametrize("dsn", ["mysql://hunter2@host", "host=hunter2", ""])
-def test_an_address_that_is_none_is_refused_and_not_shown(dsn: str) -> None:
+def test_an_invalid_dsn_is_refused_and_not_shown(dsn: str) -> None:
     with pytest.raises(ConfigurationError, match="begins with postgresql://") as caught:
         PostgresStore(dsn)
     assert "hunter2" not in full_text(caught.value)
 
 
-async def test_a_server_that_is_not_there_is_named_without_what_lets_one_in() -> None:
+async def test_an_unreachable_server_is_named_without_its_credentials() -> None:
     async with PostgresStore("postgresql://app:hunter2@127.0.0.1:1/db", timeout=0.3) as store:
         with pytest.raises(StoreError, match=r"could not be read: PostgreSQL at 127\.0\.0\.1:1 can't be rea") as caught:
             await store.load("alice")
@@ -326,7 +326,7 @@ async def test_a_server_that_is_not_there_is_named_without_what_lets_one_in() ->
     assert "hunter2" not in full_text(caught.value)
 
 
-async def test_an_address_that_only_asyncpg_can_refuse_is_not_shown_either() -> None:
+async def test_a_dsn_that_only_asyncpg_refuses_is_not_shown_either() -> None:
     async with PostgresStore("postgresql://host:hunter2/db") as store:
         with pytest.raises(ConfigurationError, match="asyncpg can't parse") as caught:
             await store.load("alice")

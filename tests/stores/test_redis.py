@@ -19,7 +19,7 @@ from tests.support.store_servers import DURABLE, REDIS_KINDS, RedisServer, redis
 from tests.support.tcp_proxies import tcp_proxy
 
 Admin = Any
-"""A client of redis-py, which leaves half of its types unknown."""
+"""A redis-py client; redis-py is only partly typed."""
 
 
 def administered(server: RedisServer) -> Admin:
@@ -53,7 +53,7 @@ class TestRedisStore(TokenStoreContract):
 
     @pytest.fixture
     async def other(self, server: RedisServer) -> AsyncGenerator[RedisStore]:
-        """Give a client of the program's own, which decodes what it gets for others."""
+        """A store on the program's own client, which decodes answers."""
         async with Redis(port=server.port, decode_responses=True) as client:
             yield RedisStore(client)
 
@@ -65,7 +65,7 @@ class TestEncryptedRedisStore(TokenStoreContract):
             yield RedisStore(client, codec=EncryptedCodec([EncryptionKey.new()]))
 
 
-async def test_a_client_that_sentinel_gives_will_do(server: RedisServer, admin: Admin) -> None:
+async def test_a_client_from_sentinel_works(server: RedisServer, admin: Admin) -> None:
     configuration = f"sentinel monitor main 127.0.0.1 {server.port} 1\n"
     with redis_server("valkey", "--sentinel", configuration=configuration) as guard:
         sentinel = cast("Any", Sentinel)([("127.0.0.1", guard.port)])
@@ -77,14 +77,14 @@ async def test_a_client_that_sentinel_gives_will_do(server: RedisServer, admin: 
             await each.aclose()
 
 
-async def test_it_lists_its_own_keys_alone(server: RedisServer, admin: Admin) -> None:
+async def test_only_keys_with_the_prefix_are_listed(server: RedisServer, admin: Admin) -> None:
     async with RedisStore(server.url, prefix="a*[b]?\\:") as store, RedisStore(server.url, prefix="axb:") as stranger:
         await store.swap("é *", a_record(), expected=0)
         await stranger.swap("bob", a_record(), expected=0)
         assert await store.keys() == ["é *"]
 
 
-async def test_a_server_that_forgot_the_script_is_given_it_again(store: RedisStore, admin: Admin) -> None:
+async def test_the_script_is_sent_again_to_a_server_that_lost_it(store: RedisStore, admin: Admin) -> None:
     version = await store.swap("alice", a_record(), expected=0)
     admin.script_flush()
     assert await store.swap("alice", a_record(2), expected=version)
@@ -92,7 +92,7 @@ async def test_a_server_that_forgot_the_script_is_given_it_again(store: RedisSto
     assert entry["calls"] >= 2
 
 
-async def test_r9_what_was_confirmed_survives_sigkill_of_the_server_and_the_store_recovers_by_itself() -> None:
+async def test_r9_confirmed_swaps_survive_sigkill_of_the_server_and_the_store_reconnects() -> None:
     with redis_server("valkey", *DURABLE) as server:
         async with RedisStore(server.url) as store:
             version = await store.swap("alice", a_record(), expected=0)
@@ -106,9 +106,7 @@ async def test_r9_what_was_confirmed_survives_sigkill_of_the_server_and_the_stor
             assert await store.swap("alice", a_record(2), expected=version)
 
 
-async def test_an_answer_cut_off_is_asked_for_again_and_the_swap_that_got_in_has_won(
-    server: RedisServer, admin: Admin
-) -> None:
+async def test_a_swap_whose_answer_was_lost_is_repeated_and_has_succeeded(server: RedisServer, admin: Admin) -> None:
     async with tcp_proxy(server.port) as proxy, RedisStore(f"redis://127.0.0.1:{proxy.port}") as store:
         version = await store.swap("alice", a_record(), expected=0)
         proxy.responses_to_drop = 1
@@ -119,7 +117,7 @@ async def test_an_answer_cut_off_is_asked_for_again_and_the_swap_that_got_in_has
         assert await store.load("alice") == Versioned(a_record(2), version)
 
 
-async def test_a_line_that_swallows_everything_costs_bounded_time_and_no_other_call(
+async def test_a_connection_that_swallows_everything_times_out_and_delays_no_other_call(
     server: RedisServer, admin: Admin
 ) -> None:
     async with tcp_proxy(server.port) as proxy, RedisStore(f"redis://127.0.0.1:{proxy.port}", timeout=0.4) as store:
@@ -134,17 +132,17 @@ async def test_a_line_that_swallows_everything_costs_bounded_time_and_no_other_c
         assert await store.load("alice") == Versioned(a_record(), version)
 
 
-async def test_a_dead_connection_costs_half_the_time_and_no_error(server: RedisServer, admin: Admin) -> None:
+async def test_a_dead_connection_costs_half_the_timeout_and_no_error(server: RedisServer, admin: Admin) -> None:
     async with tcp_proxy(server.port) as proxy, RedisStore(f"redis://127.0.0.1:{proxy.port}", timeout=1.0) as store:
         await store.swap("alice", a_record(), expected=0)
         proxy.silent = True
         asyncio.get_running_loop().call_later(0.2, setattr, proxy, "silent", False)  # noqa: FBT003  - setattr has no names
-        assert await store.load("alice")  # what was swallowed is asked again on a new connection
+        assert await store.load("alice")  # the lost request is repeated on a new connection
 
 
 @pytest.mark.parametrize("kind", REDIS_KINDS)
-async def test_a_connection_to_a_master_that_became_a_replica_is_given_up(kind: str) -> None:
-    """As behind a name that leads to another server after a failover."""
+async def test_a_connection_to_a_master_that_became_a_replica_is_dropped(kind: str) -> None:
+    """As with a host name that leads to another server after a failover."""
     with redis_server(kind, "--save", "") as former, redis_server(kind, "--save", "") as master:
         async with tcp_proxy(former.port) as proxy, RedisStore(f"redis://127.0.0.1:{proxy.port}") as store:
             assert await store.load("alice") is None
@@ -154,7 +152,7 @@ async def test_a_connection_to_a_master_that_became_a_replica_is_given_up(kind: 
                 await store.swap("alice", a_record(), expected=0)
             assert caught.value.retryable
             assert list(error_chain(caught.value)) == [caught.value]
-            await store.load("alice")  # connected once more, and to the same
+            await store.load("alice")  # connects again, to the same server
             proxy.redirect_to(master.port)
             version = await store.swap("alice", a_record(), expected=0)
         async with RedisStore(master.url) as store:
@@ -175,12 +173,12 @@ async def test_cancelled_calls_do_not_mix_up_answers(store: RedisStore) -> None:
         assert found.record == a_record(len("bob"))
 
 
-async def test_more_callers_than_connections_wait_their_turn(store: RedisStore) -> None:
+async def test_more_callers_than_connections_wait_for_a_free_one(store: RedisStore) -> None:
     found = await asyncio.gather(*(store.load(f"key {number}") for number in range(200)))
     assert found == [None] * 200
 
 
-async def test_a_server_that_forgets_is_warned_of_once(server: RedisServer, admin: Admin) -> None:
+async def test_a_server_without_persistence_is_warned_of_once(server: RedisServer, admin: Admin) -> None:
     events: list[Event] = []
     async with RedisStore(server.url, on_event=events.append) as store:
         await store.load("alice")
@@ -196,8 +194,11 @@ async def test_a_server_that_forgets_is_warned_of_once(server: RedisServer, admi
     [
         (DURABLE, False),
         ((*DURABLE, "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"), True),
-        ((*DURABLE, "--maxmemory-policy", "allkeys-lru"), False),  # without a limit nothing is evicted
-        ((*DURABLE, "--maxmemory", "100mb", "--maxmemory-policy", "volatile-lru"), False),  # ours never expire
+        ((*DURABLE, "--maxmemory-policy", "allkeys-lru"), False),  # without maxmemory nothing is evicted
+        (
+            (*DURABLE, "--maxmemory", "100mb", "--maxmemory-policy", "volatile-lru"),
+            False,
+        ),  # only keys with an expiry are evicted
     ],
 )
 async def test_a_server_that_evicts_is_warned_of(options: tuple[str, ...], warned: bool) -> None:  # noqa: FBT001  - from the table
@@ -209,13 +210,13 @@ async def test_a_server_that_evicts_is_warned_of(options: tuple[str, ...], warne
     assert all("maxmemory-policy allkeys-lru" in event.detail for event in events)
 
 
-async def test_a_role_that_may_not_ask_for_info_can_still_use_the_store(server: RedisServer, admin: Admin) -> None:
+async def test_a_user_without_permission_for_info_can_use_the_store(server: RedisServer, admin: Admin) -> None:
     admin.execute_command("ACL", "SETUSER", "app", "on", ">pass", "~*", "+@all", "-info")
     async with RedisStore(f"redis://app:pass@127.0.0.1:{server.port}") as store:
         assert await store.swap("alice", a_record(), expected=0)
 
 
-async def test_a_server_that_does_not_say_what_it_is_like_costs_no_record(server: RedisServer, admin: Admin) -> None:
+async def test_a_server_that_does_not_answer_info_can_be_used(server: RedisServer, admin: Admin) -> None:
     asked = 0
 
     class Silent(Redis):
@@ -242,17 +243,17 @@ async def test_a_wrong_password_is_not_retried_and_not_shown(server: RedisServer
         assert "hunter2" not in full_text(caught.value) + repr(store)
 
 
-async def test_an_error_of_the_servers_shows_nothing_of_the_record(server: RedisServer, admin: Admin) -> None:
+async def test_a_server_error_shows_nothing_of_the_record(server: RedisServer, admin: Admin) -> None:
     admin.execute_command("ACL", "SETUSER", "reader", "on", ">pass", "~*", "+@all", "-evalsha", "-eval")
     async with RedisStore(f"redis://reader:pass@127.0.0.1:{server.port}") as store:
         with pytest.raises(StoreError, match="NoPermissionError") as caught:
             await store.swap("alice", a_record(), expected=0)
         assert not caught.value.retryable
         assert "refresh-1" not in full_text(caught.value)
-        assert list(error_chain(caught.value)) == [caught.value]  # the server's own words may quote what it was sent
+        assert list(error_chain(caught.value)) == [caught.value]  # the server's message may quote the request
 
 
-async def test_what_is_not_ours_is_left_as_it_is(store: RedisStore, admin: Admin) -> None:
+async def test_a_key_that_holds_something_else_is_left_unchanged(store: RedisStore, admin: Admin) -> None:
     admin.set("bitbucket_auth_async:alice", "hunter2")
     for call in (store.load("alice"), store.swap("alice", a_record(), expected=0)):
         with pytest.raises(RecordError, match="something other than a record") as caught:
@@ -265,13 +266,13 @@ async def test_what_is_not_ours_is_left_as_it_is(store: RedisStore, admin: Admin
     "fields",
     [{"version": "1"}, {"record": "{}"}, {"version": "0", "record": "{}"}, {"version": "9" * 19, "record": "{}"}],
 )
-async def test_half_a_record_is_an_error(fields: dict[str, str], store: RedisStore, admin: Admin) -> None:
+async def test_an_incomplete_record_is_an_error(fields: dict[str, str], store: RedisStore, admin: Admin) -> None:
     admin.hset("bitbucket_auth_async:alice", mapping=fields)
     with pytest.raises(RecordError, match="no valid version or no record"):
         await store.load("alice")
 
 
-async def test_who_opens_closes(server: RedisServer, admin: Admin) -> None:
+async def test_the_store_closes_only_a_client_that_it_created(server: RedisServer, admin: Admin) -> None:
     async with Redis(port=server.port) as client:
         async with RedisStore(client) as given:
             await given.load("alice")
@@ -284,21 +285,21 @@ async def test_who_opens_closes(server: RedisServer, admin: Admin) -> None:
         await store.load("alice")
 
 
-def test_one_store_serves_two_loops_one_after_the_other(server: RedisServer, admin: Admin) -> None:
+def test_one_store_serves_two_event_loops_one_after_the_other(server: RedisServer, admin: Admin) -> None:
     store = RedisStore(server.url)
 
     async def use(key: str) -> int:
         try:
             return await store.swap(key, a_record(), expected=0)
         finally:
-            await store._client().aclose()  # what is left open is a warning, and a warning is an error here
+            await store._client().aclose()  # a client left open is a warning, and warnings are errors here
 
     assert asyncio.run(use("alice"))
     assert asyncio.run(use("bob"))
 
 
 @pytest.mark.parametrize("url", ["http://host", "redis://host:hunter2/0", "localhost", ""])
-def test_an_address_that_is_none_is_refused_and_not_shown(url: str) -> None:
+def test_an_invalid_url_is_refused_and_not_shown(url: str) -> None:
     with pytest.raises(ConfigurationError, match="redis-py can't parse") as caught:
         RedisStore(url)
     assert "hunter2" not in full_text(caught.value)

@@ -17,7 +17,7 @@ from tests.support.ports import free_port
 from tests.support.store_servers import redis_server
 
 Node = Any
-"""A client of redis-py for one node; it leaves half of its types unknown."""
+"""A redis-py client for one node; redis-py is only partly typed."""
 EDGES = (0, 5_461, 10_923, 16_384)
 OPTIONS = ("--save", "", "--cluster-enabled", "yes")
 
@@ -62,12 +62,12 @@ class TestRedisStoreOnACluster(TokenStoreContract):
 
     @pytest.fixture
     async def other(self, nodes: list[Node]) -> AsyncGenerator[RedisStore]:
-        """Give a client that asked another node for the way."""
+        """A store on a client that learned the slots from another node."""
         async with RedisCluster(host="127.0.0.1", port=port_of(nodes[2])) as client:
             yield RedisStore(client)
 
 
-async def test_each_record_needs_one_slot_and_all_nodes_have_their_share(
+async def test_each_record_needs_one_slot_and_all_nodes_have_some(
     client: Any,  # noqa: ANN401 - as above
     nodes: list[Node],
 ) -> None:
@@ -84,7 +84,7 @@ async def test_each_record_needs_one_slot_and_all_nodes_have_their_share(
     assert await store.keys() == names
 
 
-async def test_a_slot_may_move_to_another_node_under_a_program(
+async def test_a_slot_may_move_to_another_node_while_a_program_runs(
     client: Any,  # noqa: ANN401 - as above
     nodes: list[Node],
 ) -> None:
@@ -99,7 +99,7 @@ async def test_a_slot_may_move_to_another_node_under_a_program(
         target.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[source])
         source.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[target])
         source.execute_command("MIGRATE", "127.0.0.1", port_of(target), name, 0, 5000)
-        assert await store.load("alice") == Versioned(a_record(), version)  # the node asks us to ask the other
+        assert await store.load("alice") == Versioned(a_record(), version)  # the node answers ASK
         version = await store.swap("alice", a_record(2), expected=version)
         for node in (target, source):
             node.execute_command("CLUSTER", "SETSLOT", slot, "NODE", ids[target])

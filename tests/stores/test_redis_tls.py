@@ -1,4 +1,4 @@
-"""RedisStore over TLS: to a server for which an authority of our own vouches, and to none other."""
+"""RedisStore over TLS: only to a server with a certificate of the named authority."""
 
 from collections.abc import AsyncGenerator
 
@@ -29,7 +29,7 @@ async def proxy(
 
 
 @pytest.mark.parametrize("scheme", ["rediss", "valkeys"])
-async def test_a_server_that_an_authority_vouches_for_is_used_over_tls(
+async def test_a_server_with_a_certificate_of_the_named_authority_is_used(
     scheme: str, proxy: TcpProxy, authority: CertificateAuthority
 ) -> None:
     address = f"{scheme}://localhost:{proxy.port}/0?ssl_ca_certs={authority.path}"
@@ -39,7 +39,7 @@ async def test_a_server_that_an_authority_vouches_for_is_used_over_tls(
     assert proxy.connections
 
 
-async def test_a_server_whose_authority_nobody_named_gets_nothing(proxy: TcpProxy) -> None:
+async def test_a_server_of_an_unknown_authority_gets_no_record(proxy: TcpProxy) -> None:
     async with RedisStore(f"rediss://localhost:{proxy.port}/0") as store:
         with pytest.raises(StoreError, match="certificate") as caught:
             await store.swap("alice", a_record(), expected=0)
@@ -48,7 +48,7 @@ async def test_a_server_whose_authority_nobody_named_gets_nothing(proxy: TcpProx
 
 
 @pytest.mark.parametrize("proxy", ["elsewhere.example"], indirect=True)
-async def test_a_server_with_another_name_gets_nothing(proxy: TcpProxy, authority: CertificateAuthority) -> None:
+async def test_a_server_with_another_name_gets_no_record(proxy: TcpProxy, authority: CertificateAuthority) -> None:
     async with RedisStore(f"rediss://localhost:{proxy.port}/0?ssl_ca_certs={authority.path}") as store:
         with pytest.raises(StoreError, match="certificate") as caught:
             await store.swap("alice", a_record(), expected=0)

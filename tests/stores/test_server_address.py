@@ -1,4 +1,4 @@
-"""How the server of a store is named in an error: by where it is, without what lets one in."""
+"""Errors name a store's server without its credentials."""
 
 import pytest
 
@@ -22,11 +22,11 @@ from bitbucket_auth_async.stores._server_address import server_name, unreachable
         ("redis://host:hunter2/0", "Redis"),
     ],
 )
-def test_it_is_named_by_its_place_alone(url: str, name: str) -> None:
+def test_a_server_is_named_without_its_credentials(url: str, name: str) -> None:
     assert server_name("Redis", url) == name
     assert "hunter2" not in name
 
 
-def test_what_is_not_reached_is_told_with_the_kind_of_error_alone() -> None:
+def test_an_unreachable_server_is_reported_with_the_errors_type_alone() -> None:
     told = unreachable("Redis at cache.example", ConnectionResetError("hunter2"))
     assert told == "Redis at cache.example can't be reached, or the connection broke (ConnectionResetError)."

@@ -1,4 +1,4 @@
-# ruff: noqa: ASYNC110, ASYNC240  - files tell nobody when they change, and looking at them takes no time here
+# ruff: noqa: ASYNC110, ASYNC240  - files set no event, and reading them takes no time here
 
 import asyncio
 import os
@@ -54,7 +54,7 @@ class TestEncryptedSQLiteStore(TokenStoreContract):
         return SQLiteStore(path, codec=EncryptedCodec([EncryptionKey.new()]))
 
 
-async def test_four_processes_count_to_a_hundred_and_lose_nothing(
+async def test_four_processes_count_to_a_hundred_and_lose_no_swap(
     start: Callable[..., Popen[str]], ended: Callable[[Popen[str]], str], path: Path
 ) -> None:
     for process in [start(INCREMENT, path) for _ in range(4)]:
@@ -64,7 +64,7 @@ async def test_four_processes_count_to_a_hundred_and_lose_nothing(
     assert found.record == a_record(100, size=SIZE)
 
 
-async def test_r9_killed_at_any_moment_it_leaves_a_whole_record_and_blocks_nobody(
+async def test_r9_a_process_killed_at_any_moment_leaves_a_complete_record_and_no_lock(
     run: Callable[..., str], path: Path
 ) -> None:
     first = await SQLiteStore(path).swap("alice", a_record(1, size=3_000), expected=0)
@@ -77,12 +77,12 @@ async def test_r9_killed_at_any_moment_it_leaves_a_whole_record_and_blocks_nobod
             while True:
                 number += 1
                 version = await store.swap("alice", a_record(number, size=3_000), expected=version)
-                assert version, "nobody else writes"
+                assert version, "no other process writes"
         async def look():
             found = await SQLiteStore(path).load("alice")
             assert found.record == a_record(found.record.generation, size=3_000)
             return found.version
-        longest = 0.03  # or as much as it takes, on a busy machine, for about half of them to get something in
+        longest = 0.03  # adjusted until about half of the processes manage a write
         for _ in range(40):
             if not (child := os.fork()):
                 asyncio.run(write(version))
@@ -101,13 +101,13 @@ async def test_r9_killed_at_any_moment_it_leaves_a_whole_record_and_blocks_nobod
     assert await SQLiteStore(path).swap("alice", a_record(), expected=version)
 
 
-async def test_r11_the_file_and_what_lies_beside_it_are_the_owners_alone(path: Path) -> None:
+async def test_r11_the_file_and_sqlites_other_files_are_private(path: Path) -> None:
     before = os.umask(0)
     try:
         store = SQLiteStore(path.parent / "new" / "folder" / path.name)
         version = await store.swap("alice", a_record(), expected=0)
         folder = path.parent / "new" / "folder"
-        with sqlite3.connect(folder / path.name) as reader:  # keeps what lies beside from being cleared away
+        with sqlite3.connect(folder / path.name) as reader:  # keeps SQLite from removing its other files
             reader.execute("SELECT count(*) FROM bitbucket_auth_async_records").fetchall()
             await store.swap("alice", a_record(2), expected=version)
             modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in folder.iterdir()}
@@ -118,7 +118,7 @@ async def test_r11_the_file_and_what_lies_beside_it_are_the_owners_alone(path: P
     assert stat.S_IMODE(folder.stat().st_mode) == stat.S_IMODE(folder.parent.stat().st_mode) == 0o700
 
 
-async def test_it_keeps_a_log_and_writes_it_to_the_disk(store: SQLiteStore, path: Path) -> None:
+async def test_the_database_has_a_write_ahead_log_that_is_synced_to_disk(store: SQLiteStore, path: Path) -> None:
     await store.swap("alice", a_record(), expected=0)
     with sqlite3.connect(path) as database:
         assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
@@ -133,7 +133,7 @@ async def test_nothing_stays_open(store: SQLiteStore, path: Path) -> None:
     assert await store.keys() == sorted(f"key {number}" for number in range(20))
 
 
-async def test_tables_of_others_stay(store: SQLiteStore, path: Path) -> None:
+async def test_other_programs_tables_stay(store: SQLiteStore, path: Path) -> None:
     with sqlite3.connect(path) as database:
         database.execute("CREATE TABLE mine (text TEXT)")
         database.execute("INSERT INTO mine VALUES ('kept')")
@@ -144,7 +144,7 @@ async def test_tables_of_others_stay(store: SQLiteStore, path: Path) -> None:
     database.close()
 
 
-async def test_a_lock_that_someone_holds_costs_bounded_time_and_readers_nothing(path: Path) -> None:
+async def test_a_lock_that_another_process_holds_ends_in_a_timeout_and_does_not_delay_readers(path: Path) -> None:
     store = SQLiteStore(path, timeout=0.3)
     version = await store.swap("alice", a_record(), expected=0)
     holder = sqlite3.connect(path, isolation_level=None)
@@ -162,7 +162,7 @@ async def test_a_lock_that_someone_holds_costs_bounded_time_and_readers_nothing(
         found = await store.load("alice")
 
 
-async def test_a_database_that_stays_locked_costs_four_threads_however_often_it_is_asked(
+async def test_a_locked_database_takes_four_threads_however_many_calls_there_are(
     store: SQLiteStore, path: Path
 ) -> None:
     await store.swap("alice", a_record(), expected=0)
@@ -180,19 +180,19 @@ async def test_a_database_that_stays_locked_costs_four_threads_however_often_it_
     assert await store.load("alice") is not None
 
 
-async def test_who_waits_for_a_lock_gets_in_as_soon_as_it_is_free(store: SQLiteStore, path: Path) -> None:
+async def test_a_swap_that_waits_for_the_lock_continues_as_soon_as_it_is_free(store: SQLiteStore, path: Path) -> None:
     version = await store.swap("alice", a_record(), expected=0)
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     swap = asyncio.ensure_future(store.swap("alice", a_record(2), expected=version))
-    await asyncio.sleep(0.05)  # SQLite tells nobody that it waits
+    await asyncio.sleep(0.05)  # SQLite does not report that it waits
     holder.execute("ROLLBACK")
     holder.close()
     assert await swap
 
 
 @pytest.mark.parametrize("content", [b"hunter2 is no database, but it is long enough to be read as one" * 20])
-async def test_what_is_no_database_is_left_as_it_is(content: bytes, store: SQLiteStore, path: Path) -> None:
+async def test_a_file_that_is_not_a_database_is_left_unchanged(content: bytes, store: SQLiteStore, path: Path) -> None:
     path.write_bytes(content)
     for call in (store.load("alice"), store.swap("alice", a_record(), expected=0)):
         with pytest.raises(RecordError, match="not a SQLite database, or is damaged") as caught:
@@ -201,7 +201,7 @@ async def test_what_is_no_database_is_left_as_it_is(content: bytes, store: SQLit
     assert path.read_bytes() == content
 
 
-async def test_a_damaged_row_is_left_as_it_is(store: SQLiteStore, path: Path) -> None:
+async def test_a_damaged_row_is_left_unchanged(store: SQLiteStore, path: Path) -> None:
     await store.swap("alice", a_record(), expected=0)
     for change in ("version = 0", "version = 'x'", "record = 'hunter2'"):
         with sqlite3.connect(path) as database:
@@ -212,7 +212,7 @@ async def test_a_damaged_row_is_left_as_it_is(store: SQLiteStore, path: Path) ->
         assert "hunter2" not in full_text(caught.value)
 
 
-async def test_a_file_that_was_taken_away_is_made_anew(store: SQLiteStore, path: Path) -> None:
+async def test_a_removed_file_is_created_again(store: SQLiteStore, path: Path) -> None:
     await store.swap("alice", a_record(), expected=0)
     path.unlink()
     assert await store.load("alice") is None
@@ -220,7 +220,7 @@ async def test_a_file_that_was_taken_away_is_made_anew(store: SQLiteStore, path:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-async def test_a_place_that_cannot_be_written_is_named_with_what_to_do(run: Callable[..., str]) -> None:
+async def test_a_path_that_cannot_be_written_is_an_error_that_says_what_to_do(run: Callable[..., str]) -> None:
     code = """
         from bitbucket_auth_async.stores.sqlite import SQLiteStore
         path = Path(sys.argv[1])
@@ -237,20 +237,20 @@ async def test_a_place_that_cannot_be_written_is_named_with_what_to_do(run: Call
             await told(store.swap("alice", a_record(2), expected=version))
         asyncio.run(main())
         """
-    # Not below pytest's own folders, which are closed to all but us.
+    # Not below pytest's folders, which other users may not enter.
     with tempfile.TemporaryDirectory(prefix="bitbucket-auth-async-") as folder:
         printed = run(code, folder)
     assert printed.startswith("StoreError False")
     assert "own the file and its directory" in printed
 
 
-async def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+async def test_a_folder_that_cannot_be_created_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StoreError, match=r"file/tokens\.db could not be written"):
         await SQLiteStore(tmp_path / "file" / "tokens.db").swap("alice", a_record(), expected=0)
 
 
-async def test_a_cancelled_swap_ends_all_the_same(store: SQLiteStore) -> None:
+async def test_a_cancelled_swap_still_runs_to_its_end(store: SQLiteStore) -> None:
     swap = asyncio.ensure_future(store.swap("alice", a_record(), expected=0))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -266,7 +266,7 @@ def test_a_name_that_no_file_can_have_is_refused(path: str) -> None:
         SQLiteStore(path)
 
 
-def test_one_store_serves_two_loops_one_after_the_other(store: SQLiteStore) -> None:
+def test_one_store_serves_two_event_loops_one_after_the_other(store: SQLiteStore) -> None:
     async def crowd(key: str) -> list[int]:
         return await asyncio.gather(*(store.swap(key, a_record(n), expected=0) for n in range(8)))
 
