@@ -1,6 +1,6 @@
-"""For our tests and our users': a clock to move, a Bitbucket to talk to, and suites that prove a backend.
+"""Testing kit: a fake Bitbucket, a fake clock, pytest fixtures, and contract suites for stores, transports and bearers.
 
-Names load when they are first used, so that none of them brings pytest, aioresponses or aiohttp along for the others.
+Names load at first use, so that importing one does not import pytest, aioresponses or aiohttp for the others.
 """
 
 from importlib import import_module
@@ -31,7 +31,7 @@ __all__ = [
     "set_env_vars",
 ]
 
-_HOMES = {
+_MODULES = {
     "FakeBitbucket": "fake_bitbucket",
     "FakeClock": "fake_clock",
     "SilentPageError": "fake_bitbucket",
@@ -47,10 +47,10 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401  - a module's attributes are of any type
+def __getattr__(name: str) -> Any:  # noqa: ANN401  - a module's attributes have any type
     if name == "faults":
         return import_module("bitbucket_auth_async.testing.fake.faults")
-    if name not in _HOMES:
+    if name not in _MODULES:
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -1,4 +1,4 @@
-"""A token endpoint mocked by aioresponses: enough where nothing but its answers matters."""
+"""mock_token_endpoint: a token endpoint mocked by aioresponses, for tests that only need its responses."""
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -23,14 +23,14 @@ TOKEN_ANSWER: Mapping[str, Any] = MappingProxyType(
         "token_type": "bearer",
     }
 )
-"""What the mocked token endpoint grants."""
+"""Default response of the mocked token endpoint."""
 
 
 class MockedResponse(ClientResponse):
-    """A ClientResponse that aioresponses can make on every supported aiohttp."""
+    """A ClientResponse that aioresponses can create with every supported aiohttp."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  - handed on as they come
-        """Add what aiohttp 3.14 wants to know of the request, which aioresponses does not tell: how long it was."""
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  - passed on unchanged
+        """Add the length of the request, which aiohttp 3.14 needs and aioresponses does not pass."""
         if "stream_writer" in signature(ClientResponse.__init__).parameters:
             kwargs.setdefault("stream_writer", SimpleNamespace(output_size=0))
         super().__init__(*args, **kwargs)
@@ -45,20 +45,20 @@ def mock_token_endpoint(
     exception: Exception | None = None,
     token_endpoint: str = BITBUCKET_CLOUD.token_endpoint,
 ) -> Generator[aioresponses]:
-    """Let the token endpoint give *answer* to every request, and refuse every other address.
+    """Answer every token request with *answer*, and refuse requests to all other URLs.
 
-    aioresponses takes the place of aiohttp's innermost request, so client middlewares do not run under it;
-    `mock_bitbucket` is for what needs them.
+    aioresponses replaces aiohttp's innermost request function, so client middlewares do not run. Use `mock_bitbucket`
+    for tests that need them.
 
     Args:
-        answer: The JSON object that it answers.
+        answer: The JSON object of the response.
         status: The HTTP status.
-        headers: Further headers of the answer.
+        headers: Additional response headers.
         exception: Raised instead of answering.
-        token_endpoint: The address that is mocked.
+        token_endpoint: The URL to mock.
     """
     with aioresponses() as mocked:
-        mocked.add(  # pyright: ignore[reportUnknownMemberType]  - aioresponses says no more than "Dict"
+        mocked.add(  # pyright: ignore[reportUnknownMemberType]  - aioresponses declares only "Dict"
             token_endpoint,
             method="POST",
             payload=dict(answer),

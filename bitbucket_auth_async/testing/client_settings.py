@@ -1,4 +1,4 @@
-"""What tests of a program with a Bitbucket client need beside a Bitbucket: its environment, headers and options."""
+"""Settings of a Bitbucket client for tests: environment variables, Authorization header and npm-style options."""
 
 import os
 from collections.abc import Generator, Mapping
@@ -18,36 +18,36 @@ _OLD_NAMES = ("bitbucketKey", "bitbucketSecret")
 def set_env_vars(
     client_id: str = CLIENT_ID, client_secret: str = CLIENT_SECRET, *, old_names: bool = False
 ) -> Generator[Mapping[str, str]]:
-    """Set the environment variables that name a client, and no other of them, until the block ends.
+    """Set the environment variables of a client, and unset its other spellings, until the block ends.
 
     Args:
-        client_id: What Bitbucket calls the key.
-        client_secret: What Bitbucket calls the secret.
-        old_names: Use those of the npm package, `bitbucketKey` and `bitbucketSecret`.
+        client_id: Bitbucket calls it the key.
+        client_secret: Bitbucket calls it the secret.
+        old_names: Use the npm package's names, `bitbucketKey` and `bitbucketSecret`.
     """
     variables: dict[str, str] = dict(zip(_OLD_NAMES if old_names else _NAMES, (client_id, client_secret), strict=True))
     with patch.dict(os.environ, variables):
         for name in (*_NAMES, *_OLD_NAMES, *(f"{name}_FILE" for name in _NAMES)):
             if name not in variables:
-                os.environ.pop(name, None)  # patch.dict brings it back
+                os.environ.pop(name, None)  # patch.dict restores it
         yield MappingProxyType(variables)
 
 
 def basic_auth(client_id: str = CLIENT_ID, client_secret: str = CLIENT_SECRET) -> str:
-    """Return the Authorization header with which a client proves who it is (RFC 6749 section 2.3.1)."""
+    """Return the Authorization header that authenticates a client (RFC 6749 section 2.3.1)."""
     headers, _ = Client(client_id, client_secret).proof("", now=0.0)
     return headers["Authorization"]
 
 
 class OptionSets(NamedTuple):
-    """Sets of options for `get_access_token`: good ones, and those with one thing missing or wrong."""
+    """Options for `get_access_token`: a valid set, and sets with one option missing or of a wrong type."""
 
     valid: Mapping[str, Any]
-    """They fit the client that every FakeBitbucket knows."""
+    """Match the client that every FakeBitbucket has registered."""
     missing: Mapping[str, Mapping[str, Any]]
-    """By the name of the option that is missing."""
+    """Keys are the name of the missing option."""
     invalid: Mapping[str, Mapping[str, Any]]
-    """By the name of the option that has a wrong type."""
+    """Keys are the name of the option with a wrong type."""
 
 
 _VALID: Mapping[str, Any] = MappingProxyType(
@@ -71,4 +71,4 @@ opts = OptionSets(
     ),
     invalid=MappingProxyType({name: MappingProxyType({**_VALID, name: wrong}) for name, wrong in _WRONG.items()}),
 )
-"""`opts.valid`, `opts.missing["consumer_key"]`, `opts.invalid["consumer_key"]`."""
+"""Use `opts.valid`, `opts.missing["consumer_key"]` or `opts.invalid["consumer_key"]`."""

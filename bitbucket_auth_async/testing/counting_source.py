@@ -1,4 +1,4 @@
-"""CountingSource: a TokenSource without a server, for tests of bearers."""
+"""CountingSource: a TokenSource without a server, for tests of bearer adapters."""
 
 import asyncio
 
@@ -6,24 +6,24 @@ from bitbucket_auth_async.oauth2.tokens import Token
 
 
 class CountingSource:
-    """A TokenSource that renews by counting: token-1, token-2, …; compares and swaps as a manager does."""
+    """A TokenSource that returns token-1, token-2, … and renews by compare-and-swap, as a TokenManager does."""
 
     def __init__(self) -> None:
-        """Begin with token-1."""
+        """Start with token-1."""
         self.renewals = 0
         self.rejections: list[tuple[str, bool]] = []
-        """What was rejected, and whether it was still accepted elsewhere."""
+        """Each rejected token, and the value of `still_accepted`."""
         self.error: Exception | None = None
-        """Raised instead of any answer."""
+        """Raised by every call, if set."""
         self.stuck = False
-        """Whether no other token is to be had."""
+        """True if no newer token can be obtained."""
         self.token = self._next()
 
     async def get_token(self, *, rejected: Token | None = None, still_accepted: bool = False) -> Token:
-        """Return the present token, or after its rejection the next one."""
+        """Return the current token, or the next one if the current one was rejected."""
         if rejected is not None:
             self.rejections.append((rejected.access_token, still_accepted))
-            # As with a manager, the others get their say while the renewal runs.
+            # As with a manager, other callers run while the renewal runs.
             await asyncio.sleep(0)
         if self.error is not None:
             raise self.error

@@ -1,4 +1,4 @@
-"""FakeBitbucket: Bitbucket Cloud as a state machine without a network, and itself a Transport."""
+"""FakeBitbucket: Bitbucket Cloud in memory, and also a Transport."""
 
 import asyncio
 import secrets
@@ -27,17 +27,17 @@ from bitbucket_auth_async.testing.fake.user_tokens import UserTokens
 
 __all__ = ["DroppedError", "FakeBitbucket", "SilentPageError"]
 
-_LONGEST_ANSWER = 1024 * 1024
+_MAX_RESPONSE = 1024 * 1024
 
 
 class FakeBitbucket(UserTokens):
-    """An authorization server and its API that live in memory.
+    """An authorization server and its REST API in memory.
 
-    It behaves as Bitbucket Cloud does late in 2026; each rule can be changed at any time in `rules`. One client and one
-    person are registered from the start: `client` and `person`.
+    It behaves as Bitbucket Cloud does in late 2026; `rules` can be changed at any time. One client and one person are
+    registered from the start: `client` and `person`.
     """
 
-    def __init__(  # noqa: PLR0913  - each is a switch of its own, and goes by its name
+    def __init__(  # noqa: PLR0913  - independent options, passed by name
         self,
         clock: Clock | Callable[[], float] = time.time,
         *,
@@ -48,16 +48,16 @@ class FakeBitbucket(UserTokens):
         token_length: int | None = None,
         seed: str | None = None,
     ) -> None:
-        """Open an empty Bitbucket.
+        """Start without sign-ins.
 
         Args:
-            clock: Where time comes from: a Clock, or a callable for the wall clock alone.
+            clock: A Clock, or a function that returns the wall time.
             legacy: Behave as before May 2026 (`scopes`, 7200 s, no rotation, implicit and password grants).
-            strict: A refresh token that is used twice takes its whole sign-in with it.
-            revoke_access_on_refresh: An access token dies as its sign-in is refreshed.
-            lifetime: Seconds for which an access token is good.
+            strict: A refresh token used twice revokes its whole sign-in.
+            revoke_access_on_refresh: A refresh revokes the earlier access tokens of its sign-in.
+            lifetime: Seconds for which an access token is valid.
             token_length: Characters in a token.
-            seed: Makes the texts of tokens the same in each run.
+            seed: Makes the tokens the same in each run.
         """
         check("clock", clock, example="FakeClock() or a function such as time.time")
         rules = ServerRules.of(legacy=legacy, strict=strict)
@@ -74,13 +74,13 @@ class FakeBitbucket(UserTokens):
         self._tokens = TokenEndpoint(rules, self._issued, self.request_log, self)
         self.authorization = AuthorizationEndpoint(rules, self._issued, self.clients)
 
-    # What persons and programs do.
+    # Actions of people and programs.
 
     def authorize(self, request: str | Mapping[str, str], person: Person | None = None, *, consent: bool = True) -> str:
-        """Return where the browser goes after *person* has answered an authorization request, a URL or its parameters.
+        """Return where the browser goes after *person* has decided on *request*, a URL or its parameters.
 
         Raises:
-            SilentPageError: The person sees a page, and the browser goes nowhere.
+            SilentPageError: Bitbucket shows an error page and does not redirect.
         """
         params = dict(parse_qsl(urlsplit(request).query)) if isinstance(request, str) else request
         try:
@@ -94,10 +94,10 @@ class FakeBitbucket(UserTokens):
     def sign_in(
         self, person: Person | None = None, client: Client | None = None, *, scope: Iterable[str] | None = None
     ) -> Token:
-        """Return the token that a person's sign-in to a client ends with, without the steps between."""
+        """Return the token of a person's sign-in to a client, without the steps in between."""
         registered = self.registration(client)
         wanted = registered.scope if scope is None else scope_set(scope)
-        family = self._issued.family(registered, person or self.person, "authorization_code", wanted)
+        family = self._issued.new_family(registered, person or self.person, "authorization_code", wanted)
         access = self._issued.issue_access(family, wanted)
         now = self._wall()
         return Token(
@@ -109,24 +109,24 @@ class FakeBitbucket(UserTokens):
         )
 
     def token(self, request: Request) -> Response:
-        """Answer a token request at once, without faults."""
+        """Return the response to a token request, without faults."""
         asked = parse_token_request(request)
         return self._tokens.answer(asked, self.request_log.open(asked.info, self._wall()))
 
     def api(
         self, method: str, path: str, query: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
     ) -> Response:
-        """Answer a request to the REST API at once, without faults; *path* begins with `/2.0/`."""
+        """Return the response to a REST API request, without faults; *path* begins with `/2.0/`."""
         lowered = {name.lower(): value for name, value in (headers or {}).items()}
         return self.rest.answer(method, path, query or {}, lowered)
 
     # The Transport.
 
-    async def send(self, request: Request, /, *, timeout: float) -> Response:  # noqa: ASYNC109  - the port has it
-        """Answer a token request as a Transport does, faults included.
+    async def send(self, request: Request, /, *, timeout: float) -> Response:  # noqa: ASYNC109  - defined by the protocol
+        """Return the response to a token request as a Transport does, with faults.
 
         Raises:
-            TransportError: A fault leaves no whole answer, or holds it back for longer than *limit* seconds.
+            TransportError: A fault prevents a complete response, or holds it for longer than *timeout* seconds.
         """
         await asyncio.sleep(0)
         try:
@@ -135,20 +135,20 @@ class FakeBitbucket(UserTokens):
             msg = f"The fake closed the connection: {dropped.fault.name}."
             raise TransportError(msg, sent=dropped.fault.connects, broken=dropped.fault.connects) from None
         await asyncio.sleep(0)
-        if len(response.body) > _LONGEST_ANSWER:
-            msg = "The answer is longer than 1 MiB."
+        if len(response.body) > _MAX_RESPONSE:
+            msg = "The response is longer than 1 MiB."
             raise TransportError(msg, sent=True)
         return response
 
     async def aclose(self) -> None:
-        """Do nothing: the fake lives on, so that a program can be started again beside it."""
+        """Do nothing: the fake keeps its state, so that a program can be restarted."""
 
     async def answer_token_request(self, request: Request, *, limit: float | None = None) -> Response:
-        """Answer a token request with the faults that are due.
+        """Return the response to a token request, with injected faults.
 
         Raises:
             DroppedError: A fault closes the connection.
-            TransportError: The answer is held back for longer than *limit* seconds.
+            TransportError: The response is held for longer than *limit* seconds.
         """
         asked = parse_token_request(request)
         info = asked.info
@@ -158,7 +158,7 @@ class FakeBitbucket(UserTokens):
     async def answer_api_request(
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str]
     ) -> Response:
-        """Answer a request to the REST API with the faults that are due; header names are in lower case.
+        """Return the response to a REST API request, with injected faults; header names are in lower case.
 
         Raises:
             DroppedError: A fault closes the connection.
@@ -179,17 +179,17 @@ class FakeBitbucket(UserTokens):
         at: str = "token",
         when: Callable[[RequestInfo], bool] | None = None,
     ) -> Injection:
-        """Let *fault* strike the next *times* requests at the token endpoint, or at the `api`.
+        """Let *fault* hit the next *times* requests to the token endpoint, or to the API.
 
         Args:
-            fault: From `testing.fake.faults`.
-            times: How many requests; None: all, until it is removed.
+            fault: From `testing.faults`.
+            times: Number of requests; None for all until it is removed.
             at: `token` or `api`.
-            when: Strikes only the calls for which this is true.
+            when: Selects the requests; by default all.
 
         Raises:
-            TypeError: That is no fault.
-            ValueError: There is no such place, so it would never strike.
+            TypeError: *fault* is not a Fault.
+            ValueError: *at* is unknown.
         """
         if not isinstance(fault, Fault):  # pyright: ignore[reportUnnecessaryIsInstance]  - not every test is type-checked
             msg = f"inject() takes a fault such as faults.status(503), not {fault!r}."
@@ -202,7 +202,7 @@ class FakeBitbucket(UserTokens):
         return injection
 
     def clear_faults(self) -> None:
-        """Remove all faults, and release what they hold."""
+        """Remove all faults, and release the requests they hold."""
         injections, self._injections = self._injections, []
         for injection in injections:
             injection.remove()
@@ -224,13 +224,13 @@ class FakeBitbucket(UserTokens):
         self._injections = [each for each in self._injections if each.left != 0]
         return await apply_fault(injection, work, self._call_later, limit)
 
-    # What befalls tokens.
+    # Events that happen to tokens.
 
     def expire_access_tokens(self, *, as_expired: bool = True) -> None:
-        """Let all access tokens of sign-ins die at once at the API, which calls them expired, or else invalid.
+        """Invalidate all access tokens of sign-ins; the API calls them expired, or invalid without *as_expired*.
 
-        A program notices by a 401. It renews a token by force only once that is a minute old, so move its FakeClock
-        on first: `await clock.advance(61)`.
+        A program gets a 401. It renews a rejected token only once the token is a minute old, so first move its
+        FakeClock: `await clock.advance(61)`.
         """
         now = self._wall()
         for token in self._issued.access.values():
@@ -239,35 +239,35 @@ class FakeBitbucket(UserTokens):
                 token.expires_at = min(token.expires_at, now)
 
     def kill_refresh_token(self, refresh_token: str) -> None:
-        """Let one refresh token die; the access tokens of its sign-in live on."""
+        """Revoke one refresh token; the access tokens of its sign-in stay valid."""
         self._issued.refresh[refresh_token].revoked = True
 
     def revoke(self, person: Person | None = None, client: Client | None = None) -> None:
-        """Do what a person does under "App authorizations": end all sign-ins to a client."""
+        """Revoke all sign-ins of a person to a client, as under "App authorizations"."""
         registered = self.registration(client)
         for family in self._issued.families:
             if family.client is registered and family.person is (person or self.person):
                 family.revoked = True
 
-    # What tests ask.
+    # State for assertions.
 
     @property
     def log(self) -> list[LoggedRequest]:
-        """All token requests, in the order of their coming."""
+        """All token requests, in order of arrival."""
         return self.request_log.entries
 
     @property
     def token_requests(self) -> int:
-        """How many token requests have come, those that met a fault included."""
+        """Number of token requests, including those that hit a fault."""
         return len(self.request_log.entries)
 
     def spends(self, refresh_token: str) -> int:
-        """How often this refresh token was presented to the token endpoint and reached it."""
+        """How often this refresh token reached the token endpoint."""
         return self.request_log.spends[fingerprint(refresh_token)]
 
     @property
     def second_spends(self) -> list[LoggedRequest]:
-        """The requests that presented a rotating refresh token that had been used before."""
+        """Requests with a rotating refresh token that had been used before."""
         return [entry for entry in self.request_log.entries if entry.reused]
 
     @property
@@ -276,7 +276,7 @@ class FakeBitbucket(UserTokens):
         return self._issued.families
 
     def is_spendable(self, refresh_token: str) -> bool:
-        """Tell whether the token endpoint would take this refresh token now."""
+        """Return whether the token endpoint accepts this refresh token now."""
         token = self._issued.refresh.get(refresh_token)
         return token is not None and self._issued.is_spendable(token)
 

@@ -1,4 +1,4 @@
-"""FakeClock: wall and boot time that move, and part, only when a test says so."""
+"""FakeClock: a clock for tests whose wall and boot time move only when the test moves them."""
 
 import asyncio
 import heapq
@@ -7,40 +7,40 @@ from collections.abc import Callable
 from functools import partial
 
 _ROUNDS = 1_000
-"""How often `settle` yields at most, where somebody keeps the loop busy for ever."""
+"""Most yields of one `settle`, for a loop that never becomes idle."""
 
 _BLIND_ROUNDS = 100
-"""How often `settle` yields on a loop that does not show its queue (uvloop)."""
+"""Yields of one `settle` on a loop whose queue can't be read (uvloop)."""
 
 _SECOND = 1_000_000_000
-"""Time is kept in whole nanoseconds, so that ten tenths of a second are one second."""
+"""Nanoseconds; time is kept in whole nanoseconds, so that ten tenths of a second are one second."""
 
 
 class FakeTimer:
-    """What `FakeClock.call_later` gives back."""
+    """A timer of `FakeClock.call_later`."""
 
     __slots__ = ("callback", "cancelled", "due")
 
     def __init__(self, due: int, callback: Callable[[], object]) -> None:
-        """Remember what to call, and when."""
+        """Keep the due time and the callback."""
         self.due = due
         self.callback = callback
         self.cancelled = False
 
     def cancel(self) -> None:
-        """Make sure that the callback is not called any more."""
+        """Prevent the callback from being called."""
         self.cancelled = True
 
 
 class FakeClock:
-    """A Clock for tests: time stands still until `advance`, and timers fire in the order of their time.
+    """A Clock for tests: time stands still until `advance`, and timers fire in the order of their due time.
 
-    Timers run on a third clock, as those of an event loop do: a suspend of the machine holds them up, a stepped wall
-    clock does not touch them.
+    Timers run on a third clock, as in an event loop: a suspended machine delays them, a stepped wall clock does not
+    affect them.
     """
 
     def __init__(self, wall: float = 1_800_000_000.0, boot: float = 1_000.0) -> None:
-        """Begin at these seconds since the epoch, and these since boot."""
+        """Start at *wall* seconds since the epoch and *boot* seconds since boot."""
         self._wall = _nanoseconds(wall)
         self._boot = _nanoseconds(boot)
         self._running = 0
@@ -52,11 +52,11 @@ class FakeClock:
         return self._wall / _SECOND
 
     def boot(self) -> float:
-        """Return seconds since boot; these never go back."""
+        """Return seconds since boot; they never decrease."""
         return self._boot / _SECOND
 
     def call_later(self, delay: float, callback: Callable[[], object], /) -> FakeTimer:
-        """Call back once, when `advance` has moved time by *delay*; at once, if there is nothing to wait for."""
+        """Call *callback* once `advance` has moved time by *delay* seconds; soon, if *delay* is not positive."""
         timer = FakeTimer(self._running + _nanoseconds(delay), callback)
         if delay <= 0:
             asyncio.get_running_loop().call_soon(_fire, timer)
@@ -66,19 +66,19 @@ class FakeClock:
 
     @property
     def timers(self) -> int:
-        """How many timers are still to fire."""
+        """The number of pending timers."""
         return sum(not timer.cancelled for _, _, timer in self._timers)
 
     @property
     def next_timer(self) -> float | None:
-        """Seconds until the next timer fires; None: there is none."""
+        """Seconds until the next timer fires, or None without timers."""
         self._drop_cancelled()
         return (self._timers[0][0] - self._running) / _SECOND if self._timers else None
 
     async def advance(self, seconds: float) -> None:
-        """Move both clocks by *seconds*; fire each timer at its time, and let the loop settle after each."""
+        """Move both clocks by *seconds*; fire each timer at its due time, and let the loop settle after each."""
         if seconds < 0:
-            msg = "Time does not run backwards; step_wall() steps the wall clock back."
+            msg = "advance() takes 0 or more seconds; use step_wall() to step the wall clock back."
             raise ValueError(msg)
         await self.settle()
         end = self._running + _nanoseconds(seconds)
@@ -90,11 +90,11 @@ class FakeClock:
         await self.settle()
 
     def step_wall(self, seconds: float) -> None:
-        """Step the wall clock alone, as a person or NTP would; no timer fires."""
+        """Step only the wall clock, as a person or NTP does; no timer fires."""
         self._wall += _nanoseconds(seconds)
 
     def suspend(self, seconds: float) -> None:
-        """Let the machine sleep: both clocks go on, timers wait for as long."""
+        """Simulate a suspended machine: both clocks advance, and timers fire that much later."""
         self._wall += _nanoseconds(seconds)
         self._boot += _nanoseconds(seconds)
 
@@ -108,8 +108,8 @@ class FakeClock:
             timer.cancel()
 
     async def settle(self) -> None:
-        """Let everything run that can run without time passing; threads and sockets are not waited for."""
-        # The queue is private, but it alone can tell "quiet" from "yielded often enough, probably".
+        """Run all callbacks that need no time to pass; threads and sockets are not awaited."""
+        # Only this private queue can tell an idle loop from one that probably yielded often enough.
         ready = getattr(asyncio.get_running_loop(), "_ready", None)
         for _ in range(_BLIND_ROUNDS if ready is None else _ROUNDS):
             await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""mock_bitbucket: under it, a program that talks to bitbucket.org reaches a FakeBitbucket, and nothing goes out."""
+"""mock_bitbucket: aiohttp reaches a FakeBitbucket as bitbucket.org, and nothing leaves the machine."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable
@@ -20,34 +20,34 @@ _SITE = "bitbucket.org"
 _API = "api.bitbucket.org"
 _HOSTS = frozenset({_SITE, _API})
 
-# The real ones, so that a mock within a mock leads past the outer one.
+# The originals, so that a nested mock bypasses the outer one.
 _CONNECT = TCPConnector.connect
-_CREATE_CONNECTION = TCPConnector._create_connection  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  - the one way of every connector to the network
+_CREATE_CONNECTION = TCPConnector._create_connection  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  - every connector reaches the network through it
 
 
 class UnmockedHostError(ClientConnectionError):
-    """The program under test wants to reach a host that is not there under `mock_bitbucket`."""
+    """The program under test requested a host that `mock_bitbucket` does not allow."""
 
 
 @asynccontextmanager
 async def mock_bitbucket(
     fake: FakeBitbucket | None = None, *, passthrough: Iterable[str] = ()
 ) -> AsyncGenerator[FakeBitbucket]:
-    """Lead every aiohttp connection to bitbucket.org and api.bitbucket.org to *fake*, for all sessions of the process.
+    """Route all aiohttp connections of this process to bitbucket.org and api.bitbucket.org to *fake*.
 
-    Requests, middlewares, redirects and connection pools run as always; only the name lookup and the TLS layer are left
-    out. Loopback hosts and those in *passthrough* are reached as always, all others are refused with
-    UnmockedHostError. Connections that were open before are not used meanwhile.
+    Requests, middlewares, redirects and connection pools work as usual; only name lookup and TLS are skipped. Loopback
+    hosts and hosts in *passthrough* are reached as usual, and all others raise UnmockedHostError. Connections opened
+    before are not reused inside the block.
     """
     fake = FakeBitbucket() if fake is None else fake
     check("mock_bitbucket()", fake, "rest", example="a FakeBitbucket()")
-    async with listening(fake_bitbucket_app(fake, middlewares=[_each_at_its_host])) as port:
-        with _led_along(_Detour(port, frozenset(passthrough))):
+    async with listening(fake_bitbucket_app(fake, middlewares=[_check_host])) as port:
+        with _installed(_Rerouter(port, frozenset(passthrough))):
             yield fake
 
 
-class _Detour:
-    """What two methods of TCPConnector are under the mock."""
+class _Rerouter:
+    """Replaces two methods of TCPConnector."""
 
     def __init__(self, port: int, passthrough: frozenset[str]) -> None:
         self._address = ("127.0.0.1", port)
@@ -57,10 +57,10 @@ class _Detour:
         self,
         connector: TCPConnector,
         request: ClientRequest,
-        *args: Any,  # noqa: ANN401  - traces and time-outs, handed on as they come
+        *args: Any,  # noqa: ANN401  - traces and time-outs, passed on unchanged
         **kwargs: Any,  # noqa: ANN401  - the same
     ) -> ResponseHandler:
-        if not self._leads_here(request):
+        if not self._is_mocked(request):
             return await _CREATE_CONNECTION(connector, request, *args, **kwargs)
         try:
             _, protocol = await asyncio.get_running_loop().create_connection(_protocol_of(connector), *self._address)
@@ -72,24 +72,24 @@ class _Detour:
         self,
         connector: TCPConnector,
         request: ClientRequest,
-        *args: Any,  # noqa: ANN401  - traces and time-outs, handed on as they come
+        *args: Any,  # noqa: ANN401  - traces and time-outs, passed on unchanged
         **kwargs: Any,  # noqa: ANN401  - the same
     ) -> Connection:
-        # TokenRequest before the pool is: a connection that is still open would lead past the mock.
-        if not self._leads_here(request):
+        # Checked before the pool, because a pooled connection would bypass the mock.
+        if not self._is_mocked(request):
             return await _CONNECT(connector, request, *args, **kwargs)
         while True:
             connection = await _CONNECT(connector, request, *args, **kwargs)
             transport = connection.transport
             if transport is None or transport.get_extra_info("peername") == self._address:
                 return connection
-            connection.close()  # It was open before, and leads to the real Bitbucket or to another fake.
+            connection.close()  # It was opened before, to the real Bitbucket or another fake.
 
-    def _leads_here(self, request: ClientRequest) -> bool:
-        """Tell whether the fake answers this request.
+    def _is_mocked(self, request: ClientRequest) -> bool:
+        """Return whether the fake handles this request.
 
         Raises:
-            UnmockedHostError: Neither it nor anything that is let through does.
+            UnmockedHostError: The host is neither mocked, loopback nor in *passthrough*.
         """
         url = request.url
         host = url.host or ""
@@ -97,44 +97,44 @@ class _Detour:
             return True
         if is_loopback(host) or host in self._passthrough:
             return False
-        known = f"only https://{_SITE} and https://{_API} are; passthrough= lets other hosts through."
-        msg = f"mock_bitbucket(): {url.origin()} is not there, {known}"
+        mocked = f"only https://{_SITE} and https://{_API} are. Add the host to passthrough= to allow it."
+        msg = f"mock_bitbucket(): {url.origin()} is not mocked, {mocked}"
         raise UnmockedHostError(msg)
 
 
 def _protocol_of(connector: TCPConnector) -> Callable[[], ResponseHandler]:
-    return connector._factory  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  - a connection needs the connector's own
+    return connector._factory  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  - a connection needs the connector's own factory
 
 
-_detours: list[_Detour] = []
-"""Those that are under way; the last one counts."""
+_rerouters: list[_Rerouter] = []
+"""The active ones; the last one handles requests."""
 
 
 @contextmanager
-def _led_along(detour: _Detour) -> Generator[None]:
-    """Lead all connectors along *detour* until the block ends; blocks may end in another order than they began."""
-    if not _detours:
+def _installed(rerouter: _Rerouter) -> Generator[None]:
+    """Patch all connectors until the block ends; blocks may end in a different order than they began."""
+    if not _rerouters:
         for each in _PATCHES:
             each.start()
-    _detours.append(detour)
+    _rerouters.append(rerouter)
     try:
         yield
     finally:
-        _detours.remove(detour)
-        if not _detours:
+        _rerouters.remove(rerouter)
+        if not _rerouters:
             for each in _PATCHES:
                 each.stop()
 
 
-async def _create_connection(connector: TCPConnector, *args: Any, **kwargs: Any) -> ResponseHandler:  # noqa: ANN401  - aiohttp's, handed on
-    return await _detours[-1].create_connection(connector, *args, **kwargs)
+async def _create_connection(connector: TCPConnector, *args: Any, **kwargs: Any) -> ResponseHandler:  # noqa: ANN401  - aiohttp's, passed on
+    return await _rerouters[-1].create_connection(connector, *args, **kwargs)
 
 
-async def _connect(connector: TCPConnector, *args: Any, **kwargs: Any) -> Connection:  # noqa: ANN401  - aiohttp's, handed on
-    return await _detours[-1].connect(connector, *args, **kwargs)
+async def _connect(connector: TCPConnector, *args: Any, **kwargs: Any) -> Connection:  # noqa: ANN401  - aiohttp's, passed on
+    return await _rerouters[-1].connect(connector, *args, **kwargs)
 
 
-# Every connector has these two alone on its way to the network, and both under these names since 3.12.
+# Every connector reaches the network through these two methods, which have these names since aiohttp 3.12.
 _PATCHES = (
     patch.object(TCPConnector, "_create_connection", _create_connection),
     patch.object(TCPConnector, "connect", _connect),
@@ -142,8 +142,8 @@ _PATCHES = (
 
 
 @web.middleware
-async def _each_at_its_host(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Keep the two hosts apart: no API at bitbucket.org, no endpoints at api.bitbucket.org."""
+async def _check_host(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Serve the API only at api.bitbucket.org, and the OAuth endpoints only at bitbucket.org."""
     if request.path.startswith("/2.0/") != (request.host == _API):
         raise web.HTTPNotFound
     return await handler(request)

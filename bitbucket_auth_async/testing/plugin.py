@@ -1,4 +1,4 @@
-"""pytest fixtures of the testing kit; each imports what it needs when it is asked for, so pytest starts at once."""
+"""pytest fixtures of the testing kit; each imports its modules on use, so that pytest starts quickly."""
 
 from collections.abc import AsyncGenerator, Generator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -6,22 +6,22 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from pytest import fixture as async_fixture  # noqa: PT013  - one name, whoever provides it
+    from pytest import fixture as async_fixture  # noqa: PT013  - one name for both providers
 
     from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
     from bitbucket_auth_async.testing.fake_clock import FakeClock
     from bitbucket_auth_async.testing.server import Site
 else:
     try:
-        # Its own mark is needed in its strict mode; where it is installed, pytest has imported it already.
+        # Strict mode needs pytest-asyncio's own fixture; if installed, pytest has imported it already.
         from pytest_asyncio import fixture as async_fixture
-    except ImportError:  # anyio's plugin runs plain ones
+    except ImportError:  # anyio's plugin runs plain fixtures
         async_fixture = pytest.fixture
 
 
 @pytest.fixture
 def fake_clock() -> "FakeClock":
-    """A clock that moves when `await fake_clock.advance(seconds)` says so."""
+    """A FakeClock; `await fake_clock.advance(seconds)` moves it."""
     from bitbucket_auth_async.testing.fake_clock import FakeClock  # noqa: PLC0415  - see the module's docstring
 
     return FakeClock()
@@ -29,7 +29,7 @@ def fake_clock() -> "FakeClock":
 
 @pytest.fixture
 def fake_bitbucket(request: pytest.FixtureRequest) -> "FakeBitbucket":
-    """A Bitbucket in memory, itself a Transport; on `fake_clock`, if the test asks for that too."""
+    """A FakeBitbucket, which is also a Transport; it uses `fake_clock` if the test requests that too."""
     from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket  # noqa: PLC0415  - see the module's docstring
 
     if "fake_clock" in request.fixturenames:
@@ -39,7 +39,7 @@ def fake_bitbucket(request: pytest.FixtureRequest) -> "FakeBitbucket":
 
 @async_fixture
 async def fake_bitbucket_server(fake_bitbucket: "FakeBitbucket") -> AsyncGenerator["Site"]:
-    """The `fake_bitbucket` behind a local port: `base_url`, and `server` for a TokenManager."""
+    """The `fake_bitbucket` on a local port: `base_url`, and `server` for a TokenManager."""
     from bitbucket_auth_async.testing.server import serve  # noqa: PLC0415  - see the module's docstring
 
     async with serve(fake_bitbucket) as site:
@@ -48,7 +48,7 @@ async def fake_bitbucket_server(fake_bitbucket: "FakeBitbucket") -> AsyncGenerat
 
 @async_fixture
 async def mocked_bitbucket(fake_bitbucket: "FakeBitbucket") -> AsyncGenerator["FakeBitbucket"]:
-    """The `fake_bitbucket`, which aiohttp reaches as bitbucket.org and api.bitbucket.org; nothing else is there."""
+    """The `fake_bitbucket`, which aiohttp reaches as bitbucket.org and api.bitbucket.org; others are refused."""
     from bitbucket_auth_async.testing.mock_aiohttp import mock_bitbucket  # noqa: PLC0415  - see the module's docstring
 
     async with mock_bitbucket(fake_bitbucket) as fake:
@@ -57,7 +57,7 @@ async def mocked_bitbucket(fake_bitbucket: "FakeBitbucket") -> AsyncGenerator["F
 
 @pytest.fixture
 def bitbucket_env(fake_bitbucket: "FakeBitbucket") -> Generator[Mapping[str, str]]:
-    """The environment variables that `client_from_env` reads, set to the client that `fake_bitbucket` knows."""
+    """The environment variables of `client_from_env`, set to the client registered at `fake_bitbucket`."""
     from bitbucket_auth_async.testing.client_settings import set_env_vars  # noqa: PLC0415  - see the module's docstring
 
     client = fake_bitbucket.registration()
@@ -67,7 +67,7 @@ def bitbucket_env(fake_bitbucket: "FakeBitbucket") -> Generator[Mapping[str, str
 
 @pytest.fixture
 def mocked_token_endpoint() -> Generator[Any]:
-    """The token endpoint of Bitbucket Cloud, mocked by aioresponses with one fixed answer."""
+    """The token endpoint of Bitbucket Cloud, mocked by aioresponses with one fixed response."""
     from bitbucket_auth_async.testing.aioresponses import mock_token_endpoint  # noqa: PLC0415  - see the module's docstring
 
     with mock_token_endpoint() as mocked:

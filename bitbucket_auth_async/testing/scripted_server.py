@@ -1,4 +1,4 @@
-"""A local port whose every byte a test decides: what the contracts of transports and bearers talk to."""
+"""scripted_server: a server on a local port whose every byte a test decides, used by the contract suites."""
 
 import asyncio
 import socket
@@ -22,14 +22,14 @@ class ReceivedRequest:
 
 @dataclass(slots=True)
 class ScriptedServer:
-    """A server on a loopback port; it answers as its script says, and remembers what arrived."""
+    """A server on a loopback port: it runs a script for each request and records the requests."""
 
     origin: str
     received: list[ReceivedRequest] = field(default_factory=list[ReceivedRequest])
     closed_by_client: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when the other side has closed a connection."""
+    """Set once a client has closed a connection."""
     connections: int = 0
-    """How many have been opened so far."""
+    """Connections opened so far."""
 
     def authorizations(self) -> list[str | None]:
         """Return the Authorization header of each request, in order."""
@@ -37,21 +37,21 @@ class ScriptedServer:
 
 
 Script = Callable[[ReceivedRequest, asyncio.StreamWriter], Awaitable[None]]
-"""Writes the answer to one request; a closed writer ends the connection."""
+"""Writes the response to one request; closing the writer ends the connection."""
 
 
 def answer(
     status: int = 200, body: bytes = b"", headers: Mapping[str, str] = MappingProxyType({}), *, head: bool = False
 ) -> bytes:
-    """Return a whole HTTP answer; with *head* only what precedes the body."""
-    lines = [f"HTTP/1.1 {status} Whatever"]
+    """Return the bytes of an HTTP response; with *head* without the body."""
+    lines = [f"HTTP/1.1 {status} Scripted"]
     lines += [f"{name}: {value}" for name, value in {"Content-Length": str(len(body)), **headers}.items()]
     start = ("\r\n".join(lines) + "\r\n\r\n").encode()
     return start if head else start + body
 
 
 def always(data: bytes) -> Script:
-    """Return a script that answers every request with the same bytes."""
+    """Return a script that sends the same bytes for every request."""
 
     async def script(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(data)
@@ -61,11 +61,11 @@ def always(data: bytes) -> Script:
 
 
 def refuses(*refused: str, status: int = 401) -> Script:
-    """Return a script that refuses these tokens, and answers the others with the body that came."""
+    """Return a script that refuses these tokens, and echoes the body for all others."""
 
     async def script(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
-        bad = request.headers.get("authorization") in {f"Bearer {token}" for token in refused}
-        writer.write(answer(status, b"who are you?") if bad else answer(200, request.body))
+        is_refused = request.headers.get("authorization") in {f"Bearer {token}" for token in refused}
+        writer.write(answer(status, b"who are you?") if is_refused else answer(200, request.body))
 
     return script
 
@@ -90,35 +90,35 @@ def cut_off(data: bytes) -> Script:
 async def scripted_server(
     script: Script, *, ssl: SSLContext | None = None, host: str = "127.0.0.1", greeting: bytes = b""
 ) -> AsyncGenerator[ScriptedServer]:
-    """Open a port that answers by *script*; with *ssl* over TLS, with *greeting* before anything was asked."""
+    """Serve *script* on a local port; *greeting* is sent as soon as a connection opens."""
     tasks: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         if task is not None:
             tasks.add(task)
-        here.connections += 1
+        scripted.connections += 1
         writer.write(greeting)
         try:
             while (request := await _request(reader, writer)) is not None:
-                here.received.append(request)
+                scripted.received.append(request)
                 await script(request, writer)
                 if writer.is_closing():
                     return
-            here.closed_by_client.set()
+            scripted.closed_by_client.set()
         except ConnectionError:
-            here.closed_by_client.set()
+            scripted.closed_by_client.set()
         except asyncio.CancelledError:
-            # Only closing the port does that; asyncio's streams would log it as a failure.
+            # Only the end of the block cancels; asyncio's streams would log the error as a failure.
             return
         finally:
             writer.transport.abort()
 
     server = await asyncio.start_server(serve, host, 0, ssl=ssl)
     port = server.sockets[0].getsockname()[1]
-    here = ScriptedServer(f"{'https' if ssl else 'http'}://{host}:{port}")
+    scripted = ScriptedServer(f"{'https' if ssl else 'http'}://{host}:{port}")
     try:
-        yield here
+        yield scripted
     finally:
         server.close()
         for task in tasks:
@@ -128,14 +128,14 @@ async def scripted_server(
 
 
 def unused_origin() -> str:
-    """Return an origin at which nobody listens."""
+    """Return an origin where no server listens."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
 async def _request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> ReceivedRequest | None:
-    """Read one request; None at the end of the connection."""
+    """Return one request, or None at the end of the connection."""
     try:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     except asyncio.IncompleteReadError:

@@ -1,4 +1,4 @@
-"""FakeBitbucket behind a real local port, as an aiohttp application."""
+"""serve: a FakeBitbucket on a local port, as an aiohttp application."""
 
 import socket
 import struct
@@ -17,12 +17,12 @@ from bitbucket_auth_async.testing.fake.fault_injection import DroppedError
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 
 _CLOSING = 0.1
-"""Seconds that requests under way are given when the port closes; held ones would never end."""
+"""Seconds that open requests get when the server stops; held ones would never end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """Where a served fake is, and the server value that makes a TokenManager use it."""
+    """The address of a served fake, and the `server` for a TokenManager that uses it."""
 
     base_url: str
     server: AuthorizationServer
@@ -30,22 +30,22 @@ class Site:
 
 @asynccontextmanager
 async def serve(fake: FakeBitbucket, port: int = 0, *, host: str = "127.0.0.1") -> AsyncGenerator[Site]:
-    """Serve *fake* on a local port, a free one if none is named, until the block ends."""
+    """Serve *fake* until the block ends; port 0 picks a free port."""
     async with listening(fake_bitbucket_app(fake), port, host=host) as bound:
         base_url = f"http://{host}:{bound}"
-        former, fake.rest.base_url = fake.rest.base_url, base_url
+        previous, fake.rest.base_url = fake.rest.base_url, base_url
         try:
             yield Site(base_url=base_url, server=server_at(base_url, fake))
         finally:
-            fake.rest.base_url = former
+            fake.rest.base_url = previous
 
 
 def server_at(base_url: str, fake: FakeBitbucket | None = None) -> AuthorizationServer:
-    """Return the server value for a fake that is served at *base_url*, maybe by another process.
+    """Return the `server` for a TokenManager that uses a fake at *base_url*, which may be in another process.
 
     Args:
         base_url: Such as `http://127.0.0.1:7990`.
-        fake: Only if its rules are not those of every new one: `legacy`, `strict`, or changed.
+        fake: Only needed if its rules differ from the default: `legacy`, `strict`, or changed.
     """
     fake = FakeBitbucket() if fake is None else fake
     return AuthorizationServer(
@@ -57,7 +57,7 @@ def server_at(base_url: str, fake: FakeBitbucket | None = None) -> Authorization
 
 
 def fake_bitbucket_app(fake: FakeBitbucket, *, middlewares: Iterable[Middleware] = ()) -> web.Application:
-    """Return the application: `/site/oauth2/authorize`, `/site/oauth2/access_token`, and the API under `/2.0/`."""
+    """Return an application with `/site/oauth2/authorize`, `/site/oauth2/access_token` and the API under `/2.0/`."""
     pages = _Pages(fake)
     app = web.Application(middlewares=tuple(middlewares))
     app.router.add_get("/site/oauth2/authorize", pages.ask)
@@ -69,11 +69,11 @@ def fake_bitbucket_app(fake: FakeBitbucket, *, middlewares: Iterable[Middleware]
 
 @asynccontextmanager
 async def listening(app: web.Application, port: int = 0, *, host: str = "127.0.0.1") -> AsyncGenerator[int]:
-    """Serve an application on a local port until the block ends, and say which port that is."""
+    """Serve an application on a local port until the block ends, and return the port."""
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_CLOSING)
     await runner.setup()
     try:
-        # A program with thousands of coroutines may knock with all of them at once.
+        # A program with thousands of coroutines may open a connection for each at once.
         await web.TCPSite(runner, host, port, backlog=4096).start()
         yield runner.addresses[0][1]
     finally:
@@ -81,7 +81,7 @@ async def listening(app: web.Application, port: int = 0, *, host: str = "127.0.0
 
 
 class _Pages:
-    """One handler for each address."""
+    """One handler for each path."""
 
     def __init__(self, fake: FakeBitbucket) -> None:
         self._fake = fake
@@ -95,9 +95,9 @@ class _Pages:
 
     async def api(self, request: web.Request) -> web.StreamResponse:
         try:
-            # aiohttp's header names know no case, so they need not be lowered.
-            answer = self._fake.answer_api_request(request.method, request.path, request.query, request.headers)
-            return _web(await answer)
+            # aiohttp's header names are case-insensitive, so they are not lowered here.
+            response = self._fake.answer_api_request(request.method, request.path, request.query, request.headers)
+            return _web(await response)
         except DroppedError as dropped:
             return await _drop(request, dropped)
 
@@ -115,7 +115,7 @@ class _Pages:
         person = self._fake.persons.get(form.pop("person", ""), self._fake.person)
         consent = form.pop("decision", "") == "allow"
         try:
-            # The page posts the question along; who says yes by curl leaves it in the address.
+            # The form repeats the request's parameters; a test without a form may leave them in the query.
             location = self._fake.authorize({**request.query, **form}, person, consent=consent)
         except SilentPageError as silent:
             return _web(silent.page)
@@ -127,19 +127,19 @@ def _web(response: Response) -> web.Response:
 
 
 async def _drop(request: web.Request, dropped: DroppedError) -> web.StreamResponse:
-    """Close the connection under the request, after half of an answer if the fault says so."""
+    """Close the connection, after half of a response if the fault has one."""
     transport = request.transport
     if dropped.half is not None:
-        answer = web.StreamResponse(status=dropped.half.status, headers=dropped.half.headers)
-        answer.content_length = len(dropped.half.body)
-        await answer.prepare(request)
-        await answer.write(dropped.half.body[: len(dropped.half.body) // 2])
+        response = web.StreamResponse(status=dropped.half.status, headers=dropped.half.headers)
+        response.content_length = len(dropped.half.body)
+        await response.prepare(request)
+        await response.write(dropped.half.body[: len(dropped.half.body) // 2])
         if transport is not None:
             transport.close()
-        return answer
+        return response
     if transport is not None:
         raw: socket.socket = transport.get_extra_info("socket")
-        # To linger for no time makes closing a reset, not a farewell.
+        # SO_LINGER with 0 s turns the close into a reset.
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         transport.close()
-    return web.Response(status=500)  # It is never sent.
+    return web.Response(status=500)  # never sent

@@ -1,1 +1,1 @@
-"""The parts of FakeBitbucket: values and pure functions, each for one surface of Bitbucket Cloud."""
+"""The parts of FakeBitbucket, one for each surface of Bitbucket Cloud."""

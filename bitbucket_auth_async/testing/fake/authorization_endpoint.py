@@ -1,4 +1,4 @@
-"""The authorization endpoint: what a person is asked, and where the browser goes with the answer."""
+"""AuthorizationEndpoint: validates authorization requests, and returns where the browser goes after the decision."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,45 +14,45 @@ from bitbucket_auth_async.testing.fake.server_rules import ServerRules
 
 
 class SilentPageError(BitbucketAuthError):
-    """Bitbucket shows the person a page and sends nobody back, so a waiting program needs a time-out.
+    """Bitbucket shows an error page and does not redirect back, so a waiting program needs a time-out.
 
     Attributes:
-        page: The page.
+        page: The error page.
     """
 
     def __init__(self, text: str, cause: str) -> None:
-        """Keep the page, and tell the tester what the page does not."""
+        """Keep the page; *cause* tells the tester what the page does not."""
         super().__init__(f"{text} ({cause})")
         self.page = page("Bitbucket", text, status=400)
 
 
 class DeniedError(BitbucketAuthError):
-    """The request can't be granted, and the browser takes that answer back.
+    """The request can't be granted, and the browser is redirected back with an error.
 
     Attributes:
-        location: Where the browser goes.
+        location: The URL of that redirect.
     """
 
     def __init__(self, error: str, location: str) -> None:
-        """Keep the way back."""
+        """Keep the redirect."""
         super().__init__(error)
         self.location = location
 
 
 @dataclass(frozen=True, slots=True)
 class ConsentRequest:
-    """An authorization request that a person can be asked about."""
+    """A valid authorization request, ready for a person's decision."""
 
     client: RegisteredClient
     scope: frozenset[str]
     response_type: str
     redirect_uri: str | None
-    """None: it was left out."""
+    """None if the request has none."""
     state: str | None
     challenge: str | None
 
-    def back(self, fields: Mapping[str, str]) -> str:
-        """Return the address to which the browser takes *fields*, and `state` as it was sent."""
+    def redirect(self, fields: Mapping[str, str]) -> str:
+        """Return the redirect back to the client, with *fields* and the request's `state`."""
         target = self.redirect_uri or self.client.callback or ""
         query = urlencode({**fields, **({} if self.state is None else {"state": self.state})})
         if self.response_type == "token":  # RFC 6749 section 4.2.2
@@ -62,28 +62,28 @@ class ConsentRequest:
 
 @dataclass(slots=True)
 class AuthorizationEndpoint:
-    """Asks persons for their request."""
+    """The authorization endpoint of the fake."""
 
     rules: ServerRules
     issued: IssuedTokens
     clients: dict[str, RegisteredClient]
 
     def consent_request(self, params: Mapping[str, str]) -> ConsentRequest:
-        """Check a request before anybody is asked.
+        """Validate a request before a person decides.
 
         Raises:
-            SilentPageError: The client is unknown, or the redirect_uri is not its own.
-            DeniedError: The response type or the scope can't be granted.
+            SilentPageError: The client is unknown, or redirect_uri does not match its callback.
+            DeniedError: The response type or scope can't be granted.
         """
         client = self.clients.get(params.get("client_id", ""))
         if client is None:
             msg = "Invalid client_id. This integration is misconfigured. Contact the vendor for assistance."
             known = ", ".join(map(repr, self.clients))
-            raise SilentPageError(msg, f"The fake knows the clients {known}; register_client() adds one.")
+            raise SilentPageError(msg, f"The fake has the clients {known}; register_client() adds one.")
         redirect_uri = params.get("redirect_uri")
         if client.callback is None or (redirect_uri is not None and not _extends(redirect_uri, client.callback)):
             msg = "Invalid redirect_uri. This integration is misconfigured. Contact the vendor for assistance."
-            cause = f"The fake has {client.callback!r} for this client; register_client(callback=…) sets another."
+            cause = f"The client's callback is {client.callback!r}; register_client(callback=…) sets another."
             raise SilentPageError(msg, cause)
         kind = params.get("response_type", "")
         draft = ConsentRequest(
@@ -100,7 +100,7 @@ class AuthorizationEndpoint:
         return ConsentRequest(client, scope, kind, redirect_uri, draft.state, draft.challenge)
 
     def approve(self, request: ConsentRequest, person: Person) -> str:
-        """Return where the browser goes after *person* said yes."""
+        """Return where the browser goes after *person* has agreed."""
         if request.response_type == "token":
             return self._implicit(request, person)
         code = Code(
@@ -111,16 +111,16 @@ class AuthorizationEndpoint:
             challenge=request.challenge,
             issued_at=self.issued.wall(),
         )
-        return request.back({"code": self.issued.issue_code(code)})
+        return request.redirect({"code": self.issued.issue_code(code)})
 
     def deny(self, request: ConsentRequest) -> str:
-        """Return where the browser goes after the person said no."""
-        return request.back({"error": "access_denied", "error_description": "The user denied access."})
+        """Return where the browser goes after the person has declined."""
+        return request.redirect({"error": "access_denied", "error_description": "The user denied access."})
 
     def _implicit(self, request: ConsentRequest, person: Person) -> str:
-        family = self.issued.family(request.client, person, "implicit", request.scope)
+        family = self.issued.new_family(request.client, person, "implicit", request.scope)
         access = self.issued.issue_access(family, request.scope)
-        return request.back(
+        return request.redirect(
             {
                 "access_token": access.text,
                 "scopes": " ".join(sorted(request.scope)),
@@ -131,11 +131,11 @@ class AuthorizationEndpoint:
 
 
 def _denied(request: ConsentRequest, error: str, description: str) -> DeniedError:
-    return DeniedError(error, request.back({"error": error, "error_description": description}))
+    return DeniedError(error, request.redirect({"error": error, "error_description": description}))
 
 
 def _extends(redirect_uri: str, callback: str) -> bool:
-    """Apply Bitbucket's prefix rule; a loopback callback without a port takes any port (RFC 8252 section 7.3)."""
+    """Apply Bitbucket's prefix rule; a loopback callback without a port allows any port (RFC 8252 section 7.3)."""
     try:
         ours, theirs = urlsplit(callback), urlsplit(redirect_uri)
         our_port, their_port = ours.port, theirs.port

@@ -1,4 +1,4 @@
-"""How the fake learns who is asking: HTTP Basic, fields of the body, or a signed JWT of a Connect app."""
+"""Client authentication at the fake: HTTP Basic, form fields, or a signed JWT of a Connect app."""
 
 import base64
 import hashlib
@@ -12,17 +12,17 @@ from bitbucket_auth_async.testing.fake.registry import Installation, RegisteredC
 from bitbucket_auth_async.testing.fake.responses import Refusal
 
 _SKEW = 60.0
-"""Seconds by which a JWT may come from the future."""
+"""Seconds by which the `iat` of a JWT may be in the future."""
 
 
 def basic_pair(authorization: str) -> tuple[str, str] | None:
-    """Return id and secret of a Basic header, form-decoded as RFC 6749 section 2.3.1 wants; None: it is none."""
+    """Return id and secret of a Basic header, form-decoded (RFC 6749 section 2.3.1); None for any other header."""
     scheme, _, encoded = authorization.partition(" ")
     if scheme.lower() != "basic":
         return None
     try:
         pair = base64.b64decode(encoded.strip(), validate=True).decode()
-    except ValueError:  # whatever is wrong with it: base64, UTF-8, letters beyond ASCII
+    except ValueError:  # invalid base64 or UTF-8, or characters beyond ASCII
         return None
     client_id, colon, secret = pair.partition(":")
     return (unquote_plus(client_id), unquote_plus(secret)) if colon else None
@@ -31,10 +31,10 @@ def basic_pair(authorization: str) -> tuple[str, str] | None:
 def authenticate(
     clients: Mapping[str, RegisteredClient], authorization: str, fields: Mapping[str, str]
 ) -> RegisteredClient:
-    """Return the client that is asking.
+    """Return the authenticated client.
 
     Raises:
-        Refusal: It gave no proof, or a wrong one.
+        Refusal: The credentials are missing or wrong.
     """
     if authorization:
         pair = basic_pair(authorization)
@@ -53,10 +53,10 @@ def installation_of(installations: Iterable[Installation], authorization: str, p
     """Return the installation that signed this JWT (HS256, https://developer.atlassian.com/cloud/bitbucket/understanding-jwt-for-apps/).
 
     Raises:
-        Refusal: It is not signed with the shared secret, is not of now, or is for another request.
+        Refusal: It has a wrong signature, has expired, is from the future, or is for another request.
     """
     scheme, _, text = authorization.partition(" ")
-    if scheme != "JWT":  # The scheme is case-sensitive here.
+    if scheme != "JWT":  # Bitbucket compares this scheme case-sensitively
         raise Refusal(error="unauthorized_client", description="Requests must be authenticated with a JWT", status=401)
     claims, signed, signature = _parts(text.strip())
     for installation in installations:
@@ -84,7 +84,7 @@ def _parts(text: str) -> tuple[Mapping[str, Any], bytes, bytes]:
         head, body, signature = text.split(".")
         header: dict[str, Any] = json.loads(_decode(head))
         claims: dict[str, Any] = json.loads(_decode(body))
-        # Not what `alg` says but what we know decides how it is verified; "none" is no algorithm.
+        # The verifier chooses the algorithm, not `alg`, so "none" is refused.
         if header["alg"] != "HS256":
             raise Refusal(error="invalid_client", status=401, description="JWT must be signed with HS256")
         return dict(claims), f"{head}.{body}".encode(), _decode(signature)

@@ -1,4 +1,4 @@
-"""The page on which a person says yes or no to a client."""
+"""consent_page: the page on which a person grants or denies access."""
 
 from collections.abc import Iterable, Mapping
 from html import escape
@@ -44,12 +44,12 @@ _HEADERS = {
 
 
 def consent_page(request: ConsentRequest, persons: Iterable[Person], params: Mapping[str, str]) -> Response:
-    """Return the page; its form carries *params* along, and needs no script."""
+    """Return the page; its form repeats *params* and needs no script."""
     client = escape(request.client.client_id)
     people = "".join(
-        f'<label><input type="radio" name="person" value="{escape(person.username)}"{"" if place else " checked"}> '
+        f'<label><input type="radio" name="person" value="{escape(person.username)}"{"" if number else " checked"}> '
         f"{escape(person.display_name)}</label>"
-        for place, person in enumerate(persons)
+        for number, person in enumerate(persons)
     )
     scopes = "".join(f"<li><code>{escape(scope)}</code></li>" for scope in sorted(request.scope))
     hidden = "".join(
@@ -66,18 +66,18 @@ def consent_page(request: ConsentRequest, persons: Iterable[Person], params: Map
 <body>
 <main>
 <h1>Grant access to your account?</h1>
-<p>The client <code>{client}</code> asks to act for you.</p>
+<p>The client <code>{client}</code> requests access on your behalf.</p>
 <form method="post">
 {hidden}
 <fieldset><legend>You are</legend>{people}</fieldset>
-<strong>It may use</strong>
+<strong>Requested scopes</strong>
 <ul>{scopes}</ul>
 <div class="choice">
 <button name="decision" value="deny">Cancel</button>
 <button name="decision" value="allow">Grant access</button>
 </div>
 </form>
-<small>This is a Bitbucket made up for tests. Nothing here leaves this machine.</small>
+<small>This is a fake Bitbucket for tests. Nothing here leaves this machine.</small>
 </main>
 </body>
 </html>

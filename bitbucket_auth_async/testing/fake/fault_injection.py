@@ -1,4 +1,4 @@
-"""One fault, befalling one request."""
+"""Injection and apply_fault: which requests a fault hits, and what it does to them."""
 
 import asyncio
 from collections.abc import Callable
@@ -15,39 +15,39 @@ CallLater = Callable[[float, Callable[[], object]], Timer]
 
 
 class DroppedError(Exception):
-    """A fault closes the connection: the port does so, the Transport raises TransportError."""
+    """A fault closes the connection; as a Transport, the fake raises TransportError instead."""
 
     def __init__(self, fault: Fault, half: Response | None = None) -> None:
-        """Keep the fault, and the answer of which half is sent first."""
+        """Keep the fault, and the response of which half is sent first, if any."""
         super().__init__(fault.name)
         self.fault = fault
         self.half = half
 
 
 class Injection:
-    """A fault in the queue of a fake: how often it has struck, and the way to release or remove it.
+    """A fault injected into a fake; it counts its hits, and can be released or removed.
 
-    As a context manager it is removed, and what it holds is released, at the end of the block.
+    As a context manager, it is removed and released at the end of the block.
     """
 
     def __init__(self, fault: Fault, *, times: int | None, when: Callable[[RequestInfo], bool]) -> None:
-        """Strike the next *times* requests for which *when* is true; None: until removed."""
+        """Hit the next *times* requests for which *when* is true; with None, all until it is removed."""
         self.fault = fault
         self.left = times
         self.when = when
         self.hits = 0
         self.reached = asyncio.Event()
-        """Set when the fault has struck for the first time."""
+        """Set at the first hit."""
         self._released = False
         self._gates: list[asyncio.Future[None]] = []
 
     def __repr__(self) -> str:
-        """Show the fault, and how often it has struck and will."""
+        """Show the fault, its hits, and the hits left."""
         left = "until removed" if self.left is None else f"{self.left} left"
         return f"<Injection of {self.fault.name}: {self.hits} hits, {left}>"
 
     def take(self, info: RequestInfo) -> bool:
-        """Tell whether this request is struck, and count it."""
+        """Return whether the fault hits this request, and count the hit."""
         if self.left == 0 or not self.when(info):
             return False
         if self.left is not None:
@@ -57,7 +57,7 @@ class Injection:
         return True
 
     def gate(self) -> asyncio.Future[None] | None:
-        """Return what a held request waits for; None: it need not."""
+        """Return the future that a held request waits for, or None if it need not wait."""
         if not self.fault.held or self._released:
             return None
         gate = asyncio.get_running_loop().create_future()
@@ -65,14 +65,14 @@ class Injection:
         return gate
 
     def release(self) -> None:
-        """Let all go on that are held back, now and later."""
+        """Release all held requests, now and later."""
         self._released = True
         gates, self._gates = self._gates, []
         for gate in gates:
             _wake(gate)
 
     def remove(self) -> None:
-        """Strike no more; what is held stays held until it is released."""
+        """Hit no more requests; held ones stay held until they are released."""
         self.left = 0
 
     def __enter__(self) -> Self:
@@ -80,7 +80,7 @@ class Injection:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Remove it and release what it holds."""
+        """Remove it, and release the held requests."""
         self.remove()
         self.release()
 
@@ -88,13 +88,13 @@ class Injection:
 async def apply_fault(
     injection: Injection, work: Callable[[], Response], call_later: CallLater, limit: float | None
 ) -> Response:
-    """Do *work* as far as the fault lets it, wait as long as it says, and return what it makes of the answer.
+    """Call *work* unless the fault prevents it, wait as long as the fault says, and return the changed response.
 
-    A caller who gives up meanwhile changes nothing: what takes effect late takes effect nevertheless.
+    If the caller is cancelled meanwhile, a late request still takes effect.
 
     Raises:
         DroppedError: The fault closes the connection.
-        TransportError: The answer is held back for longer than *limit* seconds.
+        TransportError: The response is held for longer than *limit* seconds.
     """
     fault = injection.fault
     gate = _gate(injection, call_later)
@@ -145,10 +145,10 @@ def _outcome(fault: Fault, real: Response | None) -> Response:
 
 def _time_out(done: asyncio.Future[Response]) -> None:
     if not done.done():
-        done.set_exception(TransportError("The fake held the answer back for longer than the time-out.", sent=True))
+        done.set_exception(TransportError("The fake held the response for longer than the time-out.", sent=True))
 
 
 def _wake(gate: asyncio.Future[None]) -> None:
-    """Let go on what waits for *gate*."""
+    """Release the waiters of *gate*."""
     if not gate.done():
         gate.set_result(None)

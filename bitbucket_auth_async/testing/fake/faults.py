@@ -1,4 +1,4 @@
-"""Faults on demand: what the network and Bitbucket's front end do to a request."""
+"""Faults for FakeBitbucket.inject: failures of the network and of Bitbucket's front end."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -25,35 +25,35 @@ __all__ = [
 _OK = Response(status=200, headers={"content-type": JSON}, body=b'{"access_token": "never issued"}')
 
 
-def _as_it_is(real: Response | None) -> Response:
+def _unchanged(real: Response | None) -> Response:
     return real or _OK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """What happens to one request; made by the functions of this module."""
+    """A failure of one request; create it with a function of this module."""
 
     name: str
     processed: bool = True
-    """The request takes effect, whatever the caller sees of it."""
-    change: Callable[[Response | None], Response] = field(default=_as_it_is, repr=False)
-    """Makes the answer out of the real one, which is None if the request was not processed."""
+    """The request takes effect, even if the caller sees a failure."""
+    change: Callable[[Response | None], Response] = field(default=_unchanged, repr=False)
+    """Turns the real response, or None if the request was not processed, into the response that is sent."""
     drops: bool = False
-    """No answer: the connection is closed."""
+    """The connection is closed without a response."""
     cut: bool = False
-    """Half an answer, then the connection is closed."""
+    """The connection is closed after half of the response."""
     connects: bool = True
-    """False: there is no connection in the first place."""
+    """False if the connection can't be opened."""
     seconds: float = 0.0
-    """How long the answer is held back."""
+    """Seconds for which the response is held."""
     held: bool = False
-    """The answer is held back until `Injection.release`."""
+    """The response is held until `Injection.release`."""
     late: bool = False
-    """The request takes effect only once it is no longer held back."""
+    """The request takes effect only when the response is released."""
 
 
 def status(code: int, *, retry_after: float | str | None = None, body: bytes | None = None) -> Fault:
-    """Answer with this status instead: 429, 500, 503 and so on; the request takes no effect."""
+    """Respond with a status such as 429 or 503; the request has no effect."""
     headers = {} if retry_after is None else {"retry-after": f"{retry_after}"}
 
     def change(_: Response | None) -> Response:
@@ -66,34 +66,34 @@ def status(code: int, *, retry_after: float | str | None = None, body: bytes | N
 
 
 def latency(seconds: float, *, late: bool = False, then: Fault | None = None) -> Fault:
-    """Answer *seconds* later; with *late* the request also takes effect only then."""
+    """Delay the response by *seconds*; with *late* the request also takes effect only then."""
     return replace(then or _PLAIN, name=_named(f"latency {seconds:g} s", then), seconds=seconds, late=late)
 
 
 def hold(*, late: bool = False, then: Fault | None = None) -> Fault:
-    """Hold the answer back until `Injection.release`; with *late* the request also takes effect only then."""
+    """Hold the response until `Injection.release`; with *late* the request also takes effect only then."""
     return replace(then or _PLAIN, name=_named("hold", then), held=True, late=late)
 
 
 def reset(*, processed: bool) -> Fault:
-    """Close the connection without an answer, after or before the request took effect."""
+    """Close the connection without a response, after or before the request took effect."""
     return Fault(name=f"reset {'after' if processed else 'before'}", processed=processed, drops=True)
 
 
 def unreachable() -> Fault:
-    """Let there be no connection at all; behind a real port this is a reset before the request took effect."""
+    """Refuse the connection; on a real port this is a reset before the request took effect."""
     return Fault(name="unreachable", processed=False, drops=True, connects=False)
 
 
 def truncated(*, framed: bool = False) -> Fault:
-    """Send half of the answer, then close; with *framed* the half is a whole HTTP message."""
+    """Send half of the response, then close; with *framed* the half is a complete HTTP message."""
     if not framed:
         return Fault(name="truncated", cut=True)
     return Fault(name="truncated JSON", change=lambda real: _half(real or _OK))
 
 
 def html(code: int = 200, *, processed: bool = False) -> Fault:
-    """Answer with a page for people where JSON was asked for."""
+    """Respond with an HTML page instead of JSON."""
     return Fault(
         name="html",
         processed=processed,
@@ -102,22 +102,22 @@ def html(code: int = 200, *, processed: bool = False) -> Fault:
 
 
 def garbage(*, processed: bool = True) -> Fault:
-    """Answer 200 with bytes that are no JSON."""
+    """Respond 200 with bytes that are not JSON."""
     return _body("garbage", b"\x00\xff\xfe{]garbage", processed=processed)
 
 
 def empty(*, processed: bool = True) -> Fault:
-    """Answer 200 with nothing."""
+    """Respond 200 without a body."""
     return _body("empty", b"", processed=processed)
 
 
 def gigantic(size: int = 8 * 1024 * 1024, *, processed: bool = True) -> Fault:
-    """Answer 200 with a JSON string of *size* bytes."""
+    """Respond 200 with a JSON string of *size* bytes."""
     return _body("gigantic", b'"' + b"x" * (size - 2) + b'"', processed=processed)
 
 
 def wrong_charset(charset: str = "utf-16") -> Fault:
-    """Send the real answer in one encoding and name another."""
+    """Send the real response in *charset*, labelled as UTF-8."""
 
     def change(real: Response | None) -> Response:
         real = real or _OK
@@ -128,7 +128,7 @@ def wrong_charset(charset: str = "utf-16") -> Fault:
 
 
 def body(content: bytes, *, content_type: str = JSON, code: int = 200, processed: bool = True) -> Fault:
-    """Answer with exactly these bytes."""
+    """Respond with exactly these bytes."""
     return _body("body", content, content_type=content_type, code=code, processed=processed)
 
 
@@ -144,5 +144,5 @@ def _half(real: Response) -> Response:
 
 
 def _body(name: str, content: bytes, *, processed: bool, content_type: str = JSON, code: int = 200) -> Fault:
-    answer = Response(status=code, headers={"content-type": content_type}, body=content)
-    return Fault(name=name, processed=processed, change=lambda _: answer)
+    response = Response(status=code, headers={"content-type": content_type}, body=content)
+    return Fault(name=name, processed=processed, change=lambda _: response)

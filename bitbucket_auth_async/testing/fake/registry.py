@@ -1,4 +1,4 @@
-"""Registry: which clients, persons and installations the fake knows."""
+"""Registry: the clients, people and Connect installations registered at the fake."""
 
 import secrets
 from collections.abc import Iterable
@@ -8,45 +8,45 @@ from bitbucket_auth_async.oauth2.clients import Client
 from bitbucket_auth_async.oauth2.grants import scope_set
 
 CLIENT_ID = "fake-client-id"
-CLIENT_SECRET = "fake-client-secret"  # noqa: S105  - it opens nothing but the fake
+CLIENT_SECRET = "fake-client-secret"  # noqa: S105  - valid only at the fake
 
 _SCOPE = frozenset({"account", "email", "repository"})
 
 
 @dataclass(slots=True, kw_only=True)
 class Person:
-    """Somebody with a Bitbucket account; change `active` to close it."""
+    """A person with a Bitbucket account; `active = False` closes the account."""
 
     username: str
     display_name: str
     password: str = field(repr=False)
     emails: tuple[str, ...] = ()
-    """The first one is the primary address."""
+    """The first is the primary address."""
     active: bool = True
 
 
 @dataclass(slots=True, kw_only=True)
 class RegisteredClient:
-    """What Bitbucket calls an OAuth consumer."""
+    """A registered client; Bitbucket calls it an OAuth consumer."""
 
     client_id: str
     client_secret: str = field(repr=False)
     callback: str | None
     private: bool
-    """The box "This is a private consumer" is ticked."""
+    """True if "This is a private consumer" is ticked."""
     scope: frozenset[str]
     workspace: str
     owner: Person | None = None
 
     @property
     def client(self) -> Client:
-        """The client as its own program knows it."""
+        """The client with its credentials, as a program uses it."""
         return Client(self.client_id, self.client_secret)
 
 
 @dataclass(slots=True, kw_only=True)
 class Installation:
-    """A Connect app in one workspace, and the secret that both sides share."""
+    """A Connect app installed in one workspace, with its shared secret."""
 
     client: RegisteredClient
     app_key: str
@@ -55,7 +55,7 @@ class Installation:
 
 
 class Registry:
-    """Who is known; one client and one person are from the start: `client` and `person`."""
+    """Registered clients and people; `client` and `person` exist from the start."""
 
     def __init__(self) -> None:
         """Register the first client and the first person."""
@@ -65,7 +65,7 @@ class Registry:
         self.person = self.register_person("ada", emails=("ada@example.com", "lovelace@example.org"))
         self.client = self.register_client(CLIENT_ID, CLIENT_SECRET)
 
-    def register_client(  # noqa: PLR0913  - the form that one fills in at Bitbucket has as many fields
+    def register_client(  # noqa: PLR0913  - Bitbucket's form has as many fields
         self,
         client_id: str | None = None,
         client_secret: str | None = None,
@@ -76,7 +76,7 @@ class Registry:
         workspace: str = "acme",
         owner: Person | None = None,
     ) -> Client:
-        """Register a client and return it as its program knows it; left out, key and secret are made up."""
+        """Register a client and return it; omitted credentials are generated."""
         client = RegisteredClient(
             client_id=secrets.token_hex(16) if client_id is None else client_id,
             client_secret=secrets.token_hex(38) if client_secret is None else client_secret,
@@ -90,7 +90,7 @@ class Registry:
         return client.client
 
     def registration(self, client: Client | None = None) -> RegisteredClient:
-        """Return the registration of a client, to change it."""
+        """Return the registration of a client, which may be changed."""
         return self.clients[(client or self.client).client_id]
 
     def register_person(
@@ -102,7 +102,7 @@ class Registry:
         emails: Iterable[str] | None = None,
         active: bool = True,
     ) -> Person:
-        """Register a person; what is left out is made up."""
+        """Register a person; omitted values are generated."""
         person = Person(
             username=username,
             display_name=username.title() if display_name is None else display_name,
@@ -116,7 +116,7 @@ class Registry:
     def register_installation(
         self, app_key: str, client_key: str, shared_secret: str, *, client: Client | None = None
     ) -> Installation:
-        """Register a Connect app in a workspace, so that its JWTs are traded for tokens."""
+        """Register a Connect app in a workspace, so that its JWTs can be exchanged for tokens."""
         installation = Installation(
             client=self.registration(client), app_key=app_key, client_key=client_key, shared_secret=shared_secret
         )

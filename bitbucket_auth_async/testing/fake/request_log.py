@@ -1,4 +1,4 @@
-"""RequestLog: what the token endpoint was asked, by whom, and what came of it."""
+"""RequestLog: all token requests and their results."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class RequestInfo(NamedTuple):
-    """A request as faults see it, before anything is decided."""
+    """A request before it is processed; `inject(when=…)` receives it."""
 
     at: str
     """`token` or `api`."""
@@ -15,47 +15,47 @@ class RequestInfo(NamedTuple):
     grant_type: str | None = None
     client_id: str | None = None
     refresh_token: str | None = None
-    """Fingerprint of the refresh token that is presented."""
+    """Fingerprint of the presented refresh token."""
 
 
 @dataclass(slots=True, kw_only=True)
 class LoggedRequest:
-    """One token request; tokens are named by their fingerprints, never shown."""
+    """One token request; tokens appear as fingerprints only."""
 
     at: float
-    """Epoch seconds."""
+    """Seconds since the epoch."""
     grant_type: str | None
     client_id: str | None
     presented: str | None
-    """Fingerprint of the refresh token that was presented."""
+    """Fingerprint of the presented refresh token."""
     family: int | None = None
-    """The sign-in that it belongs to."""
+    """Number of the sign-in."""
     generation: int | None = None
-    """The place of the refresh token in its family; the first is 1."""
+    """Generation of the presented refresh token within the sign-in; the first is 1."""
     reused: bool = False
-    """The refresh token had been used before."""
+    """True if the refresh token rotates and had been used before."""
     processed: bool = False
-    """It took effect; False: a fault came first."""
+    """True if the request reached the endpoint; false if a fault prevented it."""
     access: str | None = None
-    """Fingerprint of the access token that was issued."""
+    """Fingerprint of the issued access token."""
     refresh: str | None = None
-    """Fingerprint of the refresh token that was issued."""
+    """Fingerprint of the issued refresh token."""
     error: str | None = None
-    """The code and the description with which it was refused."""
+    """Error code and description, if it was refused."""
     fault: str | None = None
-    """The fault that this request met."""
+    """Name of the fault that hit this request."""
 
 
 @dataclass(slots=True)
 class RequestLog:
-    """All token requests in the order of their coming, and how often each refresh token was presented."""
+    """All token requests in order of arrival, and how often each refresh token was presented."""
 
     entries: list[LoggedRequest] = field(default_factory=list[LoggedRequest])
     spends: Counter[str] = field(default_factory=Counter[str])
-    """How often each refresh token, named by its fingerprint, was presented to the token endpoint itself."""
+    """How often each refresh token, by fingerprint, reached the token endpoint."""
 
     def open(self, info: RequestInfo, now: float) -> LoggedRequest:
-        """Begin the entry of a request that has just come in."""
+        """Add an entry for a request that has just arrived."""
         entry = LoggedRequest(
             at=now, grant_type=info.grant_type, client_id=info.client_id, presented=info.refresh_token
         )

@@ -1,4 +1,4 @@
-"""The part of the REST API that the fake has: who am I, my addresses, and repositories by the page."""
+"""RestApi: the fake's part of the REST API: user, addresses, workspaces and repositories."""
 
 import logging
 import math
@@ -18,9 +18,9 @@ from bitbucket_auth_async.testing.fake.server_rules import ServerRules
 
 _log = logging.getLogger(__name__)
 
-_LONGEST_PAGE = 100
-_ANOTHER_TIME = 60.0
-"""Seconds by which a clock differs from the system's once it is another one."""
+_MAX_PAGE = 100
+_CLOCK_DIFFERENCE = 60.0
+"""Seconds; a clock further from the system's is taken for another clock."""
 _REMOVED = frozenset(
     {"/2.0/workspaces", "/2.0/repositories", "/2.0/user/permissions/workspaces", "/2.0/user/permissions/repositories"}
 )
@@ -28,17 +28,17 @@ _REMOVED = frozenset(
 
 @dataclass(slots=True)
 class RestApi:
-    """Answers requests to api.bitbucket.org."""
+    """The API at api.bitbucket.org."""
 
     rules: ServerRules
     issued: IssuedTokens
     repositories: int = 25
-    """How many repositories each workspace has."""
+    """Number of repositories in each workspace."""
     base_url: str = "https://api.bitbucket.org"
-    """Where `next` links lead."""
+    """Origin of `next` links."""
 
     def answer(self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str]) -> Response:
-        """Answer one request; header names are in lower case."""
+        """Return the response to one request; header names are in lower case."""
         token = self.issued.presented(headers.get("authorization", ""))
         if token is None or not self.issued.is_live(token):
             return self._unauthorized(token)
@@ -68,11 +68,13 @@ class RestApi:
         made = token is not None and token.text in self.issued.user_tokens
         if token is None or made or token.family.revoked or self.issued.wall() < token.expires_at:
             return api_error(401, "Token is invalid, expired, or not supported for this endpoint.", headers=headers)
-        who = "Access" if self.rules.legacy else "OAuth2 access"
-        text = f"{who} token expired. Use your refresh token to obtain a new access token."
-        # By one clock a manager sends no token that has run out; expire_access_tokens() is somebody's wish.
-        if not token.revoked and abs(self.issued.wall() - time.time()) > _ANOTHER_TIME:
-            _log.warning("A token that has expired by the fake's own clock: has your TokenManager the same clock=?")
+        kind = "Access" if self.rules.legacy else "OAuth2 access"
+        text = f"{kind} token expired. Use your refresh token to obtain a new access token."
+        # A manager on the fake's clock never sends an expired token, except after expire_access_tokens().
+        if not token.revoked and abs(self.issued.wall() - time.time()) > _CLOCK_DIFFERENCE:
+            _log.warning(
+                "A request has a token that is expired by the fake's clock. Pass the same clock= to your TokenManager."
+            )
         return api_error(401, text, headers=headers)
 
     def _resource(self, token: AccessToken, path: str, query: Mapping[str, str], more: Mapping[str, str]) -> Response:
@@ -91,14 +93,14 @@ class RestApi:
             return api_response(_repository(workspace, known[slug]), headers=more)
         return self._page(path, query, _Repositories(workspace, self.repositories), more)
 
-    def _page(self, path: str, query: Mapping[str, str], rows: Any, more: Mapping[str, str]) -> Response:  # noqa: ANN401  - anything that has a length and can be sliced
+    def _page(self, path: str, query: Mapping[str, str], rows: Any, more: Mapping[str, str]) -> Response:  # noqa: ANN401  - any value with a length and slices
         try:
             length, number = int(query.get("pagelen", "10")), int(query.get("page", "1"))
         except ValueError:
             return api_error(400, "Invalid page", headers=more)
         size = len(rows)
         last = max(math.ceil(size / length), 1) if length > 0 else 0
-        if not 1 <= length <= _LONGEST_PAGE or not 1 <= number <= last:
+        if not 1 <= length <= _MAX_PAGE or not 1 <= number <= last:
             return api_error(400, "Invalid page", headers=more)
         answer = {
             "pagelen": length,
@@ -114,7 +116,7 @@ class RestApi:
 
 @dataclass(frozen=True, slots=True)
 class _Repositories:
-    """Made-up repositories, made when a page shows them."""
+    """Generated repositories, created only for the requested page."""
 
     workspace: str
     count: int
@@ -150,7 +152,7 @@ def _workspace(slug: str) -> dict[str, Any]:
 
 def _principal(person: Person | None, client: RegisteredClient) -> dict[str, Any]:
     if person is None:
-        # Since 2026-05-04 the token of client_credentials is nobody's but the client's own.
+        # Since 2026-05-04 a client_credentials token belongs to the client itself, not to its owner.
         key = client.client_id
         return {
             "type": "app_user",
@@ -174,8 +176,8 @@ def _principal(person: Person | None, client: RegisteredClient) -> dict[str, Any
 def _emails(person: Person | None) -> list[dict[str, Any]]:
     addresses = () if person is None else person.emails
     return [
-        {"type": "email", "email": address, "is_primary": place == 0, "is_confirmed": True}
-        for place, address in enumerate(addresses)
+        {"type": "email", "email": address, "is_primary": number == 0, "is_confirmed": True}
+        for number, address in enumerate(addresses)
     ]
 
 

@@ -1,10 +1,10 @@
-"""Which scopes a client may ask for, and what each of them includes."""
+"""Scopes: which of them imply others, and which a client may request."""
 
 from bitbucket_auth_async.testing.fake.registry import RegisteredClient
 from bitbucket_auth_async.testing.fake.responses import Refusal
 
-# All implications that Bitbucket documents, and no other; copied in full so that the fake judges independently of the
-# package that it tests. https://developer.atlassian.com/cloud/bitbucket/rest/intro/
+# All implications that Bitbucket documents. They are repeated here so that the fake does not depend on the package
+# that it tests. https://developer.atlassian.com/cloud/bitbucket/rest/intro/
 _IMPLIED = {
     "project": ("repository",),
     "repository:write": ("repository",),
@@ -16,7 +16,7 @@ _IMPLIED = {
 
 
 def with_implied(scope: frozenset[str]) -> frozenset[str]:
-    """Return these scopes and all that they include."""
+    """Return these scopes and all scopes they imply."""
     found = set(scope)
     queue = list(scope)
     while queue:
@@ -28,10 +28,10 @@ def with_implied(scope: frozenset[str]) -> frozenset[str]:
 
 
 def granted_scope(client: RegisteredClient, asked: str | None, within: frozenset[str] | None = None) -> frozenset[str]:
-    """Return what is granted: all that the registration says, or the part of it that was asked for.
+    """Return the granted scope: the requested part of the registered scope, or all of it if none was requested.
 
     Raises:
-        Refusal: More was asked for than the client, or the sign-in, has.
+        Refusal: A requested scope is not registered for the client, or not part of the sign-in.
     """
     whole = client.scope if within is None else within
     wanted = frozenset((asked or "").split())

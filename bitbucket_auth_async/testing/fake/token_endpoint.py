@@ -1,4 +1,4 @@
-"""The token endpoint: one request in, one answer and its entry in the books out."""
+"""TokenEndpoint: exchanges grants for tokens, and logs each request."""
 
 import base64
 import hashlib
@@ -23,7 +23,7 @@ JWT_GRANT = "urn:bitbucket:oauth2:jwt"
 
 @dataclass(frozen=True, slots=True)
 class TokenRequest:
-    """A token request, read but not judged."""
+    """A parsed token request, not validated yet."""
 
     path: str
     authorization: str = field(repr=False)
@@ -31,21 +31,21 @@ class TokenRequest:
 
     @property
     def info(self) -> RequestInfo:
-        """The request as faults and books see it."""
+        """The request as the log and fault filters see it."""
         pair = basic_pair(self.authorization)
-        spent = self.fields.get("refresh_token")
+        presented = self.fields.get("refresh_token")
         return RequestInfo(
             at="token",
             method="POST",
             path=self.path,
             grant_type=self.fields.get("grant_type"),
             client_id=pair[0] if pair else self.fields.get("client_id"),
-            refresh_token=None if spent is None else fingerprint(spent),
+            refresh_token=None if presented is None else fingerprint(presented),
         )
 
 
 def parse_token_request(request: Request) -> TokenRequest:
-    """Read what is asked; only a form counts, so that a JSON body asks for nothing."""
+    """Parse a request; only a form has fields, so a JSON body is ignored."""
     headers = {name.lower(): value for name, value in request.headers.items()}
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     # RFC 6749 section 3.2: a parameter without a value is treated as if it had been left out.
@@ -55,7 +55,7 @@ def parse_token_request(request: Request) -> TokenRequest:
 
 @dataclass(slots=True)
 class TokenEndpoint:
-    """Trades grants for tokens."""
+    """The token endpoint of the fake."""
 
     rules: ServerRules
     issued: IssuedTokens
@@ -63,10 +63,10 @@ class TokenEndpoint:
     registry: Registry
 
     def answer(self, request: TokenRequest, entry: LoggedRequest) -> Response:
-        """Judge a request, and note in *entry* what came of it."""
+        """Process a request, and record the result in *entry*."""
         entry.processed = True
         try:
-            return self._trade(request, entry)
+            return self._exchange(request, entry)
         except Refusal as refusal:
             entry.error = f"{refusal.error}: {refusal.description}"
             return refusal.response()
@@ -74,7 +74,7 @@ class TokenEndpoint:
     def issue(
         self, entry: LoggedRequest, family: Family, *, refresh: RefreshToken | None, scope: frozenset[str]
     ) -> Response:
-        """Issue an access token and answer with it, and with the refresh token beside it."""
+        """Issue an access token, and return it together with the refresh token."""
         access = self.issued.issue_access(family, scope)
         entry.family = family.number
         entry.access = fingerprint(access.text)
@@ -82,18 +82,18 @@ class TokenEndpoint:
         lifetime = self.rules.lifetime
         answer: dict[str, Any] = {
             "access_token": access.text,
-            # From 2026-05-04 Bitbucket says "scope"; before, it said "scopes".
+            # Since 2026-05-04 the field is "scope"; before, it was "scopes".
             "scopes" if self.rules.legacy else "scope": " ".join(sorted(scope)),
             "expires_in": int(lifetime) if lifetime == int(lifetime) else lifetime,
             "token_type": "bearer",
-            # It names the grant type; it is not the caller's state.
+            # Bitbucket puts the grant type here, not the caller's state.
             "state": entry.grant_type,
         }
         if refresh is not None:
             answer["refresh_token"] = refresh.text
         return token_response(answer)
 
-    def _trade(self, request: TokenRequest, entry: LoggedRequest) -> Response:
+    def _exchange(self, request: TokenRequest, entry: LoggedRequest) -> Response:
         grant_type = request.fields.get("grant_type")
         if grant_type == JWT_GRANT:
             return self._jwt(request, entry)
@@ -115,21 +115,21 @@ class TokenEndpoint:
             if code is not None and code.used is not None and self.rules.reuse_revokes:
                 code.used.revoked = True  # RFC 6749 section 4.1.2
             raise Refusal(error="invalid_grant", description="The specified code is not valid.")
-        # Sent there, it must be sent here; left out there, it may be left out here or be the registered one.
+        # A redirect_uri of the authorization request must be repeated. Otherwise the registered one may be sent.
         allowed = {None, client.callback} if code.redirect_uri is None else {code.redirect_uri}
         if fields.get("redirect_uri") not in allowed:
             raise Refusal(error="invalid_request", description="redirect_uri does not match")
         if code.challenge is not None and not _verifies(fields.get("code_verifier", ""), code.challenge):
             raise Refusal(error="invalid_grant", description="code_verifier does not match")  # RFC 7636 section 4.6
-        _active(code.person)
-        family = code.used = self.issued.family(client, code.person, "authorization_code", code.scope)
+        _check_active(code.person)
+        family = code.used = self.issued.new_family(client, code.person, "authorization_code", code.scope)
         return self.issue(entry, family, refresh=self.issued.issue_refresh(family), scope=code.scope)
 
     def _refresh(self, client: RegisteredClient, fields: Mapping[str, str], entry: LoggedRequest) -> Response:
         token = self.issued.refresh.get(fields.get("refresh_token", ""))
-        dead = Refusal(error="invalid_request", description="Invalid refresh_token")
+        refusal = Refusal(error="invalid_request", description="Invalid refresh_token")
         if token is None or token.family.client is not client:
-            raise dead
+            raise refusal
         family = token.family
         entry.family, entry.generation = family.number, token.generation
         entry.reused = token.used_at is not None and self.rules.rotates
@@ -137,9 +137,9 @@ class TokenEndpoint:
         if not self.issued.is_spendable(token):
             if entry.reused and self.rules.reuse_revokes:
                 family.revoked = True
-            raise dead
+            raise refusal
         if family.person is not None:
-            _active(family.person)
+            _check_active(family.person)
         scope = granted_scope(client, fields.get("scope"), family.scope)
         self._retire(token, reused=entry.reused)
         return self.issue(entry, family, refresh=self._successor(token), scope=scope)
@@ -171,7 +171,9 @@ class TokenEndpoint:
         if client.callback is None:
             raise Refusal(error="invalid_request", description="No callback uri defined for the OAuth client.")
         scope = granted_scope(client, fields.get("scope"))
-        family = self.issued.family(client, client.owner if self.rules.legacy else None, "client_credentials", scope)
+        family = self.issued.new_family(
+            client, client.owner if self.rules.legacy else None, "client_credentials", scope
+        )
         refresh = self.issued.issue_refresh(family) if self.rules.legacy else None
         return self.issue(entry, family, refresh=refresh, scope=scope)
 
@@ -179,9 +181,9 @@ class TokenEndpoint:
         person = self.registry.persons.get(fields.get("username", ""))
         if person is None or not hmac.compare_digest(person.password.encode(), fields.get("password", "").encode()):
             raise Refusal(error="invalid_grant", description="Invalid username or password")
-        _active(person)
+        _check_active(person)
         scope = granted_scope(client, fields.get("scope"))
-        family = self.issued.family(client, person, "password", scope)
+        family = self.issued.new_family(client, person, "password", scope)
         return self.issue(entry, family, refresh=self.issued.issue_refresh(family), scope=scope)
 
     def _jwt(self, request: TokenRequest, entry: LoggedRequest) -> Response:
@@ -191,11 +193,11 @@ class TokenEndpoint:
         client = installation.client
         entry.client_id = client.client_id
         scope = granted_scope(client, request.fields.get("scope"))
-        family = self.issued.family(client, None, JWT_GRANT, scope)
+        family = self.issued.new_family(client, None, JWT_GRANT, scope)
         return self.issue(entry, family, refresh=None, scope=scope)
 
 
-def _active(person: Person) -> None:
+def _check_active(person: Person) -> None:
     if not person.active:
         raise Refusal(error="invalid_grant", description="User is inactive", status=401)
 

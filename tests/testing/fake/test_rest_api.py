@@ -130,7 +130,7 @@ async def test_who_forgot_to_give_the_manager_the_clock_is_told(caplog: pytest.L
         await clock.advance(3600)
         assert bearer == (await manager.get_token()).access_token
     assert get(fake, "/2.0/user", bearer)[0] == 401
-    assert "has your TokenManager the same clock=?" in caplog.text
+    assert "Pass the same clock= to your TokenManager" in caplog.text
     assert bearer not in caplog.text
 
 
