@@ -89,7 +89,7 @@ async def test_the_two_hosts_are_kept_apart(http: aiohttp.ClientSession) -> None
 )
 async def test_nothing_goes_out(http: aiohttp.ClientSession, url: str) -> None:
     async with mock_bitbucket():
-        with pytest.raises(UnmockedHostError, match=r"mock_bitbucket\(\): .* is not there"):
+        with pytest.raises(UnmockedHostError, match=r"mock_bitbucket\(\): .* is not mocked"):
             await http.get(url)
 
 
