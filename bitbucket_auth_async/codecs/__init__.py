@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EncryptedCodec", "EncryptionKey", "JsonCodec", "keys_from_env", "keys_from_file", "keys_from_keyring"]
 
-_MODULES = {"EncryptedCodec": "encrypted", "EncryptionKey": "encrypted", "JsonCodec": "json"}
+_HOMES = {"EncryptedCodec": "encrypted", "EncryptionKey": "encrypted", "JsonCodec": "json"}
 
 
 def __getattr__(name: str) -> object:
@@ -21,6 +21,6 @@ def __getattr__(name: str) -> object:
     if name not in __all__:
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)
-    value: object = getattr(import_module(f"{__name__}.{_MODULES.get(name, 'keys')}"), name)
+    value: object = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'keys')}"), name)
     globals()[name] = value
     return value

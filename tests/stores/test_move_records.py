@@ -100,7 +100,7 @@ async def test_r3_repeating_an_interrupted_move_carries_a_sign_out_in_the_source
     await world.clock.advance(1)
     await manager.logout()
     assert await move_records(source, target, ["alice"]) == MoveResult(moved=(), absent=("alice",))
-    with pytest.raises(LoginRequiredError, match="Signed out"):
+    with pytest.raises(LoginRequiredError, match="signed out"):
         await world.manager(store=target).get_token()
 
 
