@@ -20,7 +20,7 @@ from aiohttp.typedefs import Handler
 
 from bitbucket_auth_async import ClientCredentials, TokenManager
 from bitbucket_auth_async.api import BitbucketAPI
-from bitbucket_auth_async.codecs.encrypted import EncryptionKey
+from bitbucket_auth_async.codecs import EncryptionKey
 from bitbucket_auth_async.stores.memory import MemoryStore
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 from bitbucket_auth_async.testing.server import Site, fake_bitbucket_app, listening, serve, server_at

@@ -27,8 +27,7 @@ from bitbucket_auth_async import (
     TokenManagerPool,
     client_from_env,
 )
-from bitbucket_auth_async.codecs.encrypted import EncryptedCodec, EncryptionKey
-from bitbucket_auth_async.codecs.keys import keys_from_env
+from bitbucket_auth_async.codecs import EncryptedCodec, EncryptionKey, keys_from_env
 from bitbucket_auth_async.protocols import TokenStore
 from bitbucket_auth_async.stores.file import FileStore
 from bitbucket_auth_async.web.login import Login
