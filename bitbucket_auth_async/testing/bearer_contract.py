@@ -1,4 +1,4 @@
-"""BearerContract: subclass it with a fixture `open_caller`, and it proves that your bearer adapter keeps its word."""
+"""BearerContract: subclass it with a fixture `open_caller` to test your own bearer adapter."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
@@ -27,14 +27,14 @@ _REDIRECTS = [301, 302, 303, 307, 308]
 
 
 class Response(NamedTuple):
-    """What a caller of the HTTP library gets to see."""
+    """A response as the caller of the HTTP library sees it."""
 
     status: int
     body: bytes
 
 
 class Caller(Protocol):
-    """A client of the HTTP library with the bearer in it."""
+    """A client of the HTTP library that uses the bearer adapter."""
 
     async def request(
         self,
@@ -45,19 +45,19 @@ class Caller(Protocol):
         body: bytes | AsyncIterable[bytes] | None = None,
         follow_redirects: bool = True,
     ) -> Response:
-        """Send a request and read the answer."""
+        """Send a request and return the response."""
         ...
 
 
 OpenCaller = Callable[[TokenSource, Iterable[str] | None], AbstractAsyncContextManager[Caller]]
-"""Opens a Caller for a source and the allowed origins."""
+"""Opens a Caller for a source and its allowed origins."""
 
 
 class BearerContract:
-    """What every bearer adapter must do; the fixture `open_caller` opens a Caller for a source and allowed origins."""
+    """Tests that every bearer adapter must pass; the fixture `open_caller` returns an OpenCaller."""
 
     async def test_puts_the_token_on_a_request(self, open_caller: OpenCaller) -> None:
-        """To an allowed origin, at each request the token of that moment."""
+        """Each request to an allowed origin gets the current token."""
         source = CountingSource()
         async with scripted_server(always(answer(200, b"yes"))) as api, open_caller(source, [api.origin]) as caller:
             assert await caller.request("GET", f"{api.origin}/2.0/user") == Response(200, b"yes")
@@ -66,14 +66,14 @@ class BearerContract:
         assert api.authorizations() == ["Bearer token-1", "Bearer token-2"]
 
     @pytest.mark.parametrize("origin", ["http://api.bitbucket.org", "ftp://127.0.0.1", "https://a:b@c.test", "nothing"])
-    async def test_r12_an_origin_that_is_not_safe_is_refused(self, open_caller: OpenCaller, origin: str) -> None:
-        """Plain http is for loopback addresses alone."""
+    async def test_r12_an_unsafe_origin_is_refused(self, open_caller: OpenCaller, origin: str) -> None:
+        """Plain http is only allowed for loopback addresses."""
         with pytest.raises(ConfigurationError):
             async with open_caller(CountingSource(), [origin]):
                 pass
 
-    async def test_r12_a_foreign_origin_gets_none(self, open_caller: OpenCaller) -> None:
-        """Another port, another spelling of the host, and a name in front of the @ are other origins."""
+    async def test_r12_another_origin_gets_no_token(self, open_caller: OpenCaller) -> None:
+        """Another port, another spelling of the host, or user information before @ does not make an origin allowed."""
         async with (
             scripted_server(always(answer())) as api,
             scripted_server(always(answer())) as foreign,
@@ -87,8 +87,8 @@ class BearerContract:
         seen = [*api.authorizations(), *foreign.authorizations()]
         assert not [header for header in seen if header and "token-1" in header]
 
-    async def test_r12_the_same_host_without_tls_gets_none(self, open_caller: OpenCaller) -> None:
-        """Http is another origin than https, even at one port."""
+    async def test_r12_the_same_host_without_tls_gets_no_token(self, open_caller: OpenCaller) -> None:
+        """Http and https are different origins, even with the same port."""
         async with (
             scripted_server(always(answer())) as server,
             open_caller(CountingSource(), [server.origin.replace("http:", "https:")]) as caller,
@@ -97,14 +97,14 @@ class BearerContract:
         assert server.authorizations() == [None]
 
     async def test_r12_loopback_is_not_allowed_by_default(self, open_caller: OpenCaller) -> None:
-        """Without origins, and with a source that names no server, only Bitbucket Cloud gets the token."""
+        """Without origins and a source with a server, only Bitbucket Cloud gets the token."""
         async with scripted_server(always(answer())) as server, open_caller(CountingSource(), None) as caller:
             await caller.request("GET", server.origin)
         assert server.authorizations() == [None]
 
     @pytest.mark.parametrize("status", _REDIRECTS)
-    async def test_r12_a_redirect_does_not_take_the_token_abroad(self, open_caller: OpenCaller, status: int) -> None:
-        """Downloads and attachments are redirected to storage that must not see it."""
+    async def test_r12_a_redirect_to_another_origin_drops_the_token(self, open_caller: OpenCaller, status: int) -> None:
+        """Downloads and attachments redirect to a storage host that must not get it."""
         async with (
             scripted_server(always(answer())) as foreign,
             scripted_server(redirects(foreign.origin, status)) as api,
@@ -116,7 +116,7 @@ class BearerContract:
 
     @pytest.mark.parametrize("status", _REDIRECTS)
     async def test_r12_a_redirect_from_another_origin_gets_no_token(self, open_caller: OpenCaller, status: int) -> None:
-        """Else any server could make a caller act at the API: directly, over detours, and over our own redirect."""
+        """Otherwise any server could make a caller act at the API: directly, over other hosts, or over the API."""
         async with (
             scripted_server(always(answer())) as api,
             scripted_server(redirects(f"{api.origin}/act", status)) as foreign,
@@ -126,14 +126,14 @@ class BearerContract:
         ):
             for begin in (foreign.origin, detour.origin, gate.origin):
                 await caller.request("GET", begin)
-                # A request of its own is not of that chain.
+                # A new request does not belong to that chain.
                 await caller.request("GET", f"{api.origin}/own")
         seen = [(request.target, request.headers.get("authorization")) for request in api.received]
         assert seen == [("/act", None), ("/own", "Bearer token-1")] * 3
         assert gate.authorizations() == ["Bearer token-1"]
 
     async def test_r12_a_redirect_within_the_allowed_origins_keeps_the_token(self, open_caller: OpenCaller) -> None:
-        """At one origin, and between two that were both allowed."""
+        """Within one origin, and between two allowed origins."""
         async with scripted_server(always(answer())) as second:
 
             async def script(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
@@ -148,8 +148,8 @@ class BearerContract:
         assert first.authorizations() == ["Bearer token-1"] * 2
         assert second.authorizations() == ["Bearer token-1"]
 
-    async def test_r12_chains_that_run_at_the_same_time_do_not_mix(self, open_caller: OpenCaller) -> None:
-        """Each strays alone, in tasks of one client."""
+    async def test_r12_concurrent_redirect_chains_do_not_mix(self, open_caller: OpenCaller) -> None:
+        """A redirect of one task does not affect the requests of other tasks of the client."""
         async with (
             scripted_server(always(answer())) as api,
             scripted_server(redirects(f"{api.origin}/act")) as foreign,
@@ -161,7 +161,7 @@ class BearerContract:
         assert seen == {("/act", None), ("/own", "Bearer token-1")}
 
     async def test_r12_a_redirect_followed_by_hand_is_a_new_request(self, open_caller: OpenCaller) -> None:
-        """Who asks for no redirects decides alone where to go next."""
+        """Without automatic redirects, the caller decides on the next request."""
         async with (
             scripted_server(always(answer())) as api,
             scripted_server(redirects(f"{api.origin}/act")) as foreign,
@@ -171,8 +171,8 @@ class BearerContract:
             await caller.request("GET", f"{api.origin}/act")
         assert api.authorizations() == ["Bearer token-1"]
 
-    async def test_leaves_the_callers_own_credentials_alone(self, open_caller: OpenCaller) -> None:
-        """Nothing is added, and a 401 for them is theirs."""
+    async def test_the_callers_own_credentials_are_kept(self, open_caller: OpenCaller) -> None:
+        """No token is added, and the caller gets the 401."""
         source = CountingSource()
         async with scripted_server(always(answer(401))) as api, open_caller(source, [api.origin]) as caller:
             assert (await caller.request("GET", api.origin, headers={"Authorization": "Basic own"})).status == 401  # noqa: PLR2004  - HTTP's
@@ -180,7 +180,7 @@ class BearerContract:
         assert not source.rejections
 
     async def test_r10_a_refused_request_is_repeated_with_the_next_token(self, open_caller: OpenCaller) -> None:
-        """With the same method, headers and body; the caller sees the second answer alone."""
+        """Method, headers and body are the same, and the caller sees only the second response."""
         source = CountingSource()
         async with scripted_server(refuses("token-1")) as api, open_caller(source, [api.origin]) as caller:
             received = await caller.request("PUT", api.origin, body=b"the body", headers={"X-Own": "kept"})
@@ -191,16 +191,16 @@ class BearerContract:
             ("PUT", b"the body", "kept")
         }
 
-    async def test_r10_it_is_repeated_once(self, open_caller: OpenCaller) -> None:
-        """A second refusal is the caller's to see."""
+    async def test_r10_a_refused_request_is_repeated_only_once(self, open_caller: OpenCaller) -> None:
+        """The caller gets the second 401."""
         source = CountingSource()
         async with scripted_server(refuses("token-1", "token-2")) as api, open_caller(source, [api.origin]) as caller:
             assert await caller.request("GET", api.origin) == Response(401, b"who are you?")
         assert api.authorizations() == ["Bearer token-1", "Bearer token-2"]
         assert source.rejections == [("token-1", False)]
 
-    async def test_r10_without_another_token_the_401_is_the_answer(self, open_caller: OpenCaller) -> None:
-        """With its body, and without a second request."""
+    async def test_r10_without_a_newer_token_the_caller_gets_the_401(self, open_caller: OpenCaller) -> None:
+        """The body is kept, and the request is not repeated."""
         source = CountingSource()
         source.stuck = True
         async with scripted_server(refuses("token-1")) as api, open_caller(source, [api.origin]) as caller:
@@ -208,8 +208,8 @@ class BearerContract:
         assert len(api.received) == 1
 
     @pytest.mark.parametrize("status", [400, 403, 404, 429, 500, 503])
-    async def test_r10_other_refusals_are_not_about_the_token(self, open_caller: OpenCaller, status: int) -> None:
-        """Only a 401 says that the token is bad (RFC 6750 section 3.1)."""
+    async def test_r10_other_errors_do_not_reject_the_token(self, open_caller: OpenCaller, status: int) -> None:
+        """Only a 401 means that the token is invalid (RFC 6750 section 3.1)."""
         source = CountingSource()
         async with (
             scripted_server(refuses("token-1", status=status)) as api,
@@ -220,7 +220,7 @@ class BearerContract:
         assert len(api.received) == 1
 
     async def test_r10_a_generator_is_never_sent_again(self, open_caller: OpenCaller) -> None:
-        """It would be empty the second time; the source learns of the refusal all the same."""
+        """It would be empty the second time, but the token is still rejected at the source."""
         source = CountingSource()
 
         async def once() -> AsyncGenerator[bytes]:
@@ -233,7 +233,7 @@ class BearerContract:
         assert source.rejections == [("token-1", False)]
 
     async def test_r10_fifty_refused_requests_cause_one_renewal(self, open_caller: OpenCaller) -> None:
-        """All fifty go through with the next token."""
+        """All fifty succeed with the next token."""
         source = CountingSource()
         together = asyncio.Barrier(50)
 
@@ -252,8 +252,10 @@ class BearerContract:
         assert sorted(map(str, api.authorizations())) == ["Bearer token-1"] * 50 + ["Bearer token-2"] * 50
 
     @pytest.mark.parametrize("first", ["/refused", "/fine"])
-    async def test_r10_tells_whether_the_token_is_still_accepted(self, open_caller: OpenCaller, first: str) -> None:
-        """It is if a request sent after the refused one succeeded, and not if that one was sent before."""
+    async def test_r10_the_source_is_told_whether_the_token_is_still_accepted(
+        self, open_caller: OpenCaller, first: str
+    ) -> None:
+        """It is if a request sent after the refused one succeeded, and is not if that request was sent before."""
         source = CountingSource()
         arrived = {"/refused": asyncio.Event(), "/fine": asyncio.Event()}
         accepted = asyncio.Event()
@@ -279,8 +281,10 @@ class BearerContract:
         assert source.rejections == [("token-1", first == "/refused")]
 
     @pytest.mark.parametrize("error", [LoginRequiredError("sign in"), OutageError("later", retry_after=1.0)])
-    async def test_errors_of_the_source_come_as_they_are(self, open_caller: OpenCaller, error: Exception) -> None:
-        """Before the first request, and in the place of a 401."""
+    async def test_errors_of_the_source_reach_the_caller_unchanged(
+        self, open_caller: OpenCaller, error: Exception
+    ) -> None:
+        """Before the first request, and instead of a 401."""
         source = CountingSource()
 
         async def script(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:

@@ -1,4 +1,4 @@
-"""TransportContract: subclass it with a fixture `transport`, and it proves that your transport keeps its word."""
+"""TransportContract: subclass it with a fixture `transport` to test your own transport."""
 
 import asyncio
 import gzip
@@ -33,17 +33,18 @@ _LIMIT = 2**20
 
 
 def token_request(origin: str) -> Request:
-    """Return a request as the token endpoint gets it, full of secrets."""
+    """Return a token request with secrets in header and body."""
     return Request(url=f"{origin}/token", headers=_HEADERS, body=_BODY)
 
 
 async def _refusal(transport: Transport, script: Script, *, timeout: float = _ENOUGH) -> TransportError:  # noqa: ASYNC109  - the transport's own
-    """Send to a server that answers by *script*, expect failure, and see that no secret shows in it."""
+    """Return the error of a request to a server that runs *script*."""
     async with scripted_server(script) as server:
         return await _failure(transport, server.origin, timeout=timeout)
 
 
 async def _failure(transport: Transport, origin: str, *, timeout: float = _ENOUGH) -> TransportError:  # noqa: ASYNC109  - the transport's own
+    """Return the error of a request to *origin*, after checking that it shows no secret."""
     with pytest.raises(TransportError) as caught:
         await transport.send(token_request(origin), timeout=timeout)
     shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value)
@@ -56,10 +57,10 @@ async def _failure(transport: Transport, origin: str, *, timeout: float = _ENOUG
 
 
 class TransportContract:
-    """What every transport must do; the fixture `transport` gives a fresh one."""
+    """Tests that every transport must pass; the fixture `transport` returns a new one."""
 
-    async def test_sends_the_request_as_it_is(self, transport: Transport) -> None:
-        """Method, address, headers and body arrive unchanged, once."""
+    async def test_the_request_is_sent_unchanged(self, transport: Transport) -> None:
+        """Method, path, headers and body arrive unchanged, once."""
         async with scripted_server(always(answer())) as server:
             await transport.send(token_request(f"{server.origin}"), timeout=_ENOUGH)
         (received,) = server.received
@@ -68,22 +69,22 @@ class TransportContract:
             assert received.headers[name.lower()] == value
         assert "cookie" not in received.headers
 
-    async def test_gives_status_headers_and_body(self, transport: Transport) -> None:
-        """Header names come in lower case."""
+    async def test_status_headers_and_body_are_returned(self, transport: Transport) -> None:
+        """Header names are in lower case."""
         async with scripted_server(always(answer(200, b'{"a": 1}', {"X-Some-Header": "here"}))) as server:
             response = await transport.send(token_request(server.origin), timeout=_ENOUGH)
         assert (response.status, response.body) == (200, b'{"a": 1}')
         assert response.headers["x-some-header"] == "here"
 
     @pytest.mark.parametrize("status", [204, 400, 401, 429, 500, 503])
-    async def test_every_status_is_an_answer(self, transport: Transport, status: int) -> None:
-        """What a status means is not the transport's affair."""
+    async def test_every_status_is_returned_as_a_response(self, transport: Transport, status: int) -> None:
+        """The caller interprets the status, not the transport."""
         async with scripted_server(always(answer(status))) as server:
             assert (await transport.send(token_request(server.origin), timeout=_ENOUGH)).status == status
 
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-    async def test_follows_no_redirect(self, transport: Transport, status: int) -> None:
-        """The credentials stay with the server that they were meant for."""
+    async def test_redirects_are_not_followed(self, transport: Transport, status: int) -> None:
+        """The credentials go only to the server that they are for."""
         async with scripted_server(always(answer())) as elsewhere:
             async with scripted_server(
                 always(answer(status, headers={"Location": f"{elsewhere.origin}/token"}))
@@ -93,25 +94,25 @@ class TransportContract:
             assert not elsewhere.received
             assert len(server.received) == 1
 
-    async def test_keeps_no_cookie(self, transport: Transport) -> None:
-        """What one identity's answer sets does not go along with another's request."""
+    async def test_cookies_are_not_kept(self, transport: Transport) -> None:
+        """A cookie set for one identity must not be sent with another's request."""
         async with scripted_server(always(answer(headers={"Set-Cookie": "session=1"}))) as server:
             for _ in range(2):
                 await transport.send(token_request(server.origin), timeout=_ENOUGH)
         assert [request.headers.get("cookie") for request in server.received] == [None, None]
 
-    async def test_reads_an_answer_of_one_mebibyte(self, transport: Transport) -> None:
-        """Up to the bound all is read."""
+    async def test_a_response_of_one_mebibyte_is_read(self, transport: Transport) -> None:
+        """This is the longest response that is accepted."""
         async with scripted_server(always(answer(body=b"x" * _LIMIT))) as server:
             response = await transport.send(token_request(server.origin), timeout=_ENOUGH)
         assert len(response.body) == _LIMIT
 
-    async def test_one_byte_more_is_too_much(self, transport: Transport) -> None:
-        """The server may well have done its work, so the request counts as sent."""
+    async def test_a_response_above_one_mebibyte_is_refused(self, transport: Transport) -> None:
+        """The server may have processed the request, so it counts as sent."""
         assert (await _refusal(transport, always(answer(body=b"x" * (_LIMIT + 1))))).sent
 
-    async def test_an_endless_answer_is_not_read_to_its_end(self, transport: Transport) -> None:
-        """The connection is closed once the bound is passed."""
+    async def test_an_endless_response_is_cut_off(self, transport: Transport) -> None:
+        """The connection is closed at the limit of 1 MiB."""
         written = 0
 
         async def endless(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
@@ -133,8 +134,8 @@ class TransportContract:
             ("identity", b"packed"),
         ],
     )
-    async def test_unpacks_a_compressed_answer(self, transport: Transport, coding: str, body: bytes) -> None:
-        """Some proxies compress what nobody asked them to."""
+    async def test_a_compressed_response_is_decoded(self, transport: Transport, coding: str, body: bytes) -> None:
+        """Some proxies compress although the request does not accept it."""
         async with scripted_server(always(answer(body=body, headers={"Content-Encoding": coding}))) as server:
             assert (await transport.send(token_request(server.origin), timeout=_ENOUGH)).body == b"packed"
 
@@ -147,8 +148,10 @@ class TransportContract:
             pytest.param("unheard-of", b"whatever", id="unknown"),
         ],
     )
-    async def test_what_can_not_be_unpacked_is_no_answer(self, transport: Transport, coding: str, body: bytes) -> None:
-        """A bomb goes no further than the bound, and the wrong coding is no crash."""
+    async def test_a_response_that_can_not_be_decoded_is_an_error(
+        self, transport: Transport, coding: str, body: bytes
+    ) -> None:
+        """Decoding stops at the limit, and a wrong coding raises TransportError."""
         script = always(answer(body=body, headers={"Content-Encoding": coding}))
         assert (await _refusal(transport, script)).sent
 
@@ -163,8 +166,8 @@ class TransportContract:
             pytest.param(b"SSH-2.0-OpenSSH_9.9\r\n\r\n", id="no HTTP"),
         ],
     )
-    async def test_a_broken_answer_may_hide_a_renewal(self, transport: Transport, data: bytes) -> None:
-        """The server may have processed what it did not answer whole."""
+    async def test_a_broken_response_counts_as_sent(self, transport: Transport, data: bytes) -> None:
+        """The server may have processed the request, and may have rotated the refresh token."""
         assert (await _refusal(transport, cut_off(data))).sent
 
     @pytest.mark.parametrize(
@@ -174,23 +177,25 @@ class TransportContract:
             pytest.param(answer(body=b"x" * 100)[:-50], id="half a body"),
         ],
     )
-    async def test_a_broken_connection_is_told_from_a_slow_server(self, transport: Transport, data: bytes) -> None:
-        """It is often nobody's fault, so the request may go out once more at once."""
+    async def test_a_broken_connection_is_distinguished_from_a_slow_server(
+        self, transport: Transport, data: bytes
+    ) -> None:
+        """It is often temporary, so the request may be repeated once immediately."""
         assert (await _refusal(transport, cut_off(data))).broken
 
-    async def test_a_late_break_may_hide_a_renewal(self, transport: Transport) -> None:
-        """The first part of the answer was fine."""
+    async def test_a_response_that_breaks_later_counts_as_sent(self, transport: Transport) -> None:
+        """Even if the first part of the response was valid."""
 
         async def script(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
             writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n")
             await writer.drain()
-            await asyncio.sleep(0.02)  # on a real socket, two reads
+            await asyncio.sleep(0.02)  # a real socket then needs two reads
             writer.write(b"zz\r\nab\r\n")
 
         assert (await _refusal(transport, script, timeout=0.3)).sent
 
-    async def test_a_reset_may_hide_a_renewal(self, transport: Transport) -> None:
-        """The same for a connection that the server aborts."""
+    async def test_a_reset_counts_as_sent(self, transport: Transport) -> None:
+        """The server aborts the connection."""
 
         async def reset(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
             writer.transport.abort()
@@ -198,20 +203,20 @@ class TransportContract:
         error = await _refusal(transport, reset)
         assert (error.sent, error.broken) == (True, True)
 
-    async def test_a_server_that_is_not_there_got_nothing(self, transport: Transport) -> None:
-        """Nobody listens: the refresh token is surely not spent."""
+    async def test_a_refused_connection_counts_as_not_sent(self, transport: Transport) -> None:
+        """No server listens, so the refresh token was not used."""
         error = await _failure(transport, unused_origin())
         assert (error.sent, error.broken) == (False, False)
 
-    async def test_a_server_without_tls_got_nothing(self, transport: Transport) -> None:
-        """The handshake failed, so nothing went out."""
+    async def test_a_failed_tls_handshake_counts_as_not_sent(self, transport: Transport) -> None:
+        """Nothing was sent."""
         async with scripted_server(always(answer()), greeting=answer(400)) as server:
             error = await _failure(transport, server.origin.replace("http:", "https:"))
         assert not error.sent
         assert not server.received
 
-    async def test_silence_ends_in_time(self, transport: Transport) -> None:
-        """The time-out bounds the wait for the first byte."""
+    async def test_a_silent_server_times_out(self, transport: Transport) -> None:
+        """The time-out limits the wait for the first byte."""
 
         async def silence(_: ReceivedRequest, __: asyncio.StreamWriter) -> None:
             await asyncio.Event().wait()
@@ -220,21 +225,21 @@ class TransportContract:
             error = await _refusal(transport, silence, timeout=0.2)
         assert (error.sent, error.broken) == (True, False)
 
-    async def test_a_trickle_ends_in_time(self, transport: Transport) -> None:
-        """The time-out bounds the whole, not the pause between two bytes."""
+    async def test_a_slow_response_times_out(self, transport: Transport) -> None:
+        """The time-out limits the whole request, not the pause between two bytes."""
 
         async def trickle(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
             writer.write(answer(body=b"x" * 1000, head=True))
             while True:
                 writer.write(b"x")
-                await asyncio.sleep(0.02)  # real time is what this is about
+                await asyncio.sleep(0.02)  # this test is about real time
 
         async with asyncio.timeout(_ENOUGH):
             error = await _refusal(transport, trickle, timeout=0.3)
         assert (error.sent, error.broken) == (True, False)
 
     async def test_a_cancelled_send_is_cancelled(self, transport: Transport) -> None:
-        """Cancellation is no TransportError, and the connection does not stay behind."""
+        """It raises CancelledError, not TransportError, and closes the connection."""
         async with _stalled() as (server, arrived):
             sending = asyncio.create_task(transport.send(token_request(server.origin), timeout=_ENOUGH))
             await arrived.wait()
@@ -244,7 +249,7 @@ class TransportContract:
             async with asyncio.timeout(_ENOUGH):
                 await server.closed_by_client.wait()
 
-    async def test_many_send_at_once(self, transport: Transport) -> None:
+    async def test_requests_can_be_sent_concurrently(self, transport: Transport) -> None:
         """One transport serves all identities of a process."""
 
         async def echo(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
@@ -256,8 +261,8 @@ class TransportContract:
             responses = await asyncio.gather(*(transport.send(request, timeout=_ENOUGH) for request in requests))
         assert [response.body for response in responses] == bodies
 
-    async def test_closes_twice(self, transport: Transport) -> None:
-        """Closing again does nothing, used or not."""
+    async def test_it_can_be_closed_twice(self, transport: Transport) -> None:
+        """The second call does nothing."""
         async with scripted_server(always(answer())) as server:
             await transport.send(token_request(server.origin), timeout=_ENOUGH)
         await transport.aclose()
@@ -266,12 +271,12 @@ class TransportContract:
 
 @asynccontextmanager
 async def _stalled() -> AsyncGenerator[tuple[ScriptedServer, asyncio.Event]]:
-    """Open a port that never answers, and an event that tells when a request has arrived."""
+    """Start a server that never finishes its response, and an event that is set when a request arrives."""
     arrived = asyncio.Event()
 
     async def stall(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         arrived.set()
-        # Half an answer, then silence; ends when the other side is gone.
+        # Half a response, then silence until the client disconnects.
         writer.write(b"HTTP/1.1 200 OK\r\n")
 
     async with scripted_server(stall) as server:

@@ -48,7 +48,7 @@ async def current_manager(request: web.Request) -> TokenManager:
     """Return the TokenManager of the person who is signed in.
 
     Raises:
-        LoginRequiredError: Nobody is signed in in this browser. Don't catch it: `add_login` handles it.
+        LoginRequiredError: This browser has no valid session. Don't catch it: `add_login` handles it.
         ConfigurationError: `add_login` was not called for this application.
     """
     login = request.config_dict.get(_LOGIN)

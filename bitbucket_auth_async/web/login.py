@@ -170,7 +170,7 @@ class Login:
         """Return the key of the person who is signed in.
 
         Raises:
-            LoginRequiredError: Nobody is signed in in this browser.
+            LoginRequiredError: This browser has no valid session.
         """
         return self._session.key(request)
 
@@ -178,7 +178,7 @@ class Login:
         """Return the TokenManager of the person who is signed in.
 
         Raises:
-            LoginRequiredError: Nobody is signed in in this browser.
+            LoginRequiredError: This browser has no valid session.
         """
         return self._pool.manager(self.key(request))
 

@@ -52,7 +52,7 @@ async def current_manager(request: Request) -> TokenManager:
     """Return the TokenManager of the person who is signed in; in FastAPI use `Depends(current_manager)`.
 
     Raises:
-        LoginRequiredError: Nobody is signed in in this browser. Don't catch it: `add_login` handles it.
+        LoginRequiredError: This browser has no valid session. Don't catch it: `add_login` handles it.
         ConfigurationError: `add_login` was not called for this application.
     """
     login = getattr(request.app.state, _LOGIN, None)

@@ -47,7 +47,7 @@ class ConsentRequest:
     scope: frozenset[str]
     response_type: str
     redirect_uri: str | None
-    """None if the request has none."""
+    """None if the request omits it."""
     state: str | None
     challenge: str | None
 

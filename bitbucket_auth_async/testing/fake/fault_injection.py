@@ -90,7 +90,7 @@ async def apply_fault(
 ) -> Response:
     """Call *work* unless the fault prevents it, wait as long as the fault says, and return the changed response.
 
-    If the caller is cancelled meanwhile, a late request still takes effect.
+    A late request still takes effect if its caller is cancelled.
 
     Raises:
         DroppedError: The fault closes the connection.

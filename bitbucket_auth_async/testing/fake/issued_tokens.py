@@ -166,7 +166,7 @@ class IssuedTokens:
 
 
 def _basic(authorization: str) -> tuple[str, str]:
-    """Return user name and password (RFC 7617); both are empty if the header has none."""
+    """Return user name and password (RFC 7617); both are empty for any other header."""
     scheme, _, encoded = authorization.partition(" ")
     try:
         pair = base64.b64decode(encoded, validate=True).decode()
