@@ -50,13 +50,13 @@ def pickled(error: BitbucketAuthError) -> BitbucketAuthError:
     return copied
 
 
-def test_every_class_is_tried_here() -> None:
+def test_every_error_class_has_an_example_here() -> None:
     classes = {value for _, value in inspect.getmembers(errors, inspect.isclass) if issubclass(value, Exception)}
     assert classes == {type(error) for error in ALL}
 
 
 @pytest.mark.parametrize("error", ALL, ids=lambda error: type(error).__name__)
-def test_an_error_has_one_root_and_tells_whether_to_try_again(error: BitbucketAuthError) -> None:
+def test_every_error_has_one_root_and_a_retryable_flag(error: BitbucketAuthError) -> None:
     retryable = {TransportError, UnavailableError, OutageError, DeadlineError, StoreError}
     assert isinstance(error, BitbucketAuthError)
     assert error.retryable is (type(error) in retryable)
@@ -64,7 +64,7 @@ def test_an_error_has_one_root_and_tells_whether_to_try_again(error: BitbucketAu
 
 @pytest.mark.parametrize("error", ALL, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize("way", [pickled, copy.copy, copy.deepcopy, BitbucketAuthError.again])
-def test_an_error_comes_through_whole(
+def test_an_error_survives_copy_and_pickle(
     error: BitbucketAuthError, way: Callable[[BitbucketAuthError], BitbucketAuthError]
 ) -> None:
     other = way(error)
@@ -75,7 +75,7 @@ def test_an_error_comes_through_whole(
     assert vars(other) == vars(error)
 
 
-def test_each_waiter_raises_an_error_with_a_traceback_of_its_own() -> None:
+def test_each_waiter_raises_a_copy_with_its_own_traceback() -> None:
     first = UnavailableError("text", status=503)
     with pytest.raises(UnavailableError):
         raise first
@@ -94,7 +94,7 @@ def test_a_note_added_by_one_waiter_stays_with_it() -> None:
     assert second.__notes__ == ["common", "mine"]
 
 
-def test_an_error_says_what_was_said() -> None:
+def test_an_error_quotes_the_server() -> None:
     assert str(AuthorizationError("x")) == "The authorization server answered 'x'."
     assert str(AuthorizationError("x", "why")) == "The authorization server answered 'x': why"
     assert str(OAuthError("x", status=400)) == "The token endpoint answered 400 'x'."

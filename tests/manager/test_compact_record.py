@@ -24,7 +24,7 @@ PLAIN = Record(
 )
 
 
-def test_a_healthy_sign_in_is_folded_into_few_bytes() -> None:
+def test_a_healthy_record_is_packed_into_few_bytes() -> None:
     memo = pack(Versioned(PLAIN, 2**63 - 1), TOKEN, OURS)
     assert isinstance(memo, bytes)
     assert len(memo) == 18 + 2 * 16 + len("authorization_code")
@@ -32,7 +32,7 @@ def test_a_healthy_sign_in_is_folded_into_few_bytes() -> None:
 
 
 @given(RECORDS)
-def test_whatever_is_folded_comes_out_as_it_was(record: Record) -> None:
+def test_unpack_returns_what_was_packed(record: Record) -> None:
     seen = Versioned(record, new_version())
     assert unpack(pack(seen, record.token, record.issuer), record.token, record.issuer) == seen
 
@@ -58,18 +58,18 @@ def test_whatever_is_folded_comes_out_as_it_was(record: Record) -> None:
     ],
     ids=str,
 )
-def test_what_is_out_of_the_ordinary_is_remembered_as_it_is(change: dict[str, Any]) -> None:
+def test_an_unusual_record_is_not_packed(change: dict[str, Any]) -> None:
     seen = Versioned(replace(PLAIN, **change), 7)
     assert pack(seen, TOKEN, OURS) is seen
     assert unpack(seen, TOKEN, OURS) is seen
 
 
 @pytest.mark.parametrize("version", [0, -1, 2**64])
-def test_a_version_of_another_kind_is_remembered_as_it_is(version: int) -> None:
+def test_a_version_outside_64_bits_is_not_packed(version: int) -> None:
     seen = Versioned(PLAIN, version)
     assert pack(seen, TOKEN, OURS) is seen
 
 
-def test_nothing_is_remembered_of_nothing() -> None:
+def test_no_record_packs_to_none() -> None:
     assert pack(None, None, OURS) is None
     assert unpack(None, None, OURS) is None

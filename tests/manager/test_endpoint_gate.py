@@ -36,7 +36,7 @@ def fail(gate: EndpointGate, clock: FakeClock, error: BitbucketAuthError) -> Non
     gate.record_failure(error, requested_at=clock.boot())
 
 
-async def test_so_many_have_a_turn_at_a_time(gate: EndpointGate, clock: FakeClock) -> None:
+async def test_the_gate_admits_as_many_requests_as_the_limit(gate: EndpointGate, clock: FakeClock) -> None:
     now = most = 0
 
     async def ask() -> None:
@@ -55,7 +55,7 @@ async def test_so_many_have_a_turn_at_a_time(gate: EndpointGate, clock: FakeCloc
     assert most == 2
 
 
-async def test_r7_an_outage_that_one_meets_is_known_to_all_until_it_is_time_to_look_again(
+async def test_r7_one_outage_stops_all_requests_until_the_next_attempt_is_due(
     gate: EndpointGate, clock: FakeClock
 ) -> None:
     fail(gate, clock, DOWN)
@@ -71,7 +71,7 @@ async def test_r7_an_outage_that_one_meets_is_known_to_all_until_it_is_time_to_l
         pass
 
 
-async def test_r7_what_the_server_asked_for_is_kept(gate: EndpointGate, clock: FakeClock) -> None:
+async def test_r7_retry_after_is_respected(gate: EndpointGate, clock: FakeClock) -> None:
     fail(gate, clock, UnavailableError("Too many.", status=429, retry_after=120))
     await clock.advance(119)
     with pytest.raises(OutageError):
@@ -82,7 +82,7 @@ async def test_r7_what_the_server_asked_for_is_kept(gate: EndpointGate, clock: F
         pass
 
 
-async def test_r7_a_wrong_secret_is_everybodys_and_stays_what_it_is(gate: EndpointGate, clock: FakeClock) -> None:
+async def test_r7_a_wrong_secret_is_raised_for_all_with_its_own_class(gate: EndpointGate, clock: FakeClock) -> None:
     fail(gate, clock, WRONG_SECRET)
     with pytest.raises(InvalidClientError) as caught:
         async with gate.enter():
@@ -93,7 +93,7 @@ async def test_r7_a_wrong_secret_is_everybodys_and_stays_what_it_is(gate: Endpoi
 @pytest.mark.parametrize(
     "error", [InvalidGrantError("invalid_grant", status=400), OAuthError("invalid_scope", status=400)], ids=str
 )
-async def test_r8_what_concerns_one_identity_touches_no_other(
+async def test_r8_a_refusal_for_one_identity_does_not_affect_others(
     gate: EndpointGate, clock: FakeClock, error: BitbucketAuthError
 ) -> None:
     fail(gate, clock, error)
@@ -106,7 +106,7 @@ async def test_r8_what_concerns_one_identity_touches_no_other(
         pass
 
 
-async def test_r7_a_request_that_was_never_made_does_not_end_an_outage(gate: EndpointGate, clock: FakeClock) -> None:
+async def test_r7_a_request_that_was_never_sent_does_not_end_an_outage(gate: EndpointGate, clock: FakeClock) -> None:
     fail(gate, clock, DOWN)
     fail(gate, clock, ConfigurationError("The key to sign with is not there."))
     with pytest.raises(OutageError):
@@ -114,9 +114,7 @@ async def test_r7_a_request_that_was_never_made_does_not_end_an_outage(gate: End
             pass
 
 
-async def test_a_lost_connection_is_ones_own_and_three_in_a_row_are_everybodys(
-    gate: EndpointGate, clock: FakeClock
-) -> None:
+async def test_three_unanswered_requests_in_a_row_are_an_outage(gate: EndpointGate, clock: FakeClock) -> None:
     fail(gate, clock, SILENCE)
     fail(gate, clock, SILENCE)
     gate.record_answer()
@@ -130,9 +128,7 @@ async def test_a_lost_connection_is_ones_own_and_three_in_a_row_are_everybodys(
             pass
 
 
-async def test_after_an_outage_one_looks_and_the_others_wait_for_what_it_finds(
-    gate: EndpointGate, clock: FakeClock
-) -> None:
+async def test_after_an_outage_one_request_probes_while_the_others_wait(gate: EndpointGate, clock: FakeClock) -> None:
     fail(gate, clock, DOWN)
     await clock.advance(2)
     asked: list[str] = []
@@ -165,7 +161,7 @@ async def test_after_an_outage_one_looks_and_the_others_wait_for_what_it_finds(
     assert asked == ["first", "third", "fourth"]
 
 
-async def test_r7_once_one_found_the_endpoint_well_the_others_go_together(clock: FakeClock) -> None:
+async def test_r7_after_a_successful_probe_the_others_are_sent_together(clock: FakeClock) -> None:
     gate = EndpointGate(clock, 10)
     fail(gate, clock, DOWN)
     await clock.advance(2)
@@ -182,7 +178,7 @@ async def test_r7_once_one_found_the_endpoint_well_the_others_go_together(clock:
     assert all(task.done() for task in asked), "one after the other they take longer than a caller waits"
 
 
-async def test_those_that_went_out_together_count_as_one_attempt(gate: EndpointGate, clock: FakeClock) -> None:
+async def test_requests_sent_together_count_as_one_attempt(gate: EndpointGate, clock: FakeClock) -> None:
     asked = clock.boot()
     await clock.advance(1)
     for _ in range(10):
@@ -195,9 +191,7 @@ async def test_those_that_went_out_together_count_as_one_attempt(gate: EndpointG
         pass
 
 
-async def test_a_sign_in_is_tried_although_the_endpoint_is_down_and_stands_in_line(
-    gate: EndpointGate, clock: FakeClock
-) -> None:
+async def test_a_sign_in_is_tried_during_an_outage_and_waits_for_a_slot(gate: EndpointGate, clock: FakeClock) -> None:
     fail(gate, clock, DOWN)
     async with gate.enter_despite_outage(), gate.enter_despite_outage():
         third = asyncio.create_task(_pass(gate))
@@ -206,7 +200,7 @@ async def test_a_sign_in_is_tried_although_the_endpoint_is_down_and_stands_in_li
     await third
 
 
-async def test_whoever_leaves_gives_the_turn_back(gate: EndpointGate, clock: FakeClock) -> None:
+async def test_a_cancelled_waiter_gives_its_slot_back(gate: EndpointGate, clock: FakeClock) -> None:
     with pytest.raises(ZeroDivisionError):
         async with gate.enter():
             raise ZeroDivisionError

@@ -41,7 +41,7 @@ async def test_a_code_is_exchanged_with_its_verifier_and_the_token_renews_itself
     assert (await world.record()).issuer.grant_type == "authorization_code"
 
 
-async def test_a_code_is_of_no_use_with_the_verifier_of_another_request(world: World) -> None:
+async def test_a_code_is_refused_with_the_verifier_of_another_request(world: World) -> None:
     mine, theirs = _request(world), _request(world)
     code = mine.judge(world.fake.authorize(mine.url))
     stolen = AuthorizationCode(code.code, code.redirect_uri, theirs.code_verifier)
@@ -49,7 +49,7 @@ async def test_a_code_is_of_no_use_with_the_verifier_of_another_request(world: W
         await world.manager().exchange(stolen)
 
 
-async def test_a_code_is_good_once(world: World) -> None:
+async def test_a_code_can_be_exchanged_once(world: World) -> None:
     request = _request(world)
     code = request.judge(world.fake.authorize(request.url))
     manager = world.manager()
@@ -72,7 +72,7 @@ async def test_an_implicit_token_is_used_to_its_end_and_then_asks_for_a_login(le
         await manager.get_token()
 
 
-async def test_name_and_password_are_presented_again_when_their_refresh_token_is_dead(legacy_world: World) -> None:
+async def test_a_password_grant_is_replayed_if_its_refresh_token_is_dead(legacy_world: World) -> None:
     world = legacy_world
     world.fake.register_person("alice", password="secret")
     manager = world.manager(grant=Password("alice", "secret"))
@@ -83,14 +83,14 @@ async def test_name_and_password_are_presented_again_when_their_refresh_token_is
     assert world.fake.is_live((await manager.get_token()).access_token)
 
 
-async def test_bitbucket_of_2026_refuses_name_and_password_and_that_costs_nothing(world: World) -> None:
+async def test_bitbucket_of_2026_refuses_a_password_grant(world: World) -> None:
     with pytest.raises(OAuthError) as caught:
         await world.manager(grant=Password("alice", "secret")).get_token()
     assert not caught.value.retryable
     assert "secret" not in str(caught.value)
 
 
-async def test_a_client_speaks_for_itself_again_and_again(world: World) -> None:
+async def test_client_credentials_are_replayed_for_each_token(world: World) -> None:
     manager = world.manager(grant=ClientCredentials())
     first = await manager.get_token()
     assert first.refresh_token is None
@@ -109,14 +109,14 @@ async def test_an_installation_signs_a_jwt_for_each_token(world: World) -> None:
     assert world.fake.is_live((await manager.get_token()).access_token)
 
 
-async def test_a_jwt_with_the_wrong_secret_is_a_wrong_client(world: World) -> None:
+async def test_a_jwt_with_the_wrong_secret_is_an_invalid_client(world: World) -> None:
     world.fake.register_installation("my-app", "installation", "s" * 32)
     signer = ConnectSigner(app_key="my-app", client_key="installation", shared_secret="x" * 32)
     with pytest.raises(InvalidClientError):
         await world.manager(client=signer, grant=JwtGrant()).get_token()
 
 
-async def test_two_clients_two_grants_and_two_persons_never_meet_under_the_default_key(world: World) -> None:
+async def test_default_keys_differ_between_clients_and_between_grants(world: World) -> None:
     grants = (
         None,
         ClientCredentials(),

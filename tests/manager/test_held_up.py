@@ -31,7 +31,7 @@ class SlowToConfirm(FaultyStore):
         return version
 
 
-async def test_r1_who_was_held_up_between_claim_and_spend_claims_anew(world: World) -> None:
+async def test_r1_a_renewal_delayed_between_claim_and_request_claims_again(world: World) -> None:
     store = SlowToConfirm(world.records)
     first, second = world.manager(store=store, timing=Timing(store=1000.0)), world.manager()
     await first.adopt(world.fake.sign_in())
@@ -53,7 +53,7 @@ async def test_r1_who_was_held_up_between_claim_and_spend_claims_anew(world: Wor
     assert world.fake.second_spends == []
 
 
-async def test_r1_all_who_ask_share_one_task(world: World) -> None:
+async def test_r1_all_callers_share_one_task(world: World) -> None:
     manager = world.manager()
     await manager.adopt(world.fake.sign_in())
     await world.clock.advance(3600 - 200)
@@ -86,7 +86,7 @@ async def test_r2_an_answer_without_a_refresh_token_costs_no_sign_in(world: Worl
     assert (await world.record()).spares == ()
 
 
-async def test_r3_a_sign_out_waits_for_the_renewal_that_is_under_way(world: World) -> None:
+async def test_r3_a_sign_out_waits_for_the_running_renewal(world: World) -> None:
     manager = world.manager()
     await manager.adopt(world.fake.sign_in())
     await world.clock.advance(3600 - 200)
@@ -117,7 +117,7 @@ async def test_r5_a_slow_answer_does_not_make_a_token_last_longer(world: World) 
     assert caught.value.retryable
 
 
-async def test_r10_a_newer_token_is_found_by_looking_and_not_by_claiming(world: World) -> None:
+async def test_r10_a_newer_token_is_found_by_a_load_and_not_by_a_claim(world: World) -> None:
     first, second = world.manager(), world.manager()
     old = await first.adopt(world.fake.sign_in())
     await second.get_token()
@@ -128,7 +128,7 @@ async def test_r10_a_newer_token_is_found_by_looking_and_not_by_claiming(world: 
     assert world.stores[second].log == ["load"]
 
 
-async def test_r10_a_late_401_does_not_even_look_at_the_store(world: World) -> None:
+async def test_r10_a_late_401_does_not_read_the_store(world: World) -> None:
     manager = world.manager()
     old = await manager.adopt(world.fake.sign_in())
     await world.clock.advance(100)

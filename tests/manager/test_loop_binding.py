@@ -42,7 +42,7 @@ def expired(token: Token) -> Token:
     return Token(access_token=token.access_token, refresh_token=token.refresh_token, issued_at=0.0, expires_at=1.0)
 
 
-def test_a_manager_made_outside_a_loop_serves_two_loops_after_each_other(world: World) -> None:
+def test_a_manager_created_without_a_loop_serves_two_loops_in_turn(world: World) -> None:
     manager = world.manager()
 
     async def use() -> Token:
@@ -60,7 +60,7 @@ async def _adopt(manager: TokenManager, world: World) -> None:
 
 
 @pytest.mark.parametrize("given", [False, True])
-def test_two_loops_after_each_other_over_a_real_port(world: World, given: bool) -> None:  # noqa: FBT001 - a parameter of the test
+def test_a_manager_serves_two_loops_in_turn_over_a_real_port(world: World, given: bool) -> None:  # noqa: FBT001 - a parameter of the test
     """The same with sockets, which belong to a loop: with the default transport, and with one that is given."""
     port = free_port()
     server = server_at(f"http://127.0.0.1:{port}", world.fake)
@@ -90,7 +90,7 @@ def test_keep_fresh_goes_on_in_the_second_loop(world: World) -> None:
     assert world.fake.token_requests == 1
 
 
-def test_a_second_open_loop_is_told_to_make_a_manager_of_its_own(world: World) -> None:
+def test_use_in_a_second_open_loop_is_refused_with_advice(world: World) -> None:
     manager = world.manager()
     with closing(asyncio.new_event_loop()) as first, closing(asyncio.new_event_loop()) as second:
         first.run_until_complete(_adopt(manager, world))
@@ -100,7 +100,7 @@ def test_a_second_open_loop_is_told_to_make_a_manager_of_its_own(world: World) -
         assert first.run_until_complete(manager.get_token()) is not None, "at home nothing was disturbed"
 
 
-async def test_another_thread_is_told_the_same_while_the_first_renews(world: World) -> None:
+async def test_use_in_another_thread_is_refused_while_the_first_renews(world: World) -> None:
     manager = world.manager()
     await manager.adopt(world.fake.sign_in())
     await world.expire()
@@ -123,7 +123,7 @@ async def test_another_thread_is_told_the_same_while_the_first_renews(world: Wor
     assert world.fake.token_requests == 1
 
 
-def test_without_a_running_loop_it_says_that_it_needs_asyncio(world: World) -> None:
+def test_without_a_running_loop_the_error_names_asyncio(world: World) -> None:
     caller = world.manager().get_token()
     with pytest.raises(ConfigurationError, match="asyncio event loop"):
         caller.send(None)
@@ -145,19 +145,19 @@ WAYS = [copy.copy, copy.deepcopy, _pickled]
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_manager_is_not_copied_and_says_what_to_do(world: World, way: Callable[[Any], Any]) -> None:
+def test_a_manager_refuses_to_be_copied_or_pickled(world: World, way: Callable[[Any], Any]) -> None:
     with pytest.raises(TypeError, match="make another one with the same store and key"):
         way(world.manager())
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_token_is_copied_whole(world: World, way: Callable[[Any], Any]) -> None:
+def test_a_token_is_copied_with_all_its_fields(world: World, way: Callable[[Any], Any]) -> None:
     token = world.fake.sign_in()
     assert way(token) == token
 
 
 @pytest.mark.parametrize("cancels", [False, True])
-def test_r4_r9_a_loop_torn_down_mid_renewal_loses_nothing(world: World, cancels: bool) -> None:  # noqa: FBT001 - a parameter of the test
+def test_r4_r9_a_loop_that_ends_during_a_renewal_loses_nothing(world: World, cancels: bool) -> None:  # noqa: FBT001 - a parameter of the test
     """Closed bare, as a crash would, or cancelled first, as `asyncio.run` does: the next loop repeats the renewal."""
     manager = world.manager()
 
@@ -199,7 +199,7 @@ def _run_and_abandon(work: Coroutine[Any, Any, None]) -> None:
         loop.close()
 
 
-def test_r1_what_a_loop_left_pending_writes_nothing_as_it_is_swept_up(world: World) -> None:
+def test_r1_a_task_of_a_closed_loop_writes_nothing_when_it_is_garbage_collected(world: World) -> None:
     """The garbage collector ends the old renewal in the middle of the new one, whose claim is not the old one's."""
     manager = world.manager()
 
@@ -240,7 +240,7 @@ def test_r1_what_a_loop_left_pending_writes_nothing_as_it_is_swept_up(world: Wor
 
 
 @pytest.mark.parametrize("again", [False, True])
-def test_r4_nobody_waits_for_what_a_loop_left_pending_as_it_ended(world: World, *, again: bool) -> None:
+def test_r4_closing_does_not_wait_for_tasks_of_a_closed_loop(world: World, *, again: bool) -> None:
     pool = TokenManagerPool(world.fake.client, store=world.records, transport=world.line, clock=world.clock)
     manager = pool.manager("alice")
 
@@ -267,7 +267,7 @@ def test_r4_nobody_waits_for_what_a_loop_left_pending_as_it_ended(world: World, 
 
 @pytest.mark.parametrize("ends", ["closed", "abandoned"])
 @pytest.mark.parametrize("pooled", [False, True])
-def test_r2_what_one_loop_left_unsaved_is_saved_by_closing_in_another(world: World, *, ends: str, pooled: bool) -> None:
+def test_r2_closing_in_another_loop_saves_what_the_first_left_unsaved(world: World, *, ends: str, pooled: bool) -> None:
     store = FaultyStore(world.records)
     given: dict[str, Any] = {"store": store, "transport": world.line, "clock": world.clock}
     pool = TokenManagerPool(world.fake.client, **given)
@@ -296,7 +296,7 @@ async def test_r1_after_a_fork_all_children_share_one_token_request(
     assert fake_bitbucket.token_requests == 1
 
 
-async def test_a_manager_copied_by_a_fork_while_in_use_says_what_to_do(
+async def test_a_manager_in_use_during_a_fork_is_refused_in_the_child_with_advice(
     fake_bitbucket: FakeBitbucket, tmp_path: Path
 ) -> None:
     lines = await _prefork(fake_bitbucket, tmp_path, before="running")
@@ -348,7 +348,7 @@ def test_closing_from_another_loop_is_refused_while_the_first_is_open(world: Wor
         asyncio.run(manager.aclose())  # what is closed may be closed again anywhere
 
 
-def test_closing_after_the_loop_is_over_is_fine(world: World) -> None:
+def test_a_manager_can_be_closed_after_its_loop(world: World) -> None:
     manager = world.manager()
     asyncio.run(manager.adopt(world.fake.sign_in()))
     asyncio.run(manager.aclose())
@@ -356,7 +356,7 @@ def test_closing_after_the_loop_is_over_is_fine(world: World) -> None:
         asyncio.run(manager.get_token())
 
 
-def test_what_is_no_client_is_refused_with_the_way_to_get_one() -> None:
+def test_an_argument_that_is_not_a_client_is_refused_with_an_example() -> None:
     with pytest.raises(ConfigurationError, match=r'client takes a Client\("key", "secret"\).*not str'):
         TokenManager("key")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
@@ -375,17 +375,17 @@ def test_what_is_no_client_is_refused_with_the_way_to_get_one() -> None:
         ({"on_event": "print"}, r"on_event takes a function of an Event, not str"),
     ],
 )
-def test_what_is_no_grant_or_no_store_is_refused_at_once(options: dict[str, Any], said: str) -> None:
+def test_an_argument_of_the_wrong_kind_is_refused_at_once(options: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigurationError, match=said):
         TokenManager(Client("key", "secret"), **options)
 
 
-async def test_an_address_is_no_grant_to_exchange(world: World) -> None:
+async def test_exchange_refuses_a_callback_url_with_advice(world: World) -> None:
     with pytest.raises(ConfigurationError, match=r"request\.judge\(callback_url\) returns, not str"):
         await world.manager().exchange("https://app.example/callback?code=c")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
-def test_r1_a_forked_child_goes_on_under_a_name_of_its_own(world: World) -> None:
+def test_r1_a_forked_child_has_its_own_owner_id(world: World) -> None:
     manager = world.manager()
 
     async def name() -> str:

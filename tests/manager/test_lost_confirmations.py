@@ -9,7 +9,7 @@ from tests.support.manager_world import World
 
 
 @pytest.mark.parametrize("rotates", [True, False])
-async def test_r2_a_sign_in_that_is_saved_again_does_not_undo_the_renewal_that_came_between(
+async def test_r2_a_sign_in_that_is_saved_twice_does_not_undo_a_renewal_in_between(
     world: World, *, rotates: bool
 ) -> None:
     world.fake.rules.rotates = rotates  # where nothing rotates, nothing is known to be spent
@@ -27,7 +27,7 @@ async def test_r2_a_sign_in_that_is_saved_again_does_not_undo_the_renewal_that_c
     assert await world.token() == newer
 
 
-async def test_r3_a_sign_out_that_is_saved_again_does_not_undo_the_sign_in_that_came_between(world: World) -> None:
+async def test_r3_a_sign_out_that_is_saved_twice_does_not_undo_a_sign_in_in_between(world: World) -> None:
     first, second = world.manager(), world.manager()
     await first.adopt(world.fake.sign_in())
     world.stores[first].swaps_to_lose = 1
@@ -40,7 +40,7 @@ async def test_r3_a_sign_out_that_is_saved_again_does_not_undo_the_sign_in_that_
     assert await world.token() == newer
 
 
-async def test_r3_a_sign_out_while_the_store_is_down_is_not_forgotten(world: World) -> None:
+async def test_r3_a_sign_out_while_the_store_is_down_is_saved_later(world: World) -> None:
     manager = world.manager()
     await manager.adopt(world.fake.sign_in())
     world.stores[manager].down = True
@@ -51,7 +51,7 @@ async def test_r3_a_sign_out_while_the_store_is_down_is_not_forgotten(world: Wor
     assert (await world.record()).signed_out
 
 
-async def test_r7_a_replayable_grant_that_is_refused_is_loud_and_rate_limited(world: World) -> None:
+async def test_r7_a_refused_replayable_grant_is_reported_and_rate_limited(world: World) -> None:
     def count() -> None:
         assert world.fake.token_requests <= 6, "presented again at once"
 

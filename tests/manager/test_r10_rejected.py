@@ -20,7 +20,7 @@ async def test_r10_fifty_requests_refused_with_one_token_cause_one_renewal(world
     assert world.fake.token_requests == 1
 
 
-async def test_r10_a_late_401_for_an_older_token_causes_none(world: World) -> None:
+async def test_r10_a_late_401_for_an_older_token_causes_no_renewal(world: World) -> None:
     manager = world.manager()
     old = await manager.adopt(world.fake.sign_in())
     await world.clock.advance(100)
@@ -29,7 +29,7 @@ async def test_r10_a_late_401_for_an_older_token_causes_none(world: World) -> No
     assert world.fake.token_requests == 1
 
 
-async def test_r10_the_store_is_looked_at_first_and_a_newer_token_adopted(world: World) -> None:
+async def test_r10_a_newer_token_in_the_store_is_adopted_first(world: World) -> None:
     first, second = world.manager(), world.manager()
     old = await first.adopt(world.fake.sign_in())
     await second.get_token()
@@ -39,7 +39,7 @@ async def test_r10_the_store_is_looked_at_first_and_a_newer_token_adopted(world:
     assert world.fake.token_requests == 1
 
 
-async def test_r10_a_very_young_token_is_not_renewed_by_force(world: World) -> None:
+async def test_r10_a_401_does_not_force_the_renewal_of_a_very_young_token(world: World) -> None:
     manager = world.manager()
     token = await manager.adopt(world.fake.sign_in())
     await world.clock.advance(59)
@@ -56,7 +56,7 @@ async def test_r10_a_very_young_token_is_not_renewed_by_force(world: World) -> N
     assert [event.kind for event in world.events].count(EventKind.NOT_FORCED) == 1
 
 
-async def test_r10_a_token_that_a_later_request_was_accepted_with_is_not_renewed_by_force(world: World) -> None:
+async def test_r10_a_401_does_not_force_the_renewal_of_a_token_that_a_later_request_used(world: World) -> None:
     manager = world.manager()
     token = await manager.adopt(world.fake.sign_in())
     await world.clock.advance(100)
@@ -73,7 +73,7 @@ async def test_r10_forced_renewals_back_off(world: World) -> None:
     assert 4 <= world.fake.token_requests <= 6
 
 
-async def test_r10_a_natural_renewal_ends_the_backing_off(world: World) -> None:
+async def test_r10_a_regular_renewal_ends_the_backoff(world: World) -> None:
     manager = world.manager()
     token = await manager.adopt(world.fake.sign_in())
     await world.clock.advance(100)
@@ -93,7 +93,7 @@ async def test_r10_a_rejected_token_with_a_dead_refresh_token_asks_for_a_login(w
         await manager.get_token(rejected=token)
 
 
-async def test_r10_callers_without_a_401_are_not_held_up_by_a_forced_renewal(world: World) -> None:
+async def test_r10_callers_without_a_401_do_not_wait_for_a_forced_renewal(world: World) -> None:
 
     manager = world.manager()
     token = await manager.adopt(world.fake.sign_in())

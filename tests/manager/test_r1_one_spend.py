@@ -57,7 +57,7 @@ async def test_r1_eight_managers_on_one_store_spend_each_generation_once(world: 
     assert world.fake.second_spends == []
 
 
-async def test_r1_a_waiter_does_not_spend_while_the_claim_of_another_is_live(world: World) -> None:
+async def test_r1_a_waiter_sends_nothing_while_another_claim_is_live(world: World) -> None:
     first, second = world.manager(), world.manager()
     await first.adopt(world.fake.sign_in())
     await second.get_token()
@@ -93,7 +93,7 @@ async def test_r1_a_second_spend_after_a_lapsed_claim_is_reported(world: World) 
 
 
 @pytest.mark.parametrize("rotates", [True, False])
-async def test_r1_a_server_that_gives_its_present_access_token_again_is_asked_once(
+async def test_r1_an_unchanged_access_token_still_ends_the_renewal(
     world: World,
     rotates: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
@@ -113,7 +113,7 @@ async def test_r1_a_server_that_gives_its_present_access_token_again_is_asked_on
     assert world.fake.token_requests == 1
 
 
-async def test_r1_a_bot_whose_server_gives_its_present_access_token_again_asks_once(world: World) -> None:
+async def test_r1_an_unchanged_access_token_still_ends_a_bots_renewal(world: World) -> None:
     manager = world.manager(grant=ClientCredentials(), transport=SameAccessToken(world))
     first = await manager.get_token()
     await world.clock.advance(3400)
@@ -123,7 +123,7 @@ async def test_r1_a_bot_whose_server_gives_its_present_access_token_again_asks_o
     assert (await manager.get_token()).issued_at > first.issued_at
 
 
-async def test_r1_what_another_process_had_prolonged_is_adopted_and_not_renewed_again(world: World) -> None:
+async def test_r1_a_token_that_another_process_prolonged_is_adopted_and_not_renewed(world: World) -> None:
     line = SameAccessToken(world)
     first, second = world.manager(transport=line), world.manager(transport=line)
     given = replace(world.fake.sign_in(), access_token="the-same")
@@ -138,7 +138,7 @@ async def test_r1_what_another_process_had_prolonged_is_adopted_and_not_renewed_
 
 
 @pytest.mark.parametrize("strict", [False, True])
-async def test_r1_a_refresh_token_that_two_processes_bring_is_spent_by_the_first_alone(strict: bool) -> None:  # noqa: FBT001 - a parameter of the test
+async def test_r1_a_refresh_token_adopted_by_two_processes_is_spent_once(strict: bool) -> None:  # noqa: FBT001 - a parameter of the test
     """The second began before the first had stored anything, and is slow."""
     world = World(strict=strict)
     first, second = world.manager(), world.manager()
@@ -155,7 +155,7 @@ async def test_r1_a_refresh_token_that_two_processes_bring_is_spent_by_the_first
 
 
 @pytest.mark.parametrize("strict", [False, True])
-async def test_r1_a_refresh_token_that_is_brought_while_another_process_spends_it_is_not_spent_again(
+async def test_r1_a_refresh_token_adopted_while_another_process_spends_it_is_not_spent_again(
     strict: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
     world = World(strict=strict)

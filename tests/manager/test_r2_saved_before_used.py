@@ -40,7 +40,7 @@ async def test_r2_no_refresh_token_is_spent_unless_the_claim_could_be_written(wo
     assert world.fake.is_live((await manager.get_token()).access_token)
 
 
-async def test_r2_a_claim_whose_confirmation_was_lost_is_not_spent_and_is_taken_again_without_a_second_spend(
+async def test_r2_a_claim_whose_confirmation_was_lost_is_claimed_again_and_spent_once(
     world: World,
 ) -> None:
     manager = world.manager()
@@ -102,7 +102,9 @@ async def test_r2_an_unsaved_token_is_saved_by_closing(world: World) -> None:
 
 
 @pytest.mark.parametrize("closes", [False, True])
-async def test_r2_a_token_is_kept_handed_out_and_saved_whatever_the_store_raises(world: World, *, closes: bool) -> None:
+async def test_r2_a_token_is_handed_out_and_saved_later_whatever_the_store_raises(
+    world: World, *, closes: bool
+) -> None:
     class Moody(FaultyStore):
         closed = False
 
@@ -129,7 +131,7 @@ async def test_r2_a_token_is_kept_handed_out_and_saved_whatever_the_store_raises
         await closing
 
 
-async def test_r2_a_bot_whose_store_is_down_closes_after_one_more_try(world: World) -> None:
+async def test_r2_a_bot_with_a_failing_store_closes_after_one_more_try(world: World) -> None:
     manager = world.manager(grant=ClientCredentials())
     world.stores[manager].down = True
     await manager.get_token()
@@ -170,7 +172,7 @@ async def test_r2_a_replayable_grant_renews_on_a_store_that_can_be_read_but_not_
     assert world.fake.token_requests == 1
 
 
-async def test_r2_a_401_is_no_reason_to_replay_a_grant_past_a_store_that_is_down(world: World) -> None:
+async def test_r2_a_401_does_not_replay_a_grant_while_the_store_is_down(world: World) -> None:
     manager = world.manager(grant=ClientCredentials())
     token = await manager.get_token()
     await world.clock.advance(100)

@@ -40,7 +40,7 @@ async def test_r3_a_late_token_becomes_a_spare_and_the_newer_record_stays(world:
     assert EventKind.KEPT_AS_SPARE in world.kinds()
 
 
-async def test_r3_the_spare_saves_the_sign_in_when_the_server_kills_the_newer_token(world: World) -> None:
+async def test_r3_the_spare_saves_the_sign_in_if_the_server_revokes_the_newer_token(world: World) -> None:
     _, newer, second = await _late_holder(world)
     assert newer.refresh_token is not None
     world.fake.kill_refresh_token(newer.refresh_token)
@@ -76,7 +76,7 @@ async def test_r3_a_renewal_never_overwrites_a_sign_out(world: World) -> None:
     assert (await world.record()).token is None
 
 
-async def test_r3_a_sign_out_is_learned_by_all_that_share_the_store(world: World) -> None:
+async def test_r3_a_sign_out_reaches_all_processes_that_share_the_store(world: World) -> None:
     first, second = world.manager(), world.manager()
     await first.adopt(world.fake.sign_in())
     await second.get_token()
@@ -90,7 +90,7 @@ async def test_r3_a_sign_out_is_learned_by_all_that_share_the_store(world: World
         await second.get_token()
 
 
-async def test_r3_a_new_sign_in_heals_a_sign_out(world: World) -> None:
+async def test_r3_a_new_sign_in_replaces_a_sign_out(world: World) -> None:
     first, second = world.manager(), world.manager()
     await first.adopt(world.fake.sign_in())
     await first.logout()

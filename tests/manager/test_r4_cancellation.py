@@ -31,7 +31,7 @@ async def test_r4_a_cancelled_caller_does_not_lose_the_rotated_refresh_token(wor
     assert world.fake.token_requests == 1
 
 
-async def test_r4_one_of_many_waiters_may_leave_and_the_others_get_the_token(world: World) -> None:
+async def test_r4_one_of_many_waiters_is_cancelled_and_the_others_get_the_token(world: World) -> None:
     manager = world.manager()
     await manager.adopt(world.fake.sign_in())
     await world.expire()
@@ -61,7 +61,7 @@ async def test_r4_a_caller_with_a_deadline_gets_a_retryable_error_and_the_renewa
     assert world.fake.token_requests == 1
 
 
-async def test_r4_a_cancelled_exchange_still_keeps_the_token_that_the_code_bought(world: World) -> None:
+async def test_r4_a_cancelled_exchange_still_saves_the_token(world: World) -> None:
     manager = world.manager()
     code = _code(world)
     with world.fake.inject(faults.hold()) as held:
@@ -87,7 +87,7 @@ async def test_r4_closing_waits_for_the_renewal(world: World) -> None:
     assert (await caller) == await world.token()
 
 
-async def test_r4_who_closes_second_waits_for_the_renewal_too(world: World) -> None:
+async def test_r4_a_second_close_waits_for_the_renewal_too(world: World) -> None:
     manager = world.manager()
     await manager.adopt(world.fake.sign_in())
     await world.expire()
@@ -102,7 +102,7 @@ async def test_r4_who_closes_second_waits_for_the_renewal_too(world: World) -> N
     assert (await caller) == await world.token()
 
 
-async def test_r4_closing_does_not_wait_for_what_another_process_has_claimed(world: World) -> None:
+async def test_r4_closing_does_not_wait_for_the_claim_of_another_process(world: World) -> None:
     other, manager = world.manager(), world.manager()
     await other.adopt(world.fake.sign_in())
     await world.expire()
@@ -121,7 +121,7 @@ async def test_r4_closing_does_not_wait_for_what_another_process_has_claimed(wor
     assert (await renewal) == await world.token()
 
 
-async def test_r4_closing_is_bounded_and_says_what_it_left_behind(world: World) -> None:
+async def test_r4_closing_has_a_time_limit_and_reports_what_is_unfinished(world: World) -> None:
     manager = world.manager()
     await manager.adopt(world.fake.sign_in())
     await world.expire()
@@ -160,7 +160,7 @@ async def test_r4_a_closed_manager_hands_out_nothing_although_its_last_renewal_f
         await manager.get_token()
 
 
-async def test_r4_a_renewal_that_is_torn_down_is_not_begun_anew_as_the_loop_ends(world: World) -> None:
+async def test_r4_a_cancelled_renewal_is_not_restarted_when_the_loop_ends(world: World) -> None:
     old = await world.manager().adopt(world.fake.sign_in())
     await world.clock.advance(3500)
     manager = world.manager()
@@ -176,7 +176,7 @@ async def test_r4_a_renewal_that_is_torn_down_is_not_begun_anew_as_the_loop_ends
     assert world.fake.token_requests == asked
 
 
-async def test_r4_a_renewal_that_is_torn_down_is_noted_and_repeated(world: World) -> None:
+async def test_r4_a_cancelled_renewal_is_recorded_and_repeated(world: World) -> None:
     manager = world.manager()
     await manager.adopt(world.fake.sign_in())
     await world.expire()

@@ -31,7 +31,7 @@ async def test_r5_a_suspended_machine_does_not_hand_out_an_expired_token(world: 
 
 
 @pytest.mark.parametrize("step", [86_400, -86_400])
-async def test_r5_a_stepped_clock_does_no_harm_to_a_token_in_memory(world: World, step: int) -> None:
+async def test_r5_a_change_of_the_wall_clock_does_not_affect_a_cached_token(world: World, step: int) -> None:
     manager = world.manager()
     old = await manager.adopt(world.fake.sign_in())
     world.clock.step_wall(step)
@@ -46,9 +46,7 @@ async def test_r5_a_stepped_clock_does_no_harm_to_a_token_in_memory(world: World
 
 
 @pytest.mark.parametrize("step", [86_400, -86_400])
-async def test_r5_after_a_stepped_clock_another_process_renews_rather_than_trust_the_record(
-    world: World, step: int
-) -> None:
+async def test_r5_after_a_change_of_the_wall_clock_another_process_renews(world: World, step: int) -> None:
     first, second = world.manager(), world.manager()
     old = await first.adopt(world.fake.sign_in())
     world.clock.step_wall(step)
@@ -56,7 +54,7 @@ async def test_r5_after_a_stepped_clock_another_process_renews_rather_than_trust
     assert world.fake.token_requests == 1
 
 
-async def test_r5_expiry_counts_from_when_we_asked_and_not_from_when_the_answer_came(world: World) -> None:
+async def test_r5_expiry_counts_from_the_request_and_not_from_the_answer(world: World) -> None:
 
     manager = world.manager()
     await manager.adopt(world.fake.sign_in())

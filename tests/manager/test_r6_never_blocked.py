@@ -21,7 +21,7 @@ async def test_r6_a_stale_token_is_handed_out_at_once_while_one_renewal_runs(wor
     assert world.fake.token_requests == 1
 
 
-async def test_r6_a_process_that_begins_with_a_stale_token_hands_it_out_while_one_renewal_runs(world: World) -> None:
+async def test_r6_a_process_that_starts_with_a_stale_token_hands_it_out_while_one_renewal_runs(world: World) -> None:
     old = await world.manager().adopt(world.fake.sign_in())
     await world.clock.advance(3600 - 200)
     manager = world.manager()
@@ -34,7 +34,7 @@ async def test_r6_a_process_that_begins_with_a_stale_token_hands_it_out_while_on
     assert world.fake.token_requests == 1
 
 
-async def test_r6_a_process_that_slept_takes_the_stale_token_of_another_at_once(world: World) -> None:
+async def test_r6_a_process_that_slept_uses_the_stale_token_of_another_at_once(world: World) -> None:
     sleeper, other = world.manager(), world.manager()
     await sleeper.adopt(world.fake.sign_in())
     await world.clock.advance(3600)
@@ -45,7 +45,7 @@ async def test_r6_a_process_that_slept_takes_the_stale_token_of_another_at_once(
         await held.reached.wait()
 
 
-async def test_r7_a_process_that_begins_in_an_outage_lives_on_the_stale_token_of_its_store(world: World) -> None:
+async def test_r7_a_process_that_starts_in_an_outage_uses_the_stored_stale_token(world: World) -> None:
     old = await world.manager().adopt(world.fake.sign_in())
     await world.clock.advance(3600 - 200)
     manager = world.manager()
@@ -73,7 +73,7 @@ async def test_r6_an_idle_manager_that_keeps_fresh_renews_by_itself(world: World
         assert world.fake.is_live((await manager.get_token()).access_token)
 
 
-async def test_r6_an_idle_manager_that_keeps_fresh_rides_out_an_outage(world: World) -> None:
+async def test_r6_an_idle_manager_that_keeps_fresh_survives_an_outage(world: World) -> None:
     async with world.manager(keep_fresh=True) as manager:
         await manager.adopt(world.fake.sign_in())
         await world.clock.advance(3000)
@@ -85,7 +85,7 @@ async def test_r6_an_idle_manager_that_keeps_fresh_rides_out_an_outage(world: Wo
         assert world.fake.token_requests == before
 
 
-async def test_r6_keeping_fresh_goes_on_after_a_store_that_gave_up_a_wait_of_its_own(world: World) -> None:
+async def test_r6_keeping_fresh_goes_on_after_the_store_cancelled_its_own_operation(world: World) -> None:
     """As a driver does whose task was cancelled: taken for ours, it ended the renewal, and nobody planned another."""
     async with world.manager(keep_fresh=True) as manager:
         await manager.adopt(world.fake.sign_in())
@@ -99,7 +99,7 @@ async def test_r6_keeping_fresh_goes_on_after_a_store_that_gave_up_a_wait_of_its
         assert manager.snapshot()["token"] == "good"
 
 
-async def test_r6_keeping_fresh_asks_the_store_now_and_then_once_a_sign_in_is_dead(world: World) -> None:
+async def test_r6_keeping_fresh_still_reads_the_store_after_a_sign_in_is_dead(world: World) -> None:
     async with world.manager(keep_fresh=True) as manager:
         token = await manager.adopt(world.fake.sign_in())
         world.fake.kill_refresh_token(token.refresh_token or "")
@@ -110,7 +110,7 @@ async def test_r6_keeping_fresh_asks_the_store_now_and_then_once_a_sign_in_is_de
         assert len(world.stores[manager].log) < 70
 
 
-async def test_r6_leaving_ends_the_background_task(world: World) -> None:
+async def test_r6_closing_ends_the_background_task(world: World) -> None:
     async with world.manager(keep_fresh=True) as manager:
         await manager.adopt(world.fake.sign_in())
     await world.clock.settle()
@@ -129,7 +129,7 @@ async def test_r6_a_process_that_has_just_started_hands_out_a_stale_token_at_onc
     assert world.fake.token_requests == 1
 
 
-async def test_r6_a_token_that_was_refused_is_not_handed_out_because_it_is_in_the_store(world: World) -> None:
+async def test_r6_a_refused_token_is_not_handed_out_again_from_the_store(world: World) -> None:
     old = await world.manager().adopt(world.fake.sign_in())
     await world.clock.advance(3600 - 200)
     assert await world.manager().get_token(rejected=old) != old

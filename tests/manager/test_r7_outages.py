@@ -62,7 +62,7 @@ async def test_r7_the_present_token_is_served_through_an_outage_and_no_sign_in_i
 
 
 @pytest.mark.parametrize("fault", OUTAGES, ids=lambda fault: fault.name)
-async def test_r7_who_starts_in_an_outage_gets_the_stored_token_while_it_is_good(
+async def test_r7_a_process_that_starts_in_an_outage_gets_the_stored_valid_token(
     world: World, fault: faults.Fault
 ) -> None:
     old = await world.manager().adopt(world.fake.sign_in())
@@ -77,7 +77,7 @@ async def test_r7_who_starts_in_an_outage_gets_the_stored_token_while_it_is_good
             await newcomer.get_token()
 
 
-async def test_r7_an_outage_longer_than_the_token_lives_costs_errors_but_no_sign_in(world: World) -> None:
+async def test_r7_an_outage_longer_than_the_tokens_lifetime_costs_no_sign_in(world: World) -> None:
     manager = world.manager()
     await manager.adopt(world.fake.sign_in())
     await world.expire()
@@ -91,7 +91,7 @@ async def test_r7_an_outage_longer_than_the_token_lives_costs_errors_but_no_sign
     assert world.fake.is_live((await manager.get_token()).access_token)
 
 
-async def test_r7_a_failure_is_shared_with_all_who_wait(world: World) -> None:
+async def test_r7_all_waiting_callers_get_the_failure(world: World) -> None:
     manager = world.manager()
     await manager.adopt(world.fake.sign_in())
     await world.expire()
@@ -104,7 +104,7 @@ async def test_r7_a_failure_is_shared_with_all_who_wait(world: World) -> None:
     assert world.fake.token_requests == 1
 
 
-async def test_r7_a_fresh_failure_is_handed_to_latecomers_without_another_request(world: World) -> None:
+async def test_r7_later_callers_get_a_recent_failure_without_another_request(world: World) -> None:
     manager = world.manager()
     await manager.adopt(world.fake.sign_in())
     await world.expire()
@@ -115,7 +115,7 @@ async def test_r7_a_fresh_failure_is_handed_to_latecomers_without_another_reques
     assert world.fake.token_requests == 1
 
 
-async def test_r7_other_processes_respect_the_rest_and_do_not_queue(world: World) -> None:
+async def test_r7_other_processes_respect_the_rest_and_fail_at_once(world: World) -> None:
     first, second = world.manager(), world.manager()
     await first.adopt(world.fake.sign_in())
     await world.expire()
@@ -152,7 +152,7 @@ async def test_r7_a_long_rest_does_not_hide_a_newer_sign_in(world: World) -> Non
     assert await manager.get_token() == new
 
 
-async def test_r7_a_hanging_server_is_given_up_and_the_token_presented_again_within_the_grace(world: World) -> None:
+async def test_r7_a_request_that_timed_out_is_repeated_within_the_grace(world: World) -> None:
     manager = world.manager()
     await manager.adopt(world.fake.sign_in())
     await world.expire()
@@ -168,7 +168,7 @@ async def test_r7_a_hanging_server_is_given_up_and_the_token_presented_again_wit
 
 
 @pytest.mark.parametrize("processed", [True, False])
-async def test_r7_one_broken_connection_is_nobodys_error_and_its_repetition_is_counted(
+async def test_r7_one_broken_connection_is_repeated_and_reported_but_no_caller_fails(
     world: World, *, processed: bool
 ) -> None:
     manager = world.manager()
@@ -186,7 +186,7 @@ async def test_r7_one_broken_connection_is_nobodys_error_and_its_repetition_is_c
     assert (record.claim, record.rest) == (None, None)
 
 
-async def test_r7_the_second_broken_connection_in_a_row_is_told_and_rested_from(world: World) -> None:
+async def test_r7_the_second_broken_connection_in_a_row_is_raised_and_followed_by_a_rest(world: World) -> None:
     manager = world.manager()
     await manager.adopt(world.fake.sign_in())
     await world.expire()
@@ -203,7 +203,7 @@ async def test_r7_the_second_broken_connection_in_a_row_is_told_and_rested_from(
     assert world.fake.is_live((await manager.get_token()).access_token)
 
 
-async def test_r7_a_bots_broken_connection_is_nobodys_error_either(world: World) -> None:
+async def test_r7_a_bots_broken_connection_is_repeated_too(world: World) -> None:
     manager = world.manager(grant=ClientCredentials())
     with world.fake.inject(faults.truncated()):
         assert world.fake.is_live((await manager.get_token()).access_token)
@@ -211,7 +211,7 @@ async def test_r7_a_bots_broken_connection_is_nobodys_error_either(world: World)
     assert EventKind.REPEATED not in world.kinds(), "no refresh token was presented"
 
 
-async def test_r7_a_manager_that_is_closing_sends_nothing_a_second_time(world: World) -> None:
+async def test_r7_a_closing_manager_repeats_no_request(world: World) -> None:
     manager = world.manager()
     await manager.adopt(world.fake.sign_in())
     await world.expire()
@@ -230,7 +230,7 @@ async def test_r7_a_manager_that_is_closing_sends_nothing_a_second_time(world: W
     assert record.claim.lost, "whoever comes next repeats it"
 
 
-async def test_r7_a_strict_servers_lost_answer_is_not_repeated_while_the_present_token_is_good(
+async def test_r7_at_a_strict_server_a_lost_answer_is_not_repeated_while_the_token_is_valid(
     strict_world: World,
 ) -> None:
     world = strict_world
@@ -246,7 +246,7 @@ async def test_r7_a_strict_servers_lost_answer_is_not_repeated_while_the_present
     assert world.fake.token_requests == 1
 
 
-async def test_r7_a_wrong_secret_is_loud_rate_limited_and_touches_no_sign_in(world: World) -> None:
+async def test_r7_a_wrong_secret_is_reported_rate_limited_and_leaves_the_sign_in_unchanged(world: World) -> None:
     right, wrong = world.manager(), world.manager(client=Client(world.fake.client.client_id, "wrong"))
     await right.adopt(world.fake.sign_in())
     await world.expire()
@@ -270,7 +270,7 @@ async def test_r7_an_outage_at_the_first_token_of_a_bot_is_retryable(world: Worl
     assert world.fake.is_live((await manager.get_token()).access_token)
 
 
-async def test_r7_a_transport_that_raises_something_of_its_own_is_an_outage_and_shows_no_secret(world: World) -> None:
+async def test_r7_an_unexpected_error_of_a_transport_is_an_outage_and_shows_no_secret(world: World) -> None:
     class Broken:
         async def send(self, request: Request, /, *, timeout: float) -> Response:  # noqa: ASYNC109 - the port's own word
             raise RuntimeError(request.body)
@@ -285,7 +285,7 @@ async def test_r7_a_transport_that_raises_something_of_its_own_is_an_outage_and_
     assert (token.refresh_token or "?") not in repr(caught.value)
 
 
-async def test_r7_a_client_that_can_not_prove_who_it_is_is_misconfigured_asked_rarely_and_shows_no_secret(
+async def test_r7_a_failing_client_proof_is_misconfigured_rate_limited_and_shows_no_secret(
     world: World,
 ) -> None:
     asked: list[float] = []
@@ -309,7 +309,7 @@ async def test_r7_a_client_that_can_not_prove_who_it_is_is_misconfigured_asked_r
     assert EventKind.MISCONFIGURED in world.kinds()
 
 
-async def test_r7_a_proof_that_fails_does_not_end_an_outage(world: World) -> None:
+async def test_r7_a_failing_client_proof_does_not_end_an_outage(world: World) -> None:
     signs = True
 
     def sign() -> str:
@@ -329,7 +329,7 @@ async def test_r7_a_proof_that_fails_does_not_end_an_outage(world: World) -> Non
     assert EventKind.OUTAGE_ENDED not in world.kinds()
 
 
-async def test_r7_a_token_that_expires_on_its_way_is_an_outage_and_no_reason_to_ask_again_at_once(world: World) -> None:
+async def test_r7_a_token_that_has_expired_on_arrival_is_an_outage(world: World) -> None:
     world.fake.rules.lifetime = 0.5
     manager = world.manager(grant=ClientCredentials())
     with world.fake.inject(faults.latency(1), times=None):

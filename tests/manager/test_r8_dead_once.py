@@ -19,7 +19,7 @@ async def _dead(world: World, manager: TokenManager) -> str:
     return token.refresh_token
 
 
-async def test_r8_a_refused_refresh_token_asks_for_a_login_and_is_not_presented_again_by_anybody(world: World) -> None:
+async def test_r8_a_refused_refresh_token_requires_a_login_and_no_process_sends_it_again(world: World) -> None:
     first, second = world.manager(), world.manager()
     dead = await _dead(world, first)
     await world.expire()
@@ -33,7 +33,7 @@ async def test_r8_a_refused_refresh_token_asks_for_a_login_and_is_not_presented_
     assert world.kinds().count(EventKind.REFUSED) == 1
 
 
-async def test_r8_the_present_access_token_is_used_to_its_end_although_the_refresh_token_is_dead(world: World) -> None:
+async def test_r8_the_access_token_is_used_until_it_expires_although_its_refresh_token_is_dead(world: World) -> None:
     manager = world.manager()
     token = await manager.adopt(world.fake.sign_in())
     world.fake.kill_refresh_token(token.refresh_token or "")
@@ -44,7 +44,7 @@ async def test_r8_the_present_access_token_is_used_to_its_end_although_the_refre
     assert world.fake.token_requests == 1
 
 
-async def test_r8_a_new_sign_in_heals_it_for_everybody(world: World) -> None:
+async def test_r8_a_new_sign_in_clears_the_refusal_for_all_processes(world: World) -> None:
     first, second = world.manager(), world.manager()
     await _dead(world, first)
     await world.expire()
@@ -58,7 +58,7 @@ async def test_r8_a_new_sign_in_heals_it_for_everybody(world: World) -> None:
     assert (await world.record()).refused is None
 
 
-async def test_r8_what_another_process_saved_meanwhile_counts_and_not_the_refusal(world: World) -> None:
+async def test_r8_a_token_that_another_process_saved_outranks_a_refusal(world: World) -> None:
     first, second = world.manager(), world.manager()
     await _dead(world, first)
     await world.expire()
@@ -73,7 +73,7 @@ async def test_r8_what_another_process_saved_meanwhile_counts_and_not_the_refusa
     assert (await world.record()).refused is None
 
 
-async def test_r8_a_replayable_grant_heals_only_what_it_had_issued_itself(world: World) -> None:
+async def test_r8_a_replayable_grant_replaces_only_tokens_of_its_own(world: World) -> None:
     person = world.manager()
     await _dead(world, person)
     await world.expire()
@@ -113,7 +113,7 @@ async def test_r8_a_manager_with_a_grant_takes_no_second_identity(world: World, 
         await getattr(bot, verb)(what)
 
 
-async def test_r8_a_refresh_token_from_elsewhere_is_kept_before_it_is_spent(world: World) -> None:
+async def test_r8_an_adopted_refresh_token_is_saved_before_it_is_spent(world: World) -> None:
     manager = world.manager()
     token = await manager.exchange(RefreshToken(world.fake.sign_in().refresh_token or ""))
     assert world.fake.is_live(token.access_token)
@@ -125,9 +125,7 @@ async def test_r8_a_refresh_token_from_elsewhere_is_kept_before_it_is_spent(worl
     "access,refresh",
     [("a\n", None), ("a b", "r"), ("ä", "r"), ("a", "r\n"), ("", "r\r\n"), ("", None), ("", "")],
 )
-async def test_r11_a_token_that_no_header_can_hold_is_refused_before_a_library_quotes_it(
-    world: World, access: str, refresh: str | None
-) -> None:
+async def test_r11_a_token_that_no_header_can_hold_is_refused(world: World, access: str, refresh: str | None) -> None:
     manager = world.manager()
     with pytest.raises(ConfigurationError, match="Copy it again") as caught:
         await manager.adopt(Token(access_token=access, refresh_token=refresh, issued_at=world.clock.wall()))

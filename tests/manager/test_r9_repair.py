@@ -68,7 +68,7 @@ async def test_r9_a_claim_from_another_host_is_repeated_after_one_lease_and_with
     assert world.fake.token_requests == 2
 
 
-async def test_r9_a_manager_in_use_with_a_fresh_token_looks_every_third_of_the_grace_and_repairs(world: World) -> None:
+async def test_r9_a_manager_with_a_fresh_token_reads_the_store_every_third_of_the_grace(world: World) -> None:
     survivor, victim = world.manager(), world.manager()
     old = await survivor.adopt(world.fake.sign_in())
     await victim.get_token()
@@ -81,7 +81,7 @@ async def test_r9_a_manager_in_use_with_a_fresh_token_looks_every_third_of_the_g
     assert (await world.record()).claim is None
 
 
-async def test_r9_who_holds_a_token_that_nothing_renews_looks_for_a_sign_in_that_came_since(world: World) -> None:
+async def test_r9_a_manager_without_a_refresh_token_looks_for_a_newer_sign_in(world: World) -> None:
     survivor, victim = world.manager(), world.manager()
     old = await survivor.adopt(replace(world.fake.sign_in(), refresh_token=None))
     await world.clock.advance(61)
@@ -95,7 +95,7 @@ async def test_r9_who_holds_a_token_that_nothing_renews_looks_for_a_sign_in_that
     assert (await world.record()).claim is None
 
 
-async def test_r9_nothing_is_repeated_while_the_owner_of_the_claim_may_live(world: World) -> None:
+async def test_r9_nothing_is_repeated_while_the_claims_owner_may_be_alive(world: World) -> None:
     survivor = await _killed(world)
     for _ in range(5):
         await survivor.get_token()
@@ -103,7 +103,7 @@ async def test_r9_nothing_is_repeated_while_the_owner_of_the_claim_may_live(worl
     assert world.fake.token_requests == 1
 
 
-async def test_r9_a_strict_server_is_asked_again_only_at_the_end_of_the_present_token(strict_world: World) -> None:
+async def test_r9_a_strict_server_gets_a_repeat_only_when_the_present_token_has_expired(strict_world: World) -> None:
     world = strict_world
     survivor = await _killed(world)
     old = await survivor.get_token()
@@ -117,7 +117,7 @@ async def test_r9_a_strict_server_is_asked_again_only_at_the_end_of_the_present_
     assert world.fake.token_requests == 2
 
 
-async def test_r9_a_claim_under_which_nothing_was_sent_does_no_harm_at_a_strict_server(strict_world: World) -> None:
+async def test_r9_a_claim_without_a_request_does_no_harm_at_a_strict_server(strict_world: World) -> None:
     world = strict_world
     victim, survivor = world.manager(), world.manager()
     await victim.adopt(world.fake.sign_in())
@@ -132,7 +132,7 @@ async def test_r9_a_claim_under_which_nothing_was_sent_does_no_harm_at_a_strict_
     assert world.fake.is_live((await other).access_token)
 
 
-async def test_r9_a_claim_of_which_its_maker_never_heard_is_its_own_all_the_same(world: World) -> None:
+async def test_r9_a_claim_whose_confirmation_was_lost_still_belongs_to_its_owner(world: World) -> None:
     class Torn(MemoryStore):
         """The first claim gets in, and at that moment its renewal is torn down."""
 

@@ -47,7 +47,7 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-async def test_each_is_begun_when_it_is_due(clock: FakeClock) -> None:
+async def test_each_renewal_starts_when_it_is_due(clock: FakeClock) -> None:
     renewals = Renewals(clock)
     renewals.schedule(20, "b")
     renewals.schedule(10.25, "a")
@@ -60,7 +60,7 @@ async def test_each_is_begun_when_it_is_due(clock: FakeClock) -> None:
     renewals.scheduler.stop()
 
 
-async def test_what_is_due_later_shares_a_second_and_is_never_early(clock: FakeClock) -> None:
+async def test_distant_due_times_are_rounded_up_to_a_second(clock: FakeClock) -> None:
     renewals = Renewals(clock)
     renewals.scheduler.start()
     for number in range(100):
@@ -74,7 +74,7 @@ async def test_what_is_due_later_shares_a_second_and_is_never_early(clock: FakeC
     renewals.scheduler.stop()
 
 
-async def test_what_is_long_past_is_begun_at_once_and_what_is_never_due_never(clock: FakeClock) -> None:
+async def test_a_past_due_time_starts_at_once_and_an_infinite_one_never(clock: FakeClock) -> None:
     renewals = Renewals(clock)
     renewals.scheduler.start()
     renewals.schedule(-math.inf, "past")
@@ -86,7 +86,7 @@ async def test_what_is_long_past_is_begun_at_once_and_what_is_never_due_never(cl
     renewals.scheduler.stop()
 
 
-async def test_no_more_are_under_way_than_the_ceiling_allows(clock: FakeClock) -> None:
+async def test_no_more_renewals_run_than_the_limit(clock: FakeClock) -> None:
     renewals = Renewals(clock, max_running=3, lasting=10)
     renewals.scheduler.start()
     for number in range(10):
@@ -97,7 +97,7 @@ async def test_no_more_are_under_way_than_the_ceiling_allows(clock: FakeClock) -
     renewals.scheduler.stop()
 
 
-async def test_who_has_nothing_to_do_takes_no_place(clock: FakeClock) -> None:
+async def test_a_key_without_a_renewal_takes_no_slot(clock: FakeClock) -> None:
     renewals = Renewals(clock, max_running=1, lasting=1000)
     renewals.idle = {"a", "b"}
     renewals.scheduler.start()
@@ -119,7 +119,7 @@ async def test_a_suspended_machine_is_noticed_within_a_minute(clock: FakeClock) 
     renewals.scheduler.stop()
 
 
-async def test_stopped_it_begins_nothing_more_and_leaves_what_is_under_way(clock: FakeClock) -> None:
+async def test_stop_starts_no_more_renewals_and_leaves_running_ones(clock: FakeClock) -> None:
     renewals = Renewals(clock, lasting=10)
     renewals.scheduler.start()
     renewals.schedule(1, "a")
@@ -132,7 +132,7 @@ async def test_stopped_it_begins_nothing_more_and_leaves_what_is_under_way(clock
     assert {task for task in asyncio.all_tasks() if task is not asyncio.current_task()} == set()
 
 
-async def test_it_keeps_nothing_of_the_request_that_came_first(clock: FakeClock) -> None:
+async def test_the_scheduler_does_not_keep_the_context_of_the_first_caller(clock: FakeClock) -> None:
     seen: list[str] = []
     scheduler = Scheduler(clock, lambda _: seen.append(_request.get()), max_running=1)
     _request.set("the first one's")
@@ -143,7 +143,7 @@ async def test_it_keeps_nothing_of_the_request_that_came_first(clock: FakeClock)
     assert seen == ["nobody's"]
 
 
-def test_r6_those_that_a_loop_left_waiting_are_begun_in_the_next_one(clock: FakeClock) -> None:
+def test_r6_renewals_that_waited_in_a_closed_loop_start_in_the_next_one(clock: FakeClock) -> None:
     renewals = Renewals(clock, max_running=1, lasting=100)
     for key in "abc":
         renewals.schedule(1, key)

@@ -49,7 +49,7 @@ def resources(fake: FakeBitbucket, clock: FakeClock, transport: Transport) -> Sh
     )
 
 
-async def test_r5_a_token_counts_from_when_it_was_asked_for(clock: FakeClock) -> None:
+async def test_r5_a_token_ages_from_its_request(clock: FakeClock) -> None:
     fake = FakeBitbucket(clock)
     asked = clock.wall()
     task = asyncio.create_task(resources(fake, clock, Slow(fake, clock, 20)).request(ClientCredentials(), key="alice"))
@@ -59,7 +59,7 @@ async def test_r5_a_token_counts_from_when_it_was_asked_for(clock: FakeClock) ->
     assert token.expires_at == asked + 3600
 
 
-async def test_r7_a_transport_that_keeps_no_time_is_given_up(clock: FakeClock) -> None:
+async def test_r7_a_transport_that_ignores_its_timeout_is_cancelled(clock: FakeClock) -> None:
     fake = FakeBitbucket(clock)
     task = asyncio.create_task(
         resources(fake, clock, Slow(fake, clock, 1000)).request(ClientCredentials(), key="alice")
@@ -72,7 +72,7 @@ async def test_r7_a_transport_that_keeps_no_time_is_given_up(clock: FakeClock) -
     assert caught.value.sent
 
 
-async def test_r7_a_transport_that_ran_out_of_time_tells_itself_whether_anything_had_left(clock: FakeClock) -> None:
+async def test_r7_a_transport_that_times_out_itself_reports_whether_it_sent_the_request(clock: FakeClock) -> None:
     """As where a name can't be looked up: then nothing was spent, and nothing has to be repeated."""
 
     class Nameless(Slow):

@@ -15,7 +15,7 @@ def world() -> World:
     return World()
 
 
-async def test_a_manager_nobody_has_asked_yet_is_well(world: World) -> None:
+async def test_a_manager_is_ok_before_its_first_call(world: World) -> None:
     found = world.manager().snapshot()
     assert found == {
         "key": "alice",
@@ -41,7 +41,7 @@ async def test_a_token_is_good_and_then_expired(world: World) -> None:
     assert all(one["ok"] for one in snapshots), "an expired token is renewed for the next who asks"
 
 
-async def test_an_outage_is_no_harm_while_the_token_is_good_and_then_it_is(world: World) -> None:
+async def test_in_an_outage_ok_is_true_while_the_token_is_valid(world: World) -> None:
     manager = world.manager()
     await manager.adopt(world.fake.sign_in())
     await world.clock.advance(3500)
@@ -62,7 +62,7 @@ async def test_an_outage_is_no_harm_while_the_token_is_good_and_then_it_is(world
     assert "503" in after["error"]["message"]
 
 
-async def test_a_dead_sign_in_says_so(world: World) -> None:
+async def test_a_dead_sign_in_is_not_ok_and_names_the_error(world: World) -> None:
     manager = world.manager()
     with pytest.raises(LoginRequiredError):
         await manager.get_token()

@@ -55,7 +55,7 @@ def another(store: FaultyStore, clock: FakeClock) -> StoredRecord:
     return alices_record(FaultyStore(store.inner), clock)
 
 
-async def test_nothing_is_known_before_the_first_look_and_nothing_is_found_in_an_empty_store(
+async def test_the_record_is_none_before_the_first_load_and_in_an_empty_store(
     stored: StoredRecord,
 ) -> None:
     assert stored.record is None
@@ -63,7 +63,7 @@ async def test_nothing_is_known_before_the_first_look_and_nothing_is_found_in_an
     assert stored.record is None
 
 
-async def test_what_was_swapped_in_is_known_without_another_look(stored: StoredRecord, store: FaultyStore) -> None:
+async def test_a_swapped_record_is_known_without_a_load(stored: StoredRecord, store: FaultyStore) -> None:
     assert await stored.swap(record())
     assert stored.record == record()
     assert await stored.swap(record(B))
@@ -71,9 +71,7 @@ async def test_what_was_swapped_in_is_known_without_another_look(stored: StoredR
     assert await stored.load() == record(B)
 
 
-async def test_who_saw_an_older_version_swaps_nothing(
-    stored: StoredRecord, store: FaultyStore, clock: FakeClock
-) -> None:
+async def test_a_swap_over_an_older_version_fails(stored: StoredRecord, store: FaultyStore, clock: FakeClock) -> None:
     await stored.swap(record())
     assert not await another(store, clock).swap(record(B))
     late = another(store, clock)
@@ -95,9 +93,7 @@ class Unwilling(MemoryStore):
 
 
 @pytest.mark.parametrize("before", [None, record()])
-async def test_a_store_that_never_swaps_is_told_from_one_in_which_others_are_first(
-    clock: FakeClock, before: Record | None
-) -> None:
+async def test_a_store_that_never_swaps_is_reported(clock: FakeClock, before: Record | None) -> None:
     store = Unwilling()
     if before is not None:
         await MemoryStore.swap(store, "alice", before, expected=0)
@@ -109,7 +105,7 @@ async def test_a_store_that_never_swaps_is_told_from_one_in_which_others_are_fir
             await asyncio.wait_for(stored.write_pending(), 5)
 
 
-async def test_who_loses_against_others_again_and_again_gets_in_at_last(
+async def test_swaps_lost_to_other_processes_are_not_the_stores_fault(
     stored: StoredRecord, store: FaultyStore, clock: FakeClock
 ) -> None:
     await stored.load()
@@ -122,12 +118,12 @@ async def test_who_loses_against_others_again_and_again_gets_in_at_last(
     assert await stored.swap(record(A))
 
 
-async def test_another_key_is_another_record(stored: StoredRecord, store: FaultyStore, clock: FakeClock) -> None:
+async def test_each_key_has_its_own_record(stored: StoredRecord, store: FaultyStore, clock: FakeClock) -> None:
     await stored.swap(record())
     assert await StoredRecord(resources(store, clock), "bob").load() is None
 
 
-async def test_r1_time_counts_from_when_a_version_was_first_seen(
+async def test_r1_unchanged_for_counts_boot_time_since_the_version_was_first_seen(
     stored: StoredRecord, store: FaultyStore, clock: FakeClock
 ) -> None:
     await another(store, clock).swap(record())
@@ -148,7 +144,9 @@ async def test_r1_time_counts_from_when_a_version_was_first_seen(
     assert stored.unchanged_for() == 0.0
 
 
-async def test_an_emptied_store_begins_anew(stored: StoredRecord, store: FaultyStore, clock: FakeClock) -> None:
+async def test_an_emptied_store_starts_again_without_a_record(
+    stored: StoredRecord, store: FaultyStore, clock: FakeClock
+) -> None:
     await stored.swap(record())
     await clock.advance(5)
     store.inner = MemoryStore()
@@ -160,7 +158,7 @@ async def test_an_emptied_store_begins_anew(stored: StoredRecord, store: FaultyS
     assert await stored.swap(record(B))
 
 
-async def test_a_change_is_applied_to_what_others_wrote_meanwhile(
+async def test_a_pending_change_is_applied_to_the_record_of_another_process(
     stored: StoredRecord, store: FaultyStore, clock: FakeClock
 ) -> None:
     await stored.swap(record(forced=1))
@@ -177,7 +175,7 @@ async def test_a_change_is_applied_to_what_others_wrote_meanwhile(
     assert await other.load() == record(forced=6)
 
 
-async def test_a_change_that_finds_nothing_to_change_writes_nothing(stored: StoredRecord, store: FaultyStore) -> None:
+async def test_a_pending_change_that_changes_nothing_writes_nothing(stored: StoredRecord, store: FaultyStore) -> None:
     await stored.swap(record())
     store.log.clear()
     stored.keep_pending(lambda _: None)
@@ -187,7 +185,7 @@ async def test_a_change_that_finds_nothing_to_change_writes_nothing(stored: Stor
 
 
 @pytest.mark.parametrize("verb", ["read", "write"])
-async def test_a_store_that_does_not_answer_is_given_up(
+async def test_a_store_that_does_not_answer_in_time_raises_a_store_error(
     stored: StoredRecord, store: FaultyStore, clock: FakeClock, verb: str
 ) -> None:
     store.close_gate()
@@ -201,7 +199,7 @@ async def test_a_store_that_does_not_answer_is_given_up(
 
 
 @pytest.mark.parametrize("verb", ["read", "write"])
-async def test_whatever_a_store_raises_is_a_store_error_without_its_words(
+async def test_any_error_of_a_store_becomes_a_store_error_without_its_text(
     stored: StoredRecord, store: FaultyStore, verb: str
 ) -> None:
     store.down = True
@@ -210,7 +208,7 @@ async def test_whatever_a_store_raises_is_a_store_error_without_its_words(
     assert isinstance(caught.value.__cause__, ConnectionRefusedError)
 
 
-async def test_a_store_error_of_a_store_keeps_its_kind_and_its_words(clock: FakeClock) -> None:
+async def test_a_store_error_of_a_store_keeps_its_class_and_its_text(clock: FakeClock) -> None:
     class Foreign(MemoryStore):
         async def load(self, key: str, /) -> None:
             msg = "This is no record."
@@ -221,7 +219,7 @@ async def test_a_store_error_of_a_store_keeps_its_kind_and_its_words(clock: Fake
     assert not caught.value.retryable
 
 
-async def test_after_a_failed_look_the_last_one_still_counts(stored: StoredRecord, store: FaultyStore) -> None:
+async def test_after_a_failed_load_the_last_record_is_kept(stored: StoredRecord, store: FaultyStore) -> None:
     await stored.swap(record(A))
     store.down = True
     with pytest.raises(StoreError):

@@ -35,7 +35,7 @@ def told(caplog: pytest.LogCaptureFixture, least: int = INFO) -> list[tuple[int,
     ]
 
 
-async def test_a_renewal_is_one_line_of_information(world: World, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_renewal_is_one_info_line(world: World, caplog: pytest.LogCaptureFixture) -> None:
     manager = world.manager()
     await manager.adopt(world.fake.sign_in())
     await world.expire()
@@ -44,7 +44,7 @@ async def test_a_renewal_is_one_line_of_information(world: World, caplog: pytest
     assert world.kinds() == [EventKind.RENEWED]
 
 
-async def test_an_outage_is_one_warning_when_it_begins_and_one_information_when_it_ends(
+async def test_an_outage_is_one_warning_and_its_end_one_info_line(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     manager = world.manager()
@@ -61,7 +61,7 @@ async def test_an_outage_is_one_warning_when_it_begins_and_one_information_when_
 
 
 @pytest.mark.parametrize("durable", [False, True])
-async def test_a_rotating_token_in_memory_by_default_is_warned_of_once(
+async def test_a_rotating_token_in_the_default_store_causes_one_warning(
     world: World,
     durable: bool,  # noqa: FBT001 - a parameter of the test
     caplog: pytest.LogCaptureFixture,
@@ -74,14 +74,14 @@ async def test_a_rotating_token_in_memory_by_default_is_warned_of_once(
     assert told(caplog, WARNING) == ([] if durable else [(WARNING, "not_durable")])
 
 
-async def test_a_replayable_grant_in_memory_is_nothing_to_warn_of(
+async def test_a_replayable_grant_in_the_default_store_causes_no_warning(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     await world.manager(grant=ClientCredentials(), store=None).get_token()
     assert told(caplog, WARNING) == []
 
 
-async def test_a_listener_that_raises_is_told_of_and_the_renewal_goes_on(
+async def test_an_error_of_a_listener_is_logged_and_the_renewal_goes_on(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(event: Event) -> None:
@@ -99,9 +99,7 @@ def of_kind(world: World, kind: EventKind) -> list[Event]:
     return [event for event in world.events if event.kind is kind]
 
 
-async def test_a_key_with_a_line_break_in_it_begins_no_line_of_the_log(
-    world: World, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_key_with_a_line_break_starts_no_new_log_line(world: World, caplog: pytest.LogCaptureFixture) -> None:
     manager = world.manager(key="alice\nroot: all is well")
     await manager.adopt(world.fake.sign_in())
     await world.expire()
@@ -111,7 +109,7 @@ async def test_a_key_with_a_line_break_in_it_begins_no_line_of_the_log(
     assert not any("\n" in line for line in lines)
 
 
-async def test_a_renewal_is_framed_by_its_beginning_and_its_end(world: World) -> None:
+async def test_a_renewal_begins_and_ends_with_an_event(world: World) -> None:
     manager = world.manager()
     await manager.adopt(world.fake.sign_in())
     await world.expire()
@@ -140,7 +138,7 @@ async def test_the_end_of_a_renewal_that_failed_names_the_error(world: World) ->
     assert ended.error == "LoginRequiredError"
 
 
-async def test_each_caller_who_waited_is_told_of_and_nobody_else(world: World) -> None:
+async def test_only_callers_that_waited_are_reported(world: World) -> None:
     manager = world.manager()
     await manager.adopt(world.fake.sign_in())
     await manager.get_token()
@@ -153,7 +151,7 @@ async def test_each_caller_who_waited_is_told_of_and_nobody_else(world: World) -
     assert len(of_kind(world, EventKind.CALLER_WAITED)) == 5
 
 
-async def test_who_waits_for_somebody_elses_renewal_says_so_once(world: World) -> None:
+async def test_waiting_for_another_managers_renewal_is_reported_once(world: World) -> None:
     one, other = world.manager(), world.manager()
     await one.adopt(world.fake.sign_in())
     await world.expire()
@@ -166,7 +164,7 @@ async def test_who_waits_for_somebody_elses_renewal_says_so_once(world: World) -
     assert len(of_kind(world, EventKind.CLAIM_WAITED)) == 1
 
 
-async def test_who_takes_over_a_claim_that_lapsed_says_so(world: World) -> None:
+async def test_taking_over_a_lapsed_claim_is_reported(world: World) -> None:
     one, other = world.manager(), world.manager()
     await one.adopt(world.fake.sign_in())
     await world.expire()
@@ -297,13 +295,13 @@ def _echoing(world: World) -> Any:  # noqa: ANN401 - a transport
     return Echo(world)
 
 
-def test_a_token_and_a_client_hide_what_they_hold() -> None:
+def test_the_repr_of_a_token_and_of_a_client_shows_no_secret() -> None:
     token = Token(access_token="at-secret", refresh_token="rt-secret", issued_at=0.0)
     assert "secret" not in repr(token)
     assert "s3cret" not in repr(Client("id", "s3cret"))
 
 
-async def test_a_manager_passes_on_what_a_bearer_saw(world: World, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_manager_passes_on_a_bearers_event(world: World, caplog: pytest.LogCaptureFixture) -> None:
     world.manager().tell(EventKind.API_REFUSED, "The API answered 401.")
     assert world.events == [Event(kind=EventKind.API_REFUSED, key="alice", detail="The API answered 401.")]
     assert told(caplog) == [(INFO, "api_refused")]

@@ -84,7 +84,7 @@ def world() -> PoolWorld:
     return PoolWorld()
 
 
-async def test_all_who_hold_an_identity_share_its_manager(world: PoolWorld) -> None:
+async def test_all_callers_share_the_manager_of_an_identity(world: PoolWorld) -> None:
     async with world.pool() as pool:
         await world.sign_in(pool, "alice", "bob")
         alice, bob = pool.manager("alice"), pool.manager("bob")
@@ -96,7 +96,7 @@ async def test_all_who_hold_an_identity_share_its_manager(world: PoolWorld) -> N
         assert repr(alice) == "<TokenManager 'alice'>"
 
 
-async def test_a_number_and_an_empty_text_name_nobody_and_are_not_remembered(world: PoolWorld) -> None:
+async def test_a_key_that_is_empty_or_not_a_text_is_refused(world: PoolWorld) -> None:
     async with world.pool() as pool:
         with pytest.raises(ConfigurationError, match=r"key takes a text, such as str\(user\.id\), not int"):
             pool.manager(7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
@@ -105,7 +105,7 @@ async def test_a_number_and_an_empty_text_name_nobody_and_are_not_remembered(wor
         assert len(pool) == 0
 
 
-async def test_an_identity_that_nobody_brought_needs_a_sign_in(world: PoolWorld) -> None:
+async def test_an_unknown_identity_needs_a_sign_in(world: PoolWorld) -> None:
     async with world.pool() as pool:
         with pytest.raises(LoginRequiredError, match="No one has signed in"):
             await pool.manager("alice").get_token()
@@ -114,7 +114,7 @@ async def test_an_identity_that_nobody_brought_needs_a_sign_in(world: PoolWorld)
 # Memory.
 
 
-async def test_who_was_not_asked_for_the_longest_leaves_and_comes_back_from_the_store(world: PoolWorld) -> None:
+async def test_the_least_recently_used_identity_is_evicted_and_loaded_again(world: PoolWorld) -> None:
     async with world.pool(max_identities=3) as pool:
         tokens = await world.sign_in(pool, "a", "b", "c")
         await world.sign_in(pool, "d")
@@ -129,7 +129,7 @@ async def test_who_was_not_asked_for_the_longest_leaves_and_comes_back_from_the_
         assert world.fake.token_requests == 0
 
 
-async def test_there_is_no_second_manager_while_somebody_holds_the_first(world: PoolWorld) -> None:
+async def test_an_evicted_manager_that_a_caller_holds_is_used_again(world: PoolWorld) -> None:
     async with world.pool(max_identities=2) as pool:
         held = pool.manager("held")
         for number in range(100):
@@ -138,7 +138,7 @@ async def test_there_is_no_second_manager_while_somebody_holds_the_first(world: 
         assert pool.manager("held") is held
 
 
-async def test_whom_nobody_holds_is_forgotten(world: PoolWorld) -> None:
+async def test_an_evicted_manager_that_no_caller_holds_is_freed(world: PoolWorld) -> None:
     async with world.pool(max_identities=2) as pool:
         await world.sign_in(pool, *(f"{number}" for number in range(20)))
         await world.clock.settle()
@@ -147,7 +147,7 @@ async def test_whom_nobody_holds_is_forgotten(world: PoolWorld) -> None:
         assert len([manager for manager in alive if manager.key.isdecimal()]) == 2
 
 
-async def test_r2_an_unsaved_token_does_not_leave(world: PoolWorld) -> None:
+async def test_r2_an_identity_with_an_unsaved_token_is_not_evicted(world: PoolWorld) -> None:
     async with world.pool(max_identities=2) as pool:
         await world.sign_in(pool, "alice")
         await world.clock.advance(3500)
@@ -170,7 +170,7 @@ async def test_r2_an_unsaved_token_does_not_leave(world: PoolWorld) -> None:
     assert world.fake.is_spendable(found.record.token.refresh_token or "")
 
 
-async def test_more_than_asked_for_stay_while_all_have_something_to_lose(world: PoolWorld) -> None:
+async def test_the_pool_grows_beyond_its_limit_while_all_identities_are_busy(world: PoolWorld) -> None:
     async with world.pool(max_identities=2) as pool:
         await world.sign_in(pool, "a", "b")
         world.store.down = True
@@ -193,7 +193,7 @@ async def test_more_than_asked_for_stay_while_all_have_something_to_lose(world: 
 
 
 @pytest.mark.parametrize("options", [{"max_identities": 0}, {"max_requests": 0}, {"max_requests": -1}])
-def test_a_pool_of_nothing_is_refused(world: PoolWorld, options: dict[str, int]) -> None:
+def test_a_limit_of_zero_is_refused(world: PoolWorld, options: dict[str, int]) -> None:
     with pytest.raises(ConfigurationError, match="1 or more"):
         world.pool(**options)
 
@@ -201,7 +201,7 @@ def test_a_pool_of_nothing_is_refused(world: PoolWorld, options: dict[str, int])
 # Renewal in the background.
 
 
-async def test_r6_who_was_asked_for_lately_is_renewed_in_the_background_and_no_one_else(world: PoolWorld) -> None:
+async def test_r6_only_recently_used_identities_are_renewed_in_the_background(world: PoolWorld) -> None:
     async with world.pool() as pool:
         await world.sign_in(pool, "active", "idle")
         for _ in range(40):  # every three minutes, for two hours
@@ -219,7 +219,7 @@ async def test_r6_who_was_asked_for_lately_is_renewed_in_the_background_and_no_o
         assert world.fake.token_requests == before + 1
 
 
-async def test_r6_who_was_away_as_its_moment_came_is_renewed_in_the_background_again(world: PoolWorld) -> None:
+async def test_r6_an_identity_evicted_at_its_due_time_is_renewed_in_the_background_again(world: PoolWorld) -> None:
     async with world.pool(max_identities=1) as pool:
         await world.sign_in(pool, "held")
         held = pool.manager("held")
@@ -233,7 +233,7 @@ async def test_r6_who_was_away_as_its_moment_came_is_renewed_in_the_background_a
         assert held.snapshot()["token"] == "good"
 
 
-async def test_identities_at_rest_have_no_task(world: PoolWorld) -> None:
+async def test_idle_identities_have_no_task(world: PoolWorld) -> None:
     before = asyncio.all_tasks()
     async with world.pool() as pool:
         await world.sign_in(pool, *(f"{number}" for number in range(200)))
@@ -243,7 +243,7 @@ async def test_identities_at_rest_have_no_task(world: PoolWorld) -> None:
     assert asyncio.all_tasks() == before
 
 
-async def test_r6_a_thousand_that_expire_together_are_renewed_in_time_by_no_more_requests_than_allowed(
+async def test_r6_a_thousand_tokens_that_expire_together_are_renewed_in_time_within_the_limit(
     world: PoolWorld,
 ) -> None:
     keys = [f"{number}" for number in range(1000)]
@@ -260,7 +260,7 @@ async def test_r6_a_thousand_that_expire_together_are_renewed_in_time_by_no_more
         assert world.fake.second_spends == []
 
 
-async def test_a_dead_identity_is_not_looked_at_until_somebody_asks(world: PoolWorld) -> None:
+async def test_a_dead_identity_is_not_renewed_until_a_caller_asks(world: PoolWorld) -> None:
     async with world.pool() as pool:
         (token,) = await world.sign_in(pool, "alice")
         world.fake.kill_refresh_token(token.refresh_token or "")
@@ -273,7 +273,7 @@ async def test_a_dead_identity_is_not_looked_at_until_somebody_asks(world: PoolW
         assert world.fake.is_live((await pool.manager("alice").adopt(world.fake.sign_in())).access_token)
 
 
-async def test_r8_one_dead_identity_touches_no_other(world: PoolWorld) -> None:
+async def test_r8_a_dead_identity_does_not_affect_others(world: PoolWorld) -> None:
     async with world.pool() as pool:
         dead, _ = await world.sign_in(pool, "dead", "well")
         world.fake.kill_refresh_token(dead.refresh_token or "")
@@ -287,7 +287,7 @@ async def test_r8_one_dead_identity_touches_no_other(world: PoolWorld) -> None:
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-async def test_r7_the_endpoints_outage_is_everybodys(world: PoolWorld, status: int) -> None:
+async def test_r7_an_outage_of_the_endpoint_is_shared_by_all_identities(world: PoolWorld, status: int) -> None:
     keys = [f"{number}" for number in range(50)]
     async with world.pool() as pool:
         await world.sign_in(pool, *keys)
@@ -307,7 +307,7 @@ async def test_r7_the_endpoints_outage_is_everybodys(world: PoolWorld, status: i
         assert world.fake.second_spends == []
 
 
-async def test_r7_a_wrong_secret_is_met_once(world: PoolWorld) -> None:
+async def test_r7_a_wrong_secret_causes_one_request_for_all_identities(world: PoolWorld) -> None:
     wrong = Client(world.fake.client.client_id, "not the secret")
     async with world.pool(client=wrong) as pool:
         await world.sign_in(pool, "alice", "bob")
@@ -319,7 +319,7 @@ async def test_r7_a_wrong_secret_is_met_once(world: PoolWorld) -> None:
     assert world.fake.is_spendable((await _token(world, "bob")).refresh_token or "")
 
 
-async def test_r9_who_waits_for_a_turn_has_claimed_nothing(world: PoolWorld) -> None:
+async def test_r9_a_renewal_claims_nothing_while_it_waits_for_a_slot(world: PoolWorld) -> None:
     async with world.pool(max_requests=1) as pool:
         await world.sign_in(pool, "alice", "bob")
         await world.clock.advance(3600)
@@ -346,7 +346,7 @@ async def test_a_sign_in_is_tried_during_an_outage(world: PoolWorld) -> None:
 # Home and end.
 
 
-async def test_closing_one_manager_closes_nothing_for_the_others(world: PoolWorld) -> None:
+async def test_closing_one_manager_leaves_it_open_for_other_callers(world: PoolWorld) -> None:
     async with world.pool() as pool:
         await world.sign_in(pool, "alice")
         async with pool.manager("alice") as manager:
@@ -354,7 +354,7 @@ async def test_closing_one_manager_closes_nothing_for_the_others(world: PoolWorl
         assert await manager.get_token() == await pool.manager("alice").get_token()
 
 
-async def test_r4_closing_waits_for_what_is_under_way_and_ends_all_managers(world: PoolWorld) -> None:
+async def test_r4_closing_waits_for_running_renewals_and_closes_all_managers(world: PoolWorld) -> None:
     async with world.pool() as pool:
         await world.sign_in(pool, "alice")
         await world.clock.advance(3500)
@@ -376,7 +376,7 @@ async def test_r4_closing_waits_for_what_is_under_way_and_ends_all_managers(worl
     await manager.aclose()
 
 
-async def test_r4_who_closes_second_waits_too_and_nothing_is_handed_out_although_the_renewal_failed(
+async def test_r4_a_second_close_waits_too_and_a_failed_renewal_opens_nothing(
     world: PoolWorld,
 ) -> None:
     pool = world.pool()
@@ -417,7 +417,7 @@ def test_a_pool_goes_on_in_the_next_loop(world: PoolWorld) -> None:
     assert world.fake.second_spends == []
 
 
-def test_a_pool_goes_on_in_the_next_loop_although_the_last_one_was_dropped_with_all_its_tasks(world: PoolWorld) -> None:
+def test_a_pool_goes_on_in_the_next_loop_after_one_that_dropped_its_tasks(world: PoolWorld) -> None:
     pool = world.pool()
 
     async def be_looked_at_in_the_background() -> set["asyncio.Task[Any]"]:
@@ -448,7 +448,7 @@ async def test_two_renewals_take_four_swaps_and_no_load(world: PoolWorld) -> Non
             assert world.store.log == ["swap", "swap"]
 
 
-async def test_errors_tell_what_to_do_and_are_ours(world: PoolWorld) -> None:
+async def test_an_unknown_error_of_the_store_becomes_retryable(world: PoolWorld) -> None:
     async with world.pool() as pool:
         world.store.down = True
         with pytest.raises(BitbucketAuthError) as caught:

@@ -75,7 +75,7 @@ TWO = (
         ),
     ],
 )
-def test_what_is_handed_out_or_waited_for(found: Record, seen: View, expected: Use | Wait) -> None:
+def test_when_decide_returns_use_or_wait(found: Record, seen: View, expected: Use | Wait) -> None:
     assert decide(found, seen) == expected
 
 
@@ -175,7 +175,7 @@ def test_what_is_handed_out_or_waited_for(found: Record, seen: View, expected: U
         ),
     ],
 )
-def test_what_is_spent(found: Record, seen: View, spent: Token | None, repeat: bool, forced: bool) -> None:  # noqa: FBT001 - columns of the table
+def test_when_decide_returns_spend(found: Record, seen: View, spent: Token | None, repeat: bool, forced: bool) -> None:  # noqa: FBT001 - columns of the table
     decision = decide(found, seen)
     assert isinstance(decision, Spend)
     assert (decision.refresh_token, decision.repeat, decision.forced) == (spent, repeat, forced)
@@ -250,14 +250,14 @@ def test_what_is_spent(found: Record, seen: View, spent: Token | None, repeat: b
         ),
     ],
 )
-def test_what_fails(found: Record | None, seen: View, error: type[Exception], text: str) -> None:
+def test_when_decide_returns_fail(found: Record | None, seen: View, error: type[Exception], text: str) -> None:
     decision = decide(found, seen)
     assert isinstance(decision, Fail)
     assert type(decision.error) is error
     assert str(decision.error) == text
 
 
-def test_r7_the_error_at_rest_says_when_to_come_back() -> None:
+def test_r7_the_error_during_a_rest_has_retry_after() -> None:
     decision = decide(RESTING, view(EXPIRED))
     assert isinstance(decision, Fail)
     assert isinstance(decision.error, OutageError)
@@ -276,7 +276,7 @@ def test_r7_the_error_at_rest_says_when_to_come_back() -> None:
         (SKEW + 1, 40.0, None),
     ],
 )
-def test_a_rest_that_is_over_absurdly_long_or_from_the_future_is_not_kept(
+def test_a_rest_that_is_over_too_long_or_from_the_future_is_ignored(
     since: float, until: float, left: float | None
 ) -> None:
     assert rest_left(record(rest=rest(since=since, until=until)), NOW) == left
@@ -298,7 +298,7 @@ def test_without_a_rest_the_next_attempt_is_due() -> None:
         (1e7, 99, 61_440.0),
     ],
 )
-def test_r10_forced_renewals_have_a_least_age_that_doubles(
+def test_r10_each_forced_renewal_doubles_the_least_age_for_the_next(
     lifetime: float | None, forced_before: int, least: float
 ) -> None:
     def decision(age: float) -> object:
@@ -310,24 +310,24 @@ def test_r10_forced_renewals_have_a_least_age_that_doubles(
     assert isinstance(decision(-1.0), Spend), "a token from the future is of no age"
 
 
-def test_a_bot_begins_with_its_grant_in_generation_0() -> None:
+def test_a_bots_first_decision_spends_its_grant_in_generation_0() -> None:
     decision = decide(None, view(EXPIRED, issuer=BOT))
     claim = claimed("me", spends=None, process="9@9", since=NOW)
     assert decision == Spend(Record(issuer=BOT, generation=0, claim=claim), None, repeat=False, forced=False)
 
 
-def test_a_manager_without_a_grant_takes_a_bots_record_as_it_is() -> None:
+def test_a_manager_without_a_grant_uses_a_bots_record() -> None:
     assert decide(BOTS, view()) == Use(ACCESS_ONLY)
 
 
 @pytest.mark.parametrize("grant_type", ["", "refresh_token"])
-def test_the_record_of_an_older_program_is_completed_as_it_is_claimed(grant_type: str) -> None:
+def test_a_claim_completes_the_record_of_an_older_program(grant_type: str) -> None:
     decision = decide(OLD_PROGRAM, view(STALE, issuer=NOBODY))
     assert isinstance(decision, Spend)
     assert decision.record.issuer == replace(NOBODY, grant_type="refresh_token")
 
 
-def test_r9_a_repeat_remembers_since_when_there_is_doubt() -> None:
+def test_r9_a_repeat_keeps_the_time_of_the_first_doubt() -> None:
     for since, expected in ((None, NOW - 70), (5.0, 5.0)):
         decision = decide(record(claim=claimed(doubt_since=since)), view(lapsed=True))
         assert isinstance(decision, Spend)

@@ -15,14 +15,14 @@ EXPIRED = Age.EXPIRED
 
 @settings(max_examples=200)
 @given(RECORDS, CLAIMS, VIEWS)
-def test_r1_nobody_spends_while_the_claim_of_another_is_live(found: Record, claim: Claim, seen: View) -> None:
+def test_r1_decide_never_spends_while_another_claim_is_live(found: Record, claim: Claim, seen: View) -> None:
     found = replace(found, claim=replace(claim, owner="you", lost=False))
     assert not isinstance(decide(found, replace(seen, lapsed=False)), Spend)
 
 
 @settings(max_examples=200)
 @given(RECORDS, VIEWS)
-def test_r5_only_the_records_own_token_is_handed_out_and_never_when_it_has_expired(found: Record, seen: View) -> None:
+def test_r5_decide_hands_out_only_the_records_token_and_only_if_it_has_not_expired(found: Record, seen: View) -> None:
     decision = decide(found, seen)
     if isinstance(decision, Use):
         assert decision.token is found.token
@@ -31,7 +31,7 @@ def test_r5_only_the_records_own_token_is_handed_out_and_never_when_it_has_expir
 
 @settings(max_examples=200)
 @given(RECORDS, VIEWS)
-def test_r10_a_refused_token_is_handed_out_only_where_none_may_be_forced(found: Record, seen: View) -> None:
+def test_r10_decide_hands_out_a_refused_token_only_if_no_renewal_may_be_forced(found: Record, seen: View) -> None:
     decision = decide(found, seen)
     if isinstance(decision, Use) and decision.token.access_token == seen.rejection.access_token:
         unforced = seen.rejection.still_accepted or NOW - decision.token.issued_at < 60 * 2**found.forced
@@ -41,7 +41,7 @@ def test_r10_a_refused_token_is_handed_out_only_where_none_may_be_forced(found: 
 
 @settings(max_examples=200)
 @given(RECORDS, VIEWS)
-def test_a_spend_carries_our_claim_on_what_is_spent_and_changes_nothing_else(found: Record, seen: View) -> None:
+def test_a_spend_adds_our_claim_and_changes_nothing_else(found: Record, seen: View) -> None:
     decision = decide(found, seen)
     if not isinstance(decision, Spend):
         return
@@ -57,7 +57,7 @@ def test_a_spend_carries_our_claim_on_what_is_spent_and_changes_nothing_else(fou
 
 @settings(max_examples=200)
 @given(RECORDS, VIEWS)
-def test_r8_what_was_refused_is_not_spent_and_the_rest_in_order_and_a_grant_at_last(found: Record, seen: View) -> None:
+def test_r8_the_refused_token_is_never_spent_and_a_grant_comes_last(found: Record, seen: View) -> None:
     decision = decide(found, seen)
     if isinstance(decision, Spend):
         tokens = [*([] if found.token is None else [found.token]), *found.spares]
@@ -80,7 +80,7 @@ def test_r8_what_was_refused_is_not_spent_and_the_rest_in_order_and_a_grant_at_l
 
 @settings(max_examples=200)
 @given(RECORDS, VIEWS.filter(lambda seen: seen.reuse_grace == 0))
-def test_r9_a_strict_server_in_doubt_is_not_asked_while_the_present_token_is_good(found: Record, seen: View) -> None:
+def test_r9_in_doubt_a_strict_server_gets_no_request_while_the_token_is_valid(found: Record, seen: View) -> None:
     decision = decide(found, seen)
     claim = decision.record.claim if isinstance(decision, Spend) else None
     if claim is not None and claim.doubt_since is not None and found.token is not None:

@@ -105,7 +105,7 @@ def test_two_records_that_differ_are_written_differently(one: Record, other: Rec
     assert (one == other) == (one.to_plain() == other.to_plain())
 
 
-def test_fields_of_a_later_release_survive() -> None:
+def test_fields_of_a_later_release_are_kept() -> None:
     data = plain(future={"deep": [1, None]}, other="x")
     record = Record.from_plain(data)
     assert dict(record.unknown) == {"future": {"deep": [1, None]}, "other": "x"}
@@ -113,18 +113,18 @@ def test_fields_of_a_later_release_survive() -> None:
     assert dict(FULL.unknown) == {}
 
 
-def test_a_field_that_we_know_is_never_taken_from_the_unknown_ones() -> None:
+def test_an_unknown_field_never_replaces_a_known_one() -> None:
     record = Record(issuer=FULL.issuer, generation=1, unknown={"generation": 9, "schema": 9, "future": 1})
     assert record.to_plain()["generation"] == 1
     assert record.to_plain()["schema"] == SCHEMA
     assert record.to_plain()["future"] == 1
 
 
-def test_unknown_is_a_field_like_any_other_that_we_do_not_know() -> None:
+def test_a_field_named_unknown_is_kept_too() -> None:
     assert dict(Record.from_plain(plain(unknown=5)).unknown) == {"unknown": 5}
 
 
-def test_a_record_begins_with_nothing() -> None:
+def test_a_new_record_is_empty() -> None:
     assert Record(issuer=FULL.issuer, generation=1).to_plain() == {
         "schema": 1,
         "issuer": {"token_endpoint": "https://s3cret", "client_id": "s3cret", "grant_type": "s3cret"},
@@ -141,7 +141,7 @@ def test_a_record_begins_with_nothing() -> None:
 
 
 @pytest.mark.parametrize("schema", [SCHEMA + 1, 10**6, pytest.param(10**5000, id="absurd")])
-def test_a_newer_schema_is_refused_whatever_else_there_is(schema: int) -> None:
+def test_a_newer_schema_is_refused(schema: int) -> None:
     said = "The record has a schema newer than 1: update bitbucket-auth-async here too."
     assert refused(plain(schema=schema)) == said
     assert refused({"schema": schema}) == said
@@ -151,12 +151,12 @@ def test_a_newer_schema_is_refused_whatever_else_there_is(schema: int) -> None:
     "data",
     [None, "s3cret", b"s3cret", 5, [], ["schema"], {}, {"refreshToken": "s3cret"}],
 )
-def test_what_is_no_record_of_ours_is_foreign(data: object) -> None:
+def test_data_without_a_schema_is_foreign(data: object) -> None:
     assert refused(data) == FOREIGN
 
 
 @pytest.mark.parametrize("schema", ["s3cret", None, True, 1.0, 0, -1, [1]])
-def test_a_schema_that_is_no_number_of_ours_is_foreign(schema: object) -> None:
+def test_a_schema_that_is_not_a_positive_integer_is_foreign(schema: object) -> None:
     assert refused(plain(schema=schema)) == FOREIGN
 
 
@@ -197,7 +197,7 @@ def wrong_kinds() -> Iterator[tuple[tuple[str, ...], object]]:
 
 
 @pytest.mark.parametrize("path, value", list(wrong_kinds()))
-def test_a_field_of_the_wrong_kind_is_damage(path: tuple[str, ...], value: object) -> None:
+def test_a_field_of_the_wrong_type_is_damage(path: tuple[str, ...], value: object) -> None:
     data: Any = plain()
     inner = data
     for name in path[:-1]:
@@ -221,7 +221,7 @@ def test_a_field_of_the_wrong_kind_is_damage(path: tuple[str, ...], value: objec
         (("token", "expires_at"), float("-inf")),
     ],
 )
-def test_a_number_that_makes_no_sense_is_damage(path: tuple[str, ...], value: object) -> None:
+def test_a_number_out_of_range_is_damage(path: tuple[str, ...], value: object) -> None:
     data: Any = plain()
     inner = data
     for name in path[:-1]:
@@ -239,7 +239,7 @@ def test_a_number_that_makes_no_sense_is_damage(path: tuple[str, ...], value: ob
         ),
     )
 )
-def test_whatever_is_stored_is_a_record_or_a_record_error(data: object) -> None:
+def test_any_json_is_read_as_a_record_or_raises_a_record_error(data: object) -> None:
     for candidate in (data, {"schema": 1, "data": data}):
         with pytest.raises(RecordError):
             Record.from_plain(candidate)
@@ -260,7 +260,7 @@ def test_damage_anywhere_is_a_record_error_or_still_a_record(data: st.DataObject
         assert Record.from_plain(json.loads(json.dumps(outcome.to_plain()))) == outcome
 
 
-def test_r11_a_repr_shows_no_token_and_nothing_that_we_do_not_know() -> None:
+def test_r11_a_repr_shows_no_token_and_no_unknown_field() -> None:
     record = Record.from_plain(plain(future="s3cret-f"))
     assert "s3cret-a" not in repr(record)
     assert "s3cret-r" not in repr(record)
@@ -274,7 +274,7 @@ def test_a_version_is_63_random_bits_and_never_0() -> None:
     assert max(versions) >= 2**62
 
 
-def test_a_version_is_not_0_even_if_chance_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_version_is_1_if_the_random_bits_are_0(monkeypatch: pytest.MonkeyPatch) -> None:
     def nothing(bits: int) -> int:
         return 0 * bits
 

@@ -61,7 +61,7 @@ def after(found: Record | None, outcome: Outcome, attempt: Attempt = ATTEMPT) ->
     return settle(found, attempt=attempt, outcome=outcome, wall=NOW, jitter=0.5)
 
 
-def test_an_attempt_says_what_was_spent_under_which_claim() -> None:
+def test_an_attempt_names_the_claim_and_the_refresh_token() -> None:
     spend = decide(record(), view(rejected=A.access_token))
     assert isinstance(spend, Spend)
     assert Attempt.of(spend, "me") == replace(ATTEMPT, forced=True)
@@ -197,22 +197,20 @@ def test_where_a_new_token_goes(found: Record | None, attempt: Attempt, token: T
         pytest.param(record(C, generation=6, spent=("1",)), ATTEMPT, B, "a", id="a backup's is another sign-in's"),
     ],
 )
-def test_what_was_spent_for_sure_is_remembered(
-    found: Record | None, attempt: Attempt, token: Token, spent: str
-) -> None:
+def test_spent_refresh_tokens_are_recorded(found: Record | None, attempt: Attempt, token: Token, spent: str) -> None:
     written = after(found, Renewed(token), attempt)
     assert written is not None
     assert written.spent == tuple(print_of(name) if name.isalpha() else name for name in spent)
 
 
-def test_r9_what_was_spent_as_the_store_forgot_is_no_spare_when_its_save_is_repeated() -> None:
+def test_r9_a_token_spent_while_the_store_lost_its_record_does_not_become_a_spare() -> None:
     spends_it = Attempt(owner="you", generation=7, issuer=PERSON, spends=print_of("b"))
     forgotten = after(None, Renewed(C), spends_it)
     assert forgotten is not None
     assert after(forgotten, Renewed(B), ATTEMPT) is None
 
 
-def test_what_is_spent_for_sure_is_no_spare() -> None:
+def test_a_spent_token_is_not_a_spare() -> None:
     found = record(A, claim=claimed("me", spends="b"), spares=(B, SPARE), spent=(print_of("a"),))
     written = after(found, Renewed(C), replace(ATTEMPT, spends=print_of("b")))
     assert written is not None
@@ -317,11 +315,11 @@ BUSY_REST = replace(REST, reason="It was busy.")
         ),
     ],
 )
-def test_what_a_failure_leaves_behind(found: Record, outcome: Outcome, expected: Record) -> None:
+def test_how_a_failure_is_recorded(found: Record, outcome: Outcome, expected: Record) -> None:
     assert after(found, outcome) == expected
 
 
-def test_r7_after_the_first_broken_connection_in_a_row_there_is_no_rest_and_after_the_second_there_is() -> None:
+def test_r7_a_rest_begins_with_the_second_broken_connection_in_a_row() -> None:
     once = after(MINE, BROKEN)
     assert once is not None
     assert once.rest == Rest(since=NOW, until=NOW, attempts=1, reason="It broke.")
@@ -333,7 +331,7 @@ def test_r7_after_the_first_broken_connection_in_a_row_there_is_no_rest_and_afte
     assert isinstance(decide(twice, view(Age.EXPIRED, owner="me")), Fail)
 
 
-def test_r8_a_token_that_was_refused_does_not_come_back_when_its_save_is_repeated() -> None:
+def test_r8_a_refused_token_does_not_come_back_by_a_repeated_save() -> None:
     late = replace(ATTEMPT, owner="you")
     unconfirmed = after(MINE, Renewed(B), late)
     assert unconfirmed is not None
@@ -352,12 +350,12 @@ def test_r8_a_refused_grant_marks_no_token() -> None:
 
 @pytest.mark.parametrize("outcome", [DOWN, BUSY, Interrupted(), Misconfigured(), Refused()])
 @pytest.mark.parametrize("claim", [None, claimed("you"), claimed("me", lost=True)])
-def test_a_failure_is_for_the_claims_present_owner_to_note_and_once(outcome: Outcome, claim: Claim | None) -> None:
+def test_only_the_present_owner_of_the_claim_records_a_failure_and_once(outcome: Outcome, claim: Claim | None) -> None:
     assert after(replace(MINE, claim=claim), outcome) is None
     assert after(None, outcome) is None
 
 
-def test_r9_from_claim_to_claim_the_time_of_the_first_spend_is_kept() -> None:
+def test_r9_the_time_of_the_first_spend_is_kept_across_claims() -> None:
     lost = after(MINE, DOWN)
     assert lost is not None
     again = decide(replace(lost, rest=None), view(Age.EXPIRED, owner="you", wall=NOW + 5))

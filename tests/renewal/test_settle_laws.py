@@ -56,7 +56,7 @@ def kept(found: Record) -> set[str | None]:
     Attempt(owner="me", generation=7, issuer=PERSON, spends=print_of("a")),
     Renewed(replace(B, refresh_token=A.refresh_token)),
 )
-def test_r2_what_came_is_the_present_token_or_a_spare_or_a_newer_sign_in_stands(
+def test_r2_a_new_token_becomes_current_or_a_spare_unless_a_newer_sign_in_stands(
     found: Record, attempt: Attempt, outcome: Renewed
 ) -> None:
     written = after(found, outcome, attempt) or found
@@ -73,7 +73,7 @@ def test_r2_what_came_is_the_present_token_or_a_spare_or_a_newer_sign_in_stands(
 
 @settings(max_examples=200)
 @given(RECORDS, ATTEMPTS, TOKENS.map(Renewed))
-def test_r2_no_other_refresh_token_is_lost_when_one_comes(found: Record, attempt: Attempt, outcome: Renewed) -> None:
+def test_r2_a_new_token_loses_no_other_refresh_token(found: Record, attempt: Attempt, outcome: Renewed) -> None:
     written = after(found, outcome, attempt)
     if written is not None and written.generation == found.generation:
         lost = {fingerprint(refresh) for refresh in kept(found) - kept(written) if refresh is not None}
@@ -82,7 +82,7 @@ def test_r2_no_other_refresh_token_is_lost_when_one_comes(found: Record, attempt
 
 @settings(max_examples=200)
 @given(RECORDS, ATTEMPTS, TOKENS.map(Renewed))
-def test_r8_no_mark_outlives_the_token_that_it_is_about(found: Record, attempt: Attempt, outcome: Renewed) -> None:
+def test_r8_a_refusal_mark_ends_with_its_token(found: Record, attempt: Attempt, outcome: Renewed) -> None:
     written = after(found, outcome, attempt)
     if written is not None and written.token != found.token:
         assert written.refused is None
@@ -91,7 +91,7 @@ def test_r8_no_mark_outlives_the_token_that_it_is_about(found: Record, attempt: 
 
 @settings(max_examples=200)
 @given(RECORDS, ATTEMPTS, OUTCOMES)
-def test_r3_who_does_not_hold_the_claim_replaces_only_what_it_spent_or_what_is_dead(
+def test_r3_without_the_claim_a_token_replaces_only_a_spent_or_dead_one(
     found: Record, attempt: Attempt, outcome: Outcome
 ) -> None:
     written = after(found, outcome, attempt)
@@ -115,7 +115,7 @@ def test_r3_a_generation_never_goes_back(found: Record, attempt: Attempt, outcom
 
 @settings(max_examples=200)
 @given(RECORDS, ATTEMPTS, OUTCOMES)
-def test_what_is_written_reads_back_the_same(found: Record, attempt: Attempt, outcome: Outcome) -> None:
+def test_a_settled_record_reads_back_the_same(found: Record, attempt: Attempt, outcome: Outcome) -> None:
     written = after(found, outcome, attempt)
     if written is not None:
         assert Record.from_plain(written.to_plain()) == written

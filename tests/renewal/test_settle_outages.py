@@ -29,7 +29,7 @@ from bitbucket_auth_async.renewal.settle import Misconfigured, Outage, Outcome, 
         (ConfigurationError("no key for the JWT"), Misconfigured()),
     ],
 )
-def test_r7_three_kinds_are_never_confused(error: BitbucketAuthError, outcome: Outcome) -> None:
+def test_r7_outage_refusal_and_misconfiguration_are_told_apart(error: BitbucketAuthError, outcome: Outcome) -> None:
     assert outcome_of(error) == outcome
 
 
@@ -48,7 +48,7 @@ def test_r7_retry_after_is_honoured_up_to_an_hour(asked: float, seconds: float) 
     assert backoff(1, jitter=0.5, retry_after=asked) == seconds
 
 
-def test_r7_no_more_than_half_of_what_is_left_to_the_present_token_is_rested_away() -> None:
+def test_r7_a_rest_takes_at_most_half_of_the_tokens_remaining_time() -> None:
     assert backoff(7, jitter=0.5, left=10.0) == 5.0
     assert backoff(1, jitter=0.5, left=10.0) == 1.0
     assert backoff(7, jitter=0.5, left=0.1) == 0.25

@@ -7,14 +7,14 @@ from bitbucket_auth_async.renewal.settle import next_generation, signed_in, sign
 from tests.support.record_values import BOT, PERSON, A, B, C, claimed, print_of, record, rest
 
 
-def test_a_sign_in_begins_a_generation_and_forgets_what_was_before() -> None:
+def test_a_sign_in_starts_a_generation_and_drops_the_old_record() -> None:
     full = record(claim=claimed(), spares=(B,), refused=print_of("a"), rest=rest(), forced=3, unknown={"x": 1})
     new = signed_in(full, token=C, issuer=BOT, generation=8)
     assert new == Record(issuer=BOT, generation=8, token=C, unknown={"x": 1})
     assert signed_in(None, token=C, issuer=BOT, generation=8) == Record(issuer=BOT, generation=8, token=C)
 
 
-def test_a_sign_in_heals_a_sign_out() -> None:
+def test_a_sign_in_replaces_a_tombstone() -> None:
     assert signed_in(record(None, signed_out=True), token=C, issuer=PERSON, generation=8) == record(C, generation=8)
 
 
@@ -32,7 +32,7 @@ def test_a_sign_out_leaves_a_tombstone() -> None:
         assert signed_out(busy, issuer=BOT, generation=9) == replace(tombstone, generation=9)
 
 
-def test_r2_a_sign_in_that_is_saved_twice_does_not_undo_the_renewal_that_came_between() -> None:
+def test_r2_settling_a_sign_in_twice_does_not_undo_a_renewal_in_between() -> None:
     first = signed_in(record(), token=B, issuer=PERSON, generation=8)
     assert first is not None
     renewed = replace(first, token=C)
@@ -40,14 +40,14 @@ def test_r2_a_sign_in_that_is_saved_twice_does_not_undo_the_renewal_that_came_be
     assert signed_in(first, token=B, issuer=PERSON, generation=9) is None, "adopted once more: nothing is new"
 
 
-def test_r1_a_refresh_token_that_was_spent_is_no_new_sign_in_unless_all_is_dead() -> None:
+def test_r1_a_spent_refresh_token_is_a_new_sign_in_only_if_the_current_one_is_dead() -> None:
     renewed = record(B, spent=(print_of("a"),))
     assert signed_in(renewed, token=A, issuer=PERSON, generation=8) is None
     for dead in (replace(renewed, refused=print_of("b")), replace(renewed, token=None, signed_out=True)):
         assert signed_in(dead, token=A, issuer=PERSON, generation=8) == record(A, generation=8)
 
 
-def test_r1_a_refresh_token_that_somebody_is_spending_is_no_new_sign_in() -> None:
+def test_r1_a_refresh_token_under_a_claim_is_not_a_new_sign_in() -> None:
     again = replace(A, access_token="", issued_at=0.0, expires_at=0.0)
     for claim in (claimed(), claimed(lost=True)):
         assert signed_in(record(claim=claim), token=again, issuer=PERSON, generation=8) is None
@@ -56,18 +56,18 @@ def test_r1_a_refresh_token_that_somebody_is_spending_is_no_new_sign_in() -> Non
     assert signed_in(bot, token=without, issuer=BOT, generation=8) == record(without, issuer=BOT, generation=8)
 
 
-def test_r3_a_sign_out_that_is_saved_twice_does_not_undo_the_sign_in_that_came_between() -> None:
+def test_r3_settling_a_sign_out_twice_does_not_undo_a_sign_in_in_between() -> None:
     for generation in (8, 9):
         assert signed_out(record(B, generation=generation), issuer=PERSON, generation=8) is None
 
 
-def test_generations_count_on_by_microseconds() -> None:
+def test_a_generation_is_the_time_in_microseconds() -> None:
     assert next_generation(None, 1.5, jitter=0.5) == 1_500_000
     assert next_generation(record(generation=7), 1.5, jitter=0.5) == 1_500_000
     assert next_generation(record(generation=1_500_000), 1.5, jitter=0.0) == 1_500_001
 
 
-def test_two_who_count_on_from_a_number_ahead_of_their_clocks_do_not_meet() -> None:
+def test_simultaneous_generations_after_one_from_the_future_differ() -> None:
     ahead = record(generation=9_000_000)
     assert next_generation(ahead, 1.5, jitter=0.0) == 9_000_001
     assert next_generation(ahead, 1.5, jitter=0.25) == 9_250_001

@@ -31,9 +31,7 @@ def moments(token: Token, *, jitter: float = 0.0, refresh_ahead: float | None = 
         pytest.param(8.0, 4.0, 0.8, id="the shortest"),
     ],
 )
-def test_a_token_is_stale_well_before_it_expires_and_expires_a_leeway_early(
-    lifetime: float, ahead: float, leeway: float
-) -> None:
+def test_a_token_becomes_stale_and_then_expires_a_leeway_early(lifetime: float, ahead: float, leeway: float) -> None:
     assert moments(pair("a", issued=0.0, lifetime=lifetime)) == pytest.approx((lifetime - ahead, lifetime - leeway))
 
 
@@ -44,27 +42,27 @@ def test_refresh_ahead_may_be_chosen_up_to_half_the_lifetime() -> None:
     assert moments(token, refresh_ahead=9999) == (1800.0, 3570.0)
 
 
-def test_refresh_ahead_within_the_leeway_means_at_its_beginning() -> None:
+def test_refresh_ahead_is_at_least_the_leeway() -> None:
     assert moments(pair("a", issued=0.0), refresh_ahead=5) == (3570.0, 3570.0)
 
 
-def test_jitter_takes_up_to_a_fifth_off_and_never_reaches_the_leeway() -> None:
+def test_jitter_shortens_refresh_ahead_by_a_fifth_at_most() -> None:
     token = pair("a", issued=0.0, lifetime=7200.0)
     assert moments(token, jitter=1.0) == (7200.0 - 576.0, 7170.0)
     assert moments(token, jitter=0.5) == (7200.0 - 648.0, 7170.0)
     assert moments(token, jitter=1.0, refresh_ahead=32) == (7170.0, 7170.0)
 
 
-def test_what_is_left_counts_and_not_what_it_began_with() -> None:
+def test_deadlines_count_from_the_remaining_time() -> None:
     assert moments(pair("a", issued=-3000.0, lifetime=7200.0)) == (4200.0 - 720.0, 4170.0)
 
 
 @pytest.mark.parametrize("issued", [0.0, 30.0])
-def test_r5_a_record_from_a_clock_that_is_a_leeway_ahead_is_taken(issued: float) -> None:
+def test_r5_a_token_from_a_clock_ahead_by_the_leeway_is_accepted(issued: float) -> None:
     assert moments(pair("a", issued=issued)) == (issued + 3240.0, issued + 3570.0)
 
 
-def test_r5_a_record_from_the_future_is_expired() -> None:
+def test_r5_a_token_from_the_future_counts_as_expired() -> None:
     token = pair("a", issued=30.5)
     assert deadlines(token, wall=NOW, boot=BOOT, timing=Timing(), jitter=0.0) == LONG_AGO
 
@@ -79,7 +77,7 @@ def test_a_token_without_a_lifetime_is_fresh_for_ever() -> None:
     jitter=st.floats(0, 1),
     ahead=st.none() | st.floats(0.001, 1e5),
 )
-def test_r5_no_token_outlives_its_expiry_less_the_leeway(
+def test_r5_no_token_is_valid_within_the_leeway_of_its_expiry(
     issued: float, lifetime: float, jitter: float, ahead: float | None
 ) -> None:
     token = pair("a", issued=issued, lifetime=lifetime)
@@ -96,24 +94,24 @@ def test_a_token_is_fresh_then_stale_then_expired() -> None:
     assert ages == [Age.FRESH, Age.STALE, Age.STALE, Age.EXPIRED]
 
 
-def test_the_defaults_are_those_of_the_documentation() -> None:
+def test_the_defaults_match_the_documentation() -> None:
     assert Timing() == Timing(refresh_ahead=None, request=30.0, lease=60.0, deadline=90.0, store=10.0, closing=35.0)
 
 
 @pytest.mark.parametrize("name", ["refresh_ahead", "request", "lease", "deadline", "store", "closing"])
 @pytest.mark.parametrize("value", [0, -1.0, float("nan"), "20"])
-def test_each_number_is_more_than_nothing(name: str, value: float) -> None:
+def test_each_number_must_be_positive(name: str, value: float) -> None:
     with pytest.raises(
         ConfigurationError, match=rf"^Timing\.{name} is {value!r}; give a number of seconds greater than 0\.$"
     ):
         Timing(**{name: value})
 
 
-def test_small_numbers_are_taken() -> None:
+def test_small_numbers_are_accepted() -> None:
     assert Timing(refresh_ahead=0.5, request=0.1, lease=0.2, deadline=0.3, store=0.4, closing=0.5).lease == 0.2
 
 
-def test_r1_a_lease_outlasts_a_token_request_twice() -> None:
+def test_r1_a_lease_lasts_at_least_two_token_requests() -> None:
     assert Timing(request=30, lease=60).lease == 60
     with pytest.raises(
         ConfigurationError, match=r"^Timing\.lease \(59\.9 s\) must be at least twice Timing\.request \(30 s\)"
@@ -125,11 +123,11 @@ def test_r1_a_lease_outlasts_a_token_request_twice() -> None:
     "lifetime,wall,seconds",
     [(3600.0, 0.0, 3570.0), (3600.0, 3600.0, -30.0), (100.0, 0.0, 90.0), (100.0, 50.0, 40.0)],
 )
-def test_r5_a_token_is_good_until_its_expiry_less_the_leeway(lifetime: float, wall: float, seconds: float) -> None:
+def test_r5_a_token_is_valid_until_the_leeway_before_its_expiry(lifetime: float, wall: float, seconds: float) -> None:
     issued = 1_000.0
     token = Token(access_token="a", issued_at=issued, expires_at=issued + lifetime)
     assert valid_for(token, issued + wall) == seconds
 
 
-def test_r5_a_token_without_an_expiry_is_good_for_ever() -> None:
+def test_r5_a_token_without_an_expiry_is_valid_for_ever() -> None:
     assert valid_for(Token(access_token="a", issued_at=0.0), 1e12) == float("inf")

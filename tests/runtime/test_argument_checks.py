@@ -93,14 +93,16 @@ WRONG: dict[str, tuple[Callable[[Any], object], Any, str]] = {
 
 
 @pytest.mark.parametrize("give, what, said", WRONG.values(), ids=WRONG)
-def test_what_is_of_another_kind_is_refused_at_once(give: Callable[[Any], object], what: object, said: str) -> None:
+def test_an_argument_of_the_wrong_kind_is_refused_where_it_is_given(
+    give: Callable[[Any], object], what: object, said: str
+) -> None:
     with pytest.raises(ConfigurationError, match=said) as caught:
         give(what)
     assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize("what", ["access-token", {"access_token": "access-token"}])
-async def test_what_is_no_token_is_not_adopted(what: Any) -> None:  # noqa: ANN401  - wrong on purpose
+async def test_adopt_refuses_anything_but_a_token(what: Any) -> None:  # noqa: ANN401  - wrong on purpose
     person = manager(key="ada")
     with pytest.raises(ConfigurationError, match=r"adopt\(\) takes a Token, such as .*requested_at=time") as caught:
         await person.adopt(what)
@@ -109,13 +111,13 @@ async def test_what_is_no_token_is_not_adopted(what: Any) -> None:  # noqa: ANN4
 
 
 @pytest.mark.parametrize("what", ["session", aiohttp.ClientSession])
-def test_a_class_is_no_value_of_it(what: object) -> None:
+def test_a_class_is_refused_instead_of_an_instance(what: object) -> None:
     with pytest.raises(ConfigurationError):
         check("session", what, "get", example="an aiohttp.ClientSession()")
     check("grant", ClientCredentials(), "parameters", example="a grant")
 
 
-async def test_what_is_no_fake_is_not_mocked_with() -> None:
+async def test_mock_bitbucket_refuses_anything_but_a_fake() -> None:
     fake: Any = FakeBitbucket
     with pytest.raises(ConfigurationError, match=r"takes a FakeBitbucket\(\), not the class FakeBitbucket"):
         async with mock_bitbucket(fake):

@@ -18,7 +18,7 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-def test_the_wall_clock_is_the_systems() -> None:
+def test_the_wall_clock_is_the_system_clock() -> None:
     assert abs(SYSTEM_CLOCK.wall() - time.time()) < 1
 
 
@@ -73,7 +73,7 @@ async def test_a_cancelled_sleeper_leaves_no_timer_behind(clock: FakeClock) -> N
     assert clock.timers == 0
 
 
-async def test_within_gives_what_the_work_gives_and_leaves_no_timer_behind(clock: FakeClock) -> None:
+async def test_within_returns_the_result_and_leaves_no_timer_behind(clock: FakeClock) -> None:
     async def work() -> str:
         await sleep(clock, 1)
         return "done"
@@ -103,7 +103,7 @@ async def test_within_cancels_the_work_when_the_time_is_up(clock: FakeClock) -> 
     assert clock.timers == 0
 
 
-async def test_within_passes_on_what_the_work_raises(clock: FakeClock) -> None:
+async def test_within_raises_the_error_of_the_work(clock: FakeClock) -> None:
     async def work() -> None:
         raise KeyError
 
@@ -112,7 +112,7 @@ async def test_within_passes_on_what_the_work_raises(clock: FakeClock) -> None:
     assert clock.timers == 0
 
 
-async def test_within_is_cancelled_like_anything_else(clock: FakeClock) -> None:
+async def test_within_can_be_cancelled(clock: FakeClock) -> None:
     task = asyncio.create_task(within(clock, 2, sleep(clock, 10)))
     await clock.settle()
     task.cancel()
@@ -121,7 +121,7 @@ async def test_within_is_cancelled_like_anything_else(clock: FakeClock) -> None:
     assert clock.timers == 0
 
 
-async def test_within_tells_a_cancelled_wait_of_the_works_own_from_ours(clock: FakeClock) -> None:
+async def test_within_distinguishes_a_cancelled_operation_from_a_cancelled_task(clock: FakeClock) -> None:
     async def work() -> None:
         raise asyncio.CancelledError
 
@@ -145,7 +145,7 @@ async def test_join_of_a_task_that_is_done_returns(clock: FakeClock) -> None:
     await join(clock, task, 5)
 
 
-async def test_r4_who_is_late_leaves_and_the_task_goes_on(clock: FakeClock) -> None:
+async def test_r4_after_a_timeout_of_join_the_task_goes_on(clock: FakeClock) -> None:
     task = asyncio.create_task(sleep(clock, 9))
     waiter = asyncio.create_task(join(clock, task, 5))
     await clock.advance(4.9)
@@ -158,7 +158,7 @@ async def test_r4_who_is_late_leaves_and_the_task_goes_on(clock: FakeClock) -> N
     await task
 
 
-async def test_r4_who_is_cancelled_leaves_and_the_task_goes_on(clock: FakeClock) -> None:
+async def test_r4_after_a_cancelled_join_the_task_goes_on(clock: FakeClock) -> None:
     task = asyncio.create_task(sleep(clock, 9))
     waiter = asyncio.create_task(join(clock, task, 5))
     await clock.settle()
@@ -170,7 +170,7 @@ async def test_r4_who_is_cancelled_leaves_and_the_task_goes_on(clock: FakeClock)
     await task
 
 
-async def test_join_says_so_when_the_task_was_cancelled(clock: FakeClock) -> None:
+async def test_join_raises_a_deadline_error_if_the_task_was_cancelled(clock: FakeClock) -> None:
     task = asyncio.create_task(sleep(clock, 9))
     waiter = asyncio.create_task(join(clock, task, 5))
     await clock.settle()
@@ -179,7 +179,7 @@ async def test_join_says_so_when_the_task_was_cancelled(clock: FakeClock) -> Non
         await waiter
 
 
-async def test_r7_each_who_waits_gets_an_error_of_its_own(clock: FakeClock) -> None:
+async def test_r7_each_waiter_gets_its_own_copy_of_the_error(clock: FakeClock) -> None:
     failure = UnavailableError("down", status=503)
 
     async def fail() -> None:
@@ -191,7 +191,7 @@ async def test_r7_each_who_waits_gets_an_error_of_its_own(clock: FakeClock) -> N
     assert len({id(error) for error in (*errors, failure)}) == 4
 
 
-async def test_join_raises_a_fault_as_it_is(clock: FakeClock) -> None:
+async def test_join_raises_an_unexpected_error_unchanged(clock: FakeClock) -> None:
     async def fail() -> None:
         raise ZeroDivisionError
 
@@ -199,7 +199,7 @@ async def test_join_raises_a_fault_as_it_is(clock: FakeClock) -> None:
         await join(clock, asyncio.create_task(fail()), 5)
 
 
-async def test_r2_who_was_held_up_beyond_the_limit_takes_what_came_meanwhile() -> None:
+async def test_r2_a_loop_held_up_beyond_the_limit_still_gets_an_answer_that_has_arrived() -> None:
     ours, theirs = socket.socketpair()
     ours.settimeout(0)
 
@@ -217,7 +217,7 @@ async def test_r2_who_was_held_up_beyond_the_limit_takes_what_came_meanwhile() -
         assert await waiting == b"a token"
 
 
-async def test_who_was_held_up_gives_up_all_the_same_if_nothing_came() -> None:
+async def test_a_loop_held_up_beyond_the_limit_times_out_without_an_answer() -> None:
     waiting = asyncio.create_task(within(SYSTEM_CLOCK, 0.05, asyncio.Event().wait()))
     await asyncio.sleep(0)
     time.sleep(0.3)  # noqa: ASYNC251 - the loop is held up on purpose

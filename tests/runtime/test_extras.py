@@ -45,19 +45,19 @@ print(json.dumps(said))
 """
 
 
-def test_an_adapter_without_its_library_names_the_extra_that_brings_it() -> None:
+def test_an_adapter_without_its_library_names_the_extra() -> None:
     program = [sys.executable, "-c", PROGRAM, " ".join(ADAPTERS), LIBRARIES]
     done = subprocess.run(program, check=True, capture_output=True, text=True, timeout=60)
     hint = "An extra brings it: pip install 'bitbucket-auth-async[{}]'"
     assert json.loads(done.stdout) == {adapter: [hint.format(name)] for adapter, name in ADAPTERS.items()}
 
 
-def test_each_extra_that_is_named_exists() -> None:
+def test_each_named_extra_exists() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert set(ADAPTERS.values()) <= set(project["optional-dependencies"])
 
 
-def test_what_else_goes_wrong_in_a_library_is_left_as_it_is() -> None:
+def test_other_import_errors_are_unchanged() -> None:
     with pytest.raises(ImportError) as caught, extra("redis"):
         raise ImportError
     assert not hasattr(caught.value, "__notes__")

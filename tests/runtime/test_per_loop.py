@@ -8,7 +8,7 @@ import weakref
 from bitbucket_auth_async.runtime.per_loop import PerLoop
 
 
-def test_a_loop_that_is_closed_is_forgotten_although_somebody_waited_in_it_for_a_lock() -> None:
+def test_a_closed_loop_is_freed_even_after_a_wait_for_its_lock() -> None:
     locks = PerLoop("Store", asyncio.Lock)
     loops: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
 
@@ -26,7 +26,7 @@ def test_a_loop_that_is_closed_is_forgotten_although_somebody_waited_in_it_for_a
     assert len(loops) == 1, "the last one is forgotten as the next one comes"
 
 
-def test_loops_in_many_threads_may_come_at_once() -> None:
+def test_loops_in_many_threads_open_resources_at_once() -> None:
     locks, problems = PerLoop("Store", asyncio.Lock), list[BaseException]()
 
     async def get() -> None:

@@ -34,9 +34,7 @@ from bitbucket_auth_async.runtime import private_file
         (errno.EIO, True, "Input/output error"),
     ],
 )
-def test_what_went_wrong_is_named_with_what_to_do_and_whether_it_may_heal(
-    code: int, *, heals: bool, advice: str
-) -> None:
+def test_each_os_error_has_advice_and_says_whether_it_is_retryable(code: int, *, heals: bool, advice: str) -> None:
     error = private_file.store_error("/data/tokens.json", "written", OSError(code, os.strerror(code)))
     assert str(error).startswith(f"/data/tokens.json could not be written ({errno.errorcode[code]}). ")
     assert advice in str(error)
@@ -49,11 +47,11 @@ def test_an_error_without_a_code_is_named_by_its_type() -> None:
     assert str(error) == "/data/tokens.json could not be read (unknown). OSError."
 
 
-def test_a_file_system_whose_directories_need_no_fsync_is_fine() -> None:
+def test_a_file_system_that_refuses_fsync_on_a_directory_is_accepted() -> None:
     private_file._sync(Path("/proc"))
 
 
-def test_many_at_once_make_one_way_there(tmp_path: Path) -> None:
+def test_many_threads_create_the_same_directories(tmp_path: Path) -> None:
     path = str(tmp_path.joinpath(*"abcdefghijklmnopqrstuvwxyz", "file"))
     gate = threading.Barrier(8)
 
@@ -68,11 +66,11 @@ def test_many_at_once_make_one_way_there(tmp_path: Path) -> None:
     assert private_file.read(path) == b"." * 8
 
 
-def test_what_is_not_there_reads_as_nothing(tmp_path: Path) -> None:
+def test_a_missing_file_reads_as_none(tmp_path: Path) -> None:
     assert private_file.read(str(tmp_path / "file")) is None
 
 
-def test_the_change_sees_the_content_and_decides_what_comes_of_it(tmp_path: Path) -> None:
+def test_the_change_gets_the_content_and_returns_the_new_one(tmp_path: Path) -> None:
     path = str(tmp_path / "file")
     seen: list[bytes | None] = []
 
@@ -86,14 +84,14 @@ def test_the_change_sees_the_content_and_decides_what_comes_of_it(tmp_path: Path
     assert private_file.read(path) == b"one"
 
 
-def test_without_its_turn_it_does_nothing(tmp_path: Path) -> None:
+def test_update_does_nothing_while_the_lock_is_taken(tmp_path: Path) -> None:
     path = str(tmp_path / "file")
     with FileLock(f"{path}.lock"):
         assert not private_file.update(path, lambda _: b"one")
     assert private_file.read(path) is None
 
 
-def test_a_change_that_fails_frees_the_lock_and_leaves_the_file(tmp_path: Path) -> None:
+def test_a_failing_change_releases_the_lock_and_keeps_the_file(tmp_path: Path) -> None:
     path = str(tmp_path / "file")
     private_file.update(path, lambda _: b"one")
     with pytest.raises(ZeroDivisionError):
@@ -109,7 +107,7 @@ def test_a_lock_file_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_a_link_left_where_we_write_is_not_followed(tmp_path: Path) -> None:
+def test_a_link_at_the_temporary_path_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_bytes(b"theirs")
     (tmp_path / "file.bitbucket-auth-async.tmp").symlink_to(tmp_path / "elsewhere")
     assert private_file.update(str(tmp_path / "file"), lambda _: b"one")
@@ -117,7 +115,7 @@ def test_a_link_left_where_we_write_is_not_followed(tmp_path: Path) -> None:
     assert private_file.read(str(tmp_path / "file")) == b"one"
 
 
-def test_r11_the_file_is_private_before_it_holds_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_r11_the_file_is_private_from_its_first_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     modes: list[int] = []
 
     def look(descriptor: int, mode: int) -> None:
@@ -133,9 +131,7 @@ def test_r11_the_file_is_private_before_it_holds_anything(tmp_path: Path, monkey
     assert set(modes) == {0o600}, "whoever opened it earlier could read what comes later"
 
 
-def test_where_readers_and_writers_collide_both_try_again_for_a_moment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_where_readers_and_writers_collide_both_retry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "tokens.json"
     collisions: dict[str, int] = {"read_bytes": 3, "replace": 3}
 
@@ -157,7 +153,9 @@ def test_where_readers_and_writers_collide_both_try_again_for_a_moment(
     assert private_file.read(str(path)) == b"one"
 
 
-def test_where_they_do_not_collide_a_refusal_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_they_do_not_collide_a_permission_error_is_raised_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(_: Path) -> bytes:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 

@@ -18,19 +18,19 @@ def gone(owner: Owner) -> bool:
     return is_gone(owner.host, owner.process)
 
 
-def test_each_manager_has_a_name_of_its_own() -> None:
+def test_each_manager_has_its_own_owner_id() -> None:
     names = {new_owner().id for _ in range(100)}
     assert len(names) == 100
     assert all(len(name) == 32 for name in names)
 
 
-def test_two_managers_of_one_process_name_the_same_process() -> None:
+def test_two_owners_in_one_process_name_the_same_process() -> None:
     one, other = new_owner(), new_owner()
     assert (one.host, one.process) == (other.host, other.process)
 
 
 @pytest.mark.skipif(not LINUX, reason="only Linux tells its boot id")
-def test_on_linux_the_process_is_named_by_id_and_start_time_and_the_host_by_boot_and_namespace() -> None:
+def test_on_linux_an_owner_names_pid_start_time_boot_and_namespace() -> None:
     me = new_owner()
     assert (me.process or "").partition("@")[0] == str(os.getpid())
     assert (me.process or "").partition("@")[2].isdecimal()
@@ -38,7 +38,7 @@ def test_on_linux_the_process_is_named_by_id_and_start_time_and_the_host_by_boot
     assert (me.host or "").startswith(f"{boot_id}/pid:[")
 
 
-def test_who_runs_is_not_gone() -> None:
+def test_a_running_process_is_not_gone() -> None:
     assert not gone(new_owner())
 
 
@@ -52,7 +52,7 @@ def _child() -> tuple["subprocess.Popen[str]", Owner]:
 
 
 @pytest.mark.skipif(not LINUX, reason="only Linux tells")
-def test_r9_a_killed_process_is_gone_before_and_after_its_parent_took_note() -> None:
+def test_r9_a_killed_process_is_gone_before_and_after_its_parent_reaps_it() -> None:
     child, theirs = _child()
     with child:
         assert not gone(theirs)
@@ -63,14 +63,14 @@ def test_r9_a_killed_process_is_gone_before_and_after_its_parent_took_note() -> 
 
 
 @pytest.mark.skipif(not LINUX, reason="only Linux tells")
-def test_r9_another_process_under_the_same_id_is_not_the_owner() -> None:
+def test_r9_another_process_with_the_same_pid_is_not_the_owner() -> None:
     me = new_owner()
     assert gone(replace(me, process=f"{os.getpid()}@1"))
 
 
 @pytest.mark.skipif(not LINUX, reason="only Linux tells")
 @pytest.mark.parametrize("hidden", [PermissionError, FileNotFoundError], ids=["hidepid=1", "hidepid=2"])
-def test_r1_a_process_of_another_user_that_is_hidden_from_us_is_not_gone(
+def test_r1_a_hidden_process_of_another_user_is_not_gone(
     hidden: type[OSError], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     child, theirs = _child()
@@ -116,13 +116,13 @@ def test_r1_a_process_of_another_user_that_is_hidden_from_us_is_not_gone(
         ("here", "9" * 5000 + "@1"),
     ],
 )
-def test_r1_nobody_is_gone_of_whom_nothing_is_known(host: str | None, process: str | None) -> None:
+def test_r1_an_unknown_process_is_not_gone(host: str | None, process: str | None) -> None:
     here = new_owner()
     named = replace(here, host=here.host if host == "here" else host, process=process)
     assert not gone(named)
 
 
-def test_r1_where_the_system_tells_nothing_nobody_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_r1_without_proc_no_process_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(self: Path, **_: object) -> str:
         raise FileNotFoundError(self)
 
@@ -137,7 +137,7 @@ def test_r1_where_the_system_tells_nothing_nobody_is_gone(monkeypatch: pytest.Mo
         process_identity._this_process.cache_clear()
 
 
-def test_the_system_is_asked_once_in_each_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proc_is_read_once_in_each_process(monkeypatch: pytest.MonkeyPatch) -> None:
     here = new_owner()
     monkeypatch.setattr(process_identity, "_host", lambda: "another")
     assert new_owner().host == here.host
@@ -159,15 +159,15 @@ def _told(monkeypatch: pytest.MonkeyPatch, name: str, state: str) -> str | None:
 
 
 @pytest.mark.parametrize("name", ["sh", "a b", "a) R 1 (", "(("])
-def test_the_start_time_is_found_whatever_the_process_is_called(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_the_start_time_is_read_with_any_process_name(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     assert _told(monkeypatch, name, "S") == "42@777"
 
 
 @pytest.mark.parametrize("state", ["R", "S", "D", "T"])
-def test_r1_a_process_that_sleeps_or_is_stopped_is_not_gone(monkeypatch: pytest.MonkeyPatch, state: str) -> None:
+def test_r1_a_sleeping_or_stopped_process_is_not_gone(monkeypatch: pytest.MonkeyPatch, state: str) -> None:
     assert _told(monkeypatch, "sh", state) == "42@777"
 
 
 @pytest.mark.parametrize("state", ["Z", "X"])
-def test_r9_a_process_that_waits_to_be_buried_is_gone(monkeypatch: pytest.MonkeyPatch, state: str) -> None:
+def test_r9_a_zombie_process_is_gone(monkeypatch: pytest.MonkeyPatch, state: str) -> None:
     assert _told(monkeypatch, "sh", state) is None

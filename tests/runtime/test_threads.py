@@ -9,7 +9,7 @@ import pytest
 from bitbucket_auth_async.runtime.threads import Threads
 
 
-async def test_who_leaves_leaves_a_thread_that_still_counts() -> None:
+async def test_the_thread_of_a_cancelled_caller_still_counts() -> None:
     threads, go, begun = Threads(2), threading.Event(), threading.Semaphore(0)
 
     def hang() -> str:
@@ -29,7 +29,7 @@ async def test_who_leaves_leaves_a_thread_that_still_counts() -> None:
     assert await asyncio.gather(*(threads.run(hang) for _ in range(3))) == ["ended"] * 3
 
 
-async def test_what_the_work_raises_once_nobody_waits_is_no_complaint_of_asyncio() -> None:
+async def test_an_error_after_the_caller_was_cancelled_is_not_logged_by_asyncio() -> None:
     threads, go, complaints = Threads(1), threading.Event(), list[object]()
 
     def fail() -> None:
@@ -45,7 +45,7 @@ async def test_what_the_work_raises_once_nobody_waits_is_no_complaint_of_asyncio
     assert not complaints
 
 
-async def test_what_the_work_raises_is_raised_and_gives_the_turn_back() -> None:
+async def test_an_error_of_the_work_is_raised_and_frees_the_slot() -> None:
     threads = Threads(1)
     for _ in range(3):
         with pytest.raises(ZeroDivisionError):
@@ -53,7 +53,7 @@ async def test_what_the_work_raises_is_raised_and_gives_the_turn_back() -> None:
     assert await threads.run(divmod, 7, 3) == (2, 1)
 
 
-def test_each_loop_has_turns_of_its_own() -> None:
+def test_each_loop_has_its_own_slots() -> None:
     threads, go = Threads(1), threading.Event()
 
     async def leave_one_hanging() -> None:
