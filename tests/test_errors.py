@@ -1,4 +1,4 @@
-"""The tree of errors: one root, plain data inside, whole after a copy, a pickle or a second raise."""
+"""The errors: one root, plain data inside, unchanged by a copy, a pickle or a second raise."""
 
 import copy
 import inspect

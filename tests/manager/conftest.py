@@ -1,4 +1,4 @@
-"""One world for each test, with Bitbucket's grace or with a strict server."""
+"""A world for each test, with Bitbucket's grace or with a strict server."""
 
 import pytest
 

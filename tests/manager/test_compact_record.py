@@ -1,4 +1,4 @@
-"""What an identity at rest remembers: pack and unpack, the record is the same."""
+"""compact_record: unpack returns the record that was packed."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""EndpointGate: a ceiling on token requests, and an outage that is everybody's."""
+"""EndpointGate: a limit on token requests, and a circuit breaker for all identities."""
 
 import asyncio
 
@@ -101,7 +101,7 @@ async def test_r8_a_refusal_for_one_identity_does_not_affect_others(
         pass
     fail(gate, clock, DOWN)
     await clock.advance(2)
-    fail(gate, clock, error)  # whoever looked got an answer: the endpoint is well again
+    fail(gate, clock, error)  # the probe got an answer, so the outage is over
     async with gate.enter(), gate.enter():
         pass
 

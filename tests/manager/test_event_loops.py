@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def complaints(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
-    """Tell what asyncio had to say: tasks destroyed, exceptions that nobody looked at."""
+    """Return what asyncio logged: tasks destroyed, exceptions never retrieved."""
 
     def complaints() -> list[str]:
         gc.collect()
@@ -127,7 +127,7 @@ def test_r4_a_program_that_ends_during_a_renewal_leaves_no_task(
         world.line.then = store.close_gate
         what = manager.exchange(_code(world)) if sign_in else manager.get_token()
         caller = asyncio.create_task(what)
-        await store.waiting.wait()  # the new token is here, and on its way to the store
+        await store.waiting.wait()  # the new token has arrived and is being saved
         assert not caller.done()
 
     with closing(asyncio.new_event_loop()) as loop, asyncio.Runner(loop_factory=lambda: loop) as runner:
@@ -148,7 +148,7 @@ async def test_a_failed_background_renewal_is_reported_and_asyncio_logs_nothing(
     await manager.adopt(world.fake.sign_in())
     await world.clock.advance(3600 - 200)
     with world.fake.inject(faults.status(503), times=None):
-        await manager.get_token()  # stale: the renewal runs beside, and fails
+        await manager.get_token()  # stale: the renewal runs in the background and fails
         await world.clock.settle()
     assert world.kinds()[-1] is EventKind.OUTAGE_BEGAN
     assert complaints() == []

@@ -1,4 +1,4 @@
-"""A holder that is held up at the worst moment, and what must cost nothing."""
+"""A renewal that is delayed at the worst moment; and calls that must cost nothing."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from tests.support.manager_world import FaultyStore, Line, World
 
 
 class SlowToConfirm(FaultyStore):
-    """Has written long before it says so."""
+    """Confirms a write long after it happened."""
 
     def __init__(self, inner: MemoryStore) -> None:
         super().__init__(inner)
@@ -39,11 +39,11 @@ async def test_r1_a_renewal_delayed_between_claim_and_request_claims_again(world
     await world.expire()
     store.slow = asyncio.Event()
     one = asyncio.create_task(first.get_token())
-    await store.written.wait()  # the claim is in the store, and its owner does not know it yet
+    await store.written.wait()  # the claim is stored, but its owner does not know it yet
     other = asyncio.create_task(second.get_token())
     await world.clock.advance(50)
     assert world.fake.token_requests == 0
-    with world.fake.inject(faults.latency(25)):  # sent under the old claim, its answer would come after the lease
+    with world.fake.inject(faults.latency(25)):  # under the old claim, this answer would come after the lease
         store.slow.set()
         store.slow = None
         await world.clock.advance(26)
@@ -66,7 +66,7 @@ async def test_r1_all_callers_share_one_task(world: World) -> None:
 
 
 async def test_r2_an_answer_without_a_refresh_token_costs_no_sign_in(world: World) -> None:
-    """RFC 6749 section 6: the server may leave it out, and the one that was presented goes on."""
+    """RFC 6749 section 6: the server may omit it, and the old refresh token stays valid."""
 
     class Terse(Line):
         async def send(self, request: Request, /, *, timeout: float) -> Response:  # noqa: ASYNC109 - the port's own word

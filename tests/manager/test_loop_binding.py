@@ -1,4 +1,4 @@
-"""Where a manager may be used: one loop at a time, each process its own; elsewhere it says what to do instead."""
+"""A manager serves one loop at a time in one process; elsewhere its error says what to do instead."""
 
 import asyncio
 import copy
@@ -38,7 +38,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def expired(token: Token) -> Token:
-    """Return a token of which the refresh token alone is good."""
+    """Return an expired token with a valid refresh token."""
     return Token(access_token=token.access_token, refresh_token=token.refresh_token, issued_at=0.0, expires_at=1.0)
 
 
@@ -61,7 +61,7 @@ async def _adopt(manager: TokenManager, world: World) -> None:
 
 @pytest.mark.parametrize("given", [False, True])
 def test_a_manager_serves_two_loops_in_turn_over_a_real_port(world: World, given: bool) -> None:  # noqa: FBT001 - a parameter of the test
-    """The same with sockets, which belong to a loop: with the default transport, and with one that is given."""
+    """Sockets belong to a loop; with the default transport and with a given one."""
     port = free_port()
     server = server_at(f"http://127.0.0.1:{port}", world.fake)
     transport = AiohttpTransport() if given else None
@@ -137,7 +137,7 @@ def test_trio_gets_a_clear_error(world: World) -> None:
         trio.run(manager.__aenter__)
 
 
-def _pickled(value: Any) -> Any:  # noqa: ANN401 - whatever is copied
+def _pickled(value: Any) -> Any:  # noqa: ANN401 - any value is copied
     return pickle.loads(pickle.dumps(value))  # noqa: S301 - our own bytes
 
 
@@ -158,7 +158,7 @@ def test_a_token_is_copied_with_all_its_fields(world: World, way: Callable[[Any]
 
 @pytest.mark.parametrize("cancels", [False, True])
 def test_r4_r9_a_loop_that_ends_during_a_renewal_loses_nothing(world: World, cancels: bool) -> None:  # noqa: FBT001 - a parameter of the test
-    """Closed bare, as a crash would, or cancelled first, as `asyncio.run` does: the next loop repeats the renewal."""
+    """The loop is closed with or without cancelling its tasks; the next loop repeats the renewal."""
     manager = world.manager()
 
     async def begin() -> None:
@@ -167,7 +167,7 @@ def test_r4_r9_a_loop_that_ends_during_a_renewal_loses_nothing(world: World, can
         held = world.fake.inject(faults.hold())
         callers.append(asyncio.create_task(manager.get_token(), name="a caller"))
         await held.reached.wait()
-        world.fake.clear_faults()  # what comes next is answered; this answer is lost with its loop
+        world.fake.clear_faults()  # later requests are answered; this answer is lost with its loop
 
     callers: list[asyncio.Task[Token]] = []
     if cancels:
@@ -189,7 +189,7 @@ async def _after_the_lease(manager: TokenManager, world: World) -> Token:
 
 
 def _run_and_abandon(work: Coroutine[Any, Any, None]) -> None:
-    """Close the loop over its running tasks, as a program that is torn down does."""
+    """Close the loop while its tasks run, as a program that is killed does."""
     loop = asyncio.new_event_loop()
     try:
         loop.run_until_complete(work)
@@ -200,14 +200,14 @@ def _run_and_abandon(work: Coroutine[Any, Any, None]) -> None:
 
 
 def test_r1_a_task_of_a_closed_loop_writes_nothing_when_it_is_garbage_collected(world: World) -> None:
-    """The garbage collector ends the old renewal in the middle of the new one, whose claim is not the old one's."""
+    """The garbage collector ends the old renewal during the new one, which has its own claim."""
     manager = world.manager()
 
     async def begin() -> None:
         await manager.adopt(world.fake.sign_in())
         await world.clock.advance(3600 - 200)
         held = world.fake.inject(faults.hold())
-        await manager.get_token()  # which is still good, so nobody waits for the renewal
+        await manager.get_token()  # still valid, so no caller waits for the renewal
         await held.reached.wait()
         world.fake.clear_faults()
         await manager.get_token()
@@ -252,7 +252,7 @@ def test_r4_closing_does_not_wait_for_tasks_of_a_closed_loop(world: World, *, ag
         await held.reached.wait()
 
     async def end() -> None:
-        async with pool if again else nullcontext():  # once more at home, though not with this identity
+        async with pool if again else nullcontext():  # used in this loop, though not for this identity
             await asyncio.wait_for(manager.idle(), 5)
             before = world.clock.boot()
             await pool.aclose()
@@ -345,7 +345,7 @@ def test_closing_from_another_loop_is_refused_while_the_first_is_open(world: Wor
         first.run(manager.aclose())
         with pytest.raises(ConfigurationError, match="closed"):
             first.run(manager.get_token())
-        asyncio.run(manager.aclose())  # what is closed may be closed again anywhere
+        asyncio.run(manager.aclose())  # a closed manager may be closed again in any loop
 
 
 def test_a_manager_can_be_closed_after_its_loop(world: World) -> None:
@@ -389,7 +389,7 @@ def test_r1_a_forked_child_has_its_own_owner_id(world: World) -> None:
     manager = world.manager()
 
     async def name() -> str:
-        with pytest.raises(LoginRequiredError):  # so that there is work to go on with
+        with pytest.raises(LoginRequiredError):  # so that there are tasks to go on with
             await manager.get_token()
         assert manager._tasks is not None
         await world.clock.advance(2)

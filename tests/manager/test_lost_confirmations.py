@@ -1,4 +1,4 @@
-"""What was written without our knowing, and what others did meanwhile; and a grant that the server refuses."""
+"""Swaps whose confirmation was lost, and changes by other processes in between; and a refused grant."""
 
 import pytest
 
@@ -12,7 +12,7 @@ from tests.support.manager_world import World
 async def test_r2_a_sign_in_that_is_saved_twice_does_not_undo_a_renewal_in_between(
     world: World, *, rotates: bool
 ) -> None:
-    world.fake.rules.rotates = rotates  # where nothing rotates, nothing is known to be spent
+    world.fake.rules.rotates = rotates  # without rotation no token is known to be spent
     first, second = world.manager(), world.manager()
     store = world.stores[first]
     store.swaps_to_lose = 1

@@ -67,7 +67,7 @@ async def test_r10_a_401_does_not_force_the_renewal_of_a_token_that_a_later_requ
 async def test_r10_forced_renewals_back_off(world: World) -> None:
     manager = world.manager()
     token = await manager.adopt(world.fake.sign_in())
-    for _ in range(200):  # an endpoint that refuses whatever it is given, for 2000 s
+    for _ in range(200):  # an endpoint that refuses every token for 2000 s
         await world.clock.advance(10)
         token = await manager.get_token(rejected=token)
     assert 4 <= world.fake.token_requests <= 6

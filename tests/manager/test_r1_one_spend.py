@@ -1,4 +1,4 @@
-"""R1: no two live holders spend one refresh token, whoever shares the store."""
+"""R1: no two live processes spend the same refresh token."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class SameAccessToken:
-    """A server that hands out its present access token until that expires, as many do, for another hour each time."""
+    """A server that prolongs its present access token by an hour each time, as many do."""
 
     def __init__(self, world: World, *, rotates: bool = True) -> None:
         self._world = world
@@ -31,7 +31,7 @@ class SameAccessToken:
         return replace(response, body=json.dumps(answer).encode())
 
     async def aclose(self) -> None:
-        """Nothing is open."""
+        """Nothing to close."""
 
 
 async def test_r1_ten_thousand_callers_at_expiry_make_one_token_request(world: World) -> None:
@@ -139,7 +139,7 @@ async def test_r1_a_token_that_another_process_prolonged_is_adopted_and_not_rene
 
 @pytest.mark.parametrize("strict", [False, True])
 async def test_r1_a_refresh_token_adopted_by_two_processes_is_spent_once(strict: bool) -> None:  # noqa: FBT001 - a parameter of the test
-    """The second began before the first had stored anything, and is slow."""
+    """The second starts before the first has stored anything, and is slow."""
     world = World(strict=strict)
     first, second = world.manager(), world.manager()
     brought = RefreshToken(str(world.fake.sign_in().refresh_token))

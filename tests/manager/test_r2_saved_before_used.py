@@ -1,4 +1,4 @@
-"""R2: a renewed token reaches a caller only after the store holds it, and none that was received is dropped."""
+"""R2: a renewed token reaches callers only after the store has it, and no received token is dropped."""
 
 import asyncio
 
@@ -69,7 +69,7 @@ async def test_r2_a_token_that_could_not_be_saved_is_handed_out_and_saved_when_t
     await world.clock.advance(30)
     assert (await manager.get_token()) == token
     store.down = False
-    await world.clock.advance(76)  # the longest pause, jitter included
+    await world.clock.advance(76)  # the longest backoff, jitter included
     assert await world.token() == token
     assert (await world.record()).claim is None
     assert EventKind.SAVED_LATE in world.kinds()
@@ -138,7 +138,7 @@ async def test_r2_a_bot_with_a_failing_store_closes_after_one_more_try(world: Wo
     tried = world.kinds().count(EventKind.STORE_FAILED)
     before = world.clock.boot()
     await manager.aclose()
-    assert world.clock.boot() == before, "what it could not save it is given again, so nobody waits for the store"
+    assert world.clock.boot() == before, "a bot can get another token, so closing does not wait for the store"
     assert world.kinds().count(EventKind.STORE_FAILED) == tried + 1
 
 
@@ -158,7 +158,7 @@ async def test_r2_a_replayable_grant_renews_while_the_store_is_down(world: World
     await world.expire()
     assert world.fake.is_live((await manager.get_token()).access_token)
     world.stores[manager].down = False
-    await world.clock.advance(76)  # the longest pause, jitter included
+    await world.clock.advance(76)  # the longest backoff, jitter included
     assert await world.token() == await manager.get_token()
 
 

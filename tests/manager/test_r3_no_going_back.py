@@ -1,4 +1,4 @@
-"""R3: a holder whose claim lapsed never replaces what a later one saved."""
+"""R3: a process whose claim has lapsed never replaces the token that a later one saved."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ from tests.support.manager_world import World
 
 
 async def _late_holder(world: World) -> tuple[Token, Token, TokenManager]:
-    """Return a holder that was paused between answer and save for longer than its lease, and who renewed meanwhile."""
+    """Return a manager that was paused between answer and save for longer than its lease, and one that renewed then."""
     late, second = world.manager(timing=Timing(store=1000.0)), world.manager()
     await late.adopt(world.fake.sign_in())
     await world.expire()
@@ -84,7 +84,7 @@ async def test_r3_a_sign_out_reaches_all_processes_that_share_the_store(world: W
     with pytest.raises(LoginRequiredError):
         await first.get_token()
     await world.clock.advance(201)
-    await second.get_token()  # the look that this call begins finds the tombstone
+    await second.get_token()  # the renewal that this call starts finds the tombstone
     await world.clock.settle()
     with pytest.raises(LoginRequiredError):
         await second.get_token()

@@ -1,4 +1,4 @@
-"""R4: a caller who leaves never interrupts a renewal; closing waits for it, with a bound."""
+"""R4: a cancelled caller never interrupts a renewal; closing waits for it, with a time limit."""
 
 import asyncio
 from urllib.parse import parse_qs, urlsplit
@@ -165,7 +165,7 @@ async def test_r4_a_cancelled_renewal_is_not_restarted_when_the_loop_ends(world:
     await world.clock.advance(3500)
     manager = world.manager()
     with world.fake.inject(faults.hold(), times=None) as held:
-        assert await manager.get_token() == old  # found in the store, and renewed beside
+        assert await manager.get_token() == old  # found in the store, and renewed in the background
         await held.reached.wait()
         asked = world.fake.token_requests
         for task in asyncio.all_tasks():

@@ -19,7 +19,7 @@ from tests.support.manager_world import World
 
 
 class StuckStore(MemoryStore):
-    """A store on a disk that hangs: what is called neither ends nor can be cancelled, as a thread in the kernel."""
+    """A store on a hanging disk: a call neither ends nor can be cancelled, like a thread in the kernel."""
 
     def __init__(self) -> None:
         super().__init__()

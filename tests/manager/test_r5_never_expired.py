@@ -1,4 +1,4 @@
-"""R5: no token is handed out past its expiry less the leeway, whatever the clocks do."""
+"""R5: no token is handed out within the leeway of its expiry, even if clocks change."""
 
 import asyncio
 from dataclasses import replace
@@ -35,7 +35,7 @@ async def test_r5_a_change_of_the_wall_clock_does_not_affect_a_cached_token(worl
     manager = world.manager()
     old = await manager.adopt(world.fake.sign_in())
     world.clock.step_wall(step)
-    await world.clock.advance(250)  # past R9's look
+    await world.clock.advance(250)  # past R9's check of the store
     assert (await manager.get_token()) == old
     await world.clock.settle()
     assert (await manager.get_token()) == old

@@ -1,4 +1,4 @@
-"""R6: between "refresh ahead" and expiry a caller gets the present token at once while one renewal runs beside it."""
+"""R6: between "refresh ahead" and expiry callers get the present token at once while one renewal runs."""
 
 import asyncio
 
@@ -86,7 +86,7 @@ async def test_r6_an_idle_manager_that_keeps_fresh_survives_an_outage(world: Wor
 
 
 async def test_r6_keeping_fresh_goes_on_after_the_store_cancelled_its_own_operation(world: World) -> None:
-    """As a driver does whose task was cancelled: taken for ours, it ended the renewal, and nobody planned another."""
+    """Like a driver whose own task was cancelled; that must not end the renewal as if it were ours."""
     async with world.manager(keep_fresh=True) as manager:
         await manager.adopt(world.fake.sign_in())
         store = world.stores[manager]
@@ -123,7 +123,7 @@ async def test_r6_a_process_that_has_just_started_hands_out_a_stale_token_at_onc
     manager = world.manager()
     with world.fake.inject(faults.hold()) as held:
         assert await manager.get_token() == old
-        await held.reached.wait()  # nobody asked again
+        await held.reached.wait()  # without another call
     await manager.idle()
     assert (await manager.get_token()) != old
     assert world.fake.token_requests == 1

@@ -1,4 +1,4 @@
-"""R7: outages are ridden out, shared, and never taken for a refusal."""
+"""R7: outages are survived, shared, and never taken for a refusal."""
 
 import asyncio
 import traceback
@@ -227,7 +227,7 @@ async def test_r7_a_closing_manager_repeats_no_request(world: World) -> None:
     assert world.fake.token_requests == 1
     record = await world.record()
     assert record.claim is not None
-    assert record.claim.lost, "whoever comes next repeats it"
+    assert record.claim.lost, "the next process repeats it"
 
 
 async def test_r7_at_a_strict_server_a_lost_answer_is_not_repeated_while_the_token_is_valid(
@@ -292,7 +292,7 @@ async def test_r7_a_failing_client_proof_is_misconfigured_rate_limited_and_shows
 
     def sign() -> str:
         asked.append(world.clock.boot())
-        raise PermissionError("secret-of-the-signer")  # noqa: EM101 - as a program of somebody else raises it
+        raise PermissionError("secret-of-the-signer")  # noqa: EM101 - as a foreign program raises it
 
     await world.manager().adopt(world.fake.sign_in())
     await world.clock.advance(3500)

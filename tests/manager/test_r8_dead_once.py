@@ -1,4 +1,4 @@
-"""R8: a refused refresh token is dead, once; what else could renew is tried first, and a sign-in is never swapped."""
+"""R8: a refused refresh token is sent once; spares and own grants come next, and no identity is mixed up."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""R9: a process killed between spending and saving is repaired by the next one that looks."""
+"""R9: if a process is killed between spending and saving, the next one repairs the sign-in."""
 
 import asyncio
 from dataclasses import replace
@@ -16,7 +16,7 @@ from tests.support.manager_world import World
 
 
 async def _killed(world: World) -> TokenManager:
-    """Leave the claim of a killed process behind whose refresh token the server has rotated; return another one."""
+    """Kill a process after the server has rotated its refresh token, so its claim stays; return another manager."""
     victim, survivor = world.manager(), world.manager()
     await victim.adopt(world.fake.sign_in())
     await world.clock.advance(3600 - 200)
@@ -29,7 +29,7 @@ async def _killed(world: World) -> TokenManager:
 
 
 async def _killed_as_a_401_forces(world: World, victim: TokenManager, rejected: Token) -> None:
-    """Leave the claim of a process behind that was killed in the middle of a renewal by force."""
+    """Kill a process during a forced renewal, so that its claim stays."""
     await world.clock.advance(61)
     with world.fake.inject(faults.hold()) as held:
         forced = asyncio.create_task(victim.get_token(rejected=rejected))
@@ -112,7 +112,7 @@ async def test_r9_a_strict_server_gets_a_repeat_only_when_the_present_token_has_
         assert (await survivor.get_token()) == old
     assert world.fake.token_requests == 1
     await world.clock.advance(20)
-    with pytest.raises(LoginRequiredError):  # the answer was lost, and this server gives no second one
+    with pytest.raises(LoginRequiredError):  # the answer was lost, and this server does not repeat it
         await survivor.get_token()
     assert world.fake.token_requests == 2
 
@@ -134,7 +134,7 @@ async def test_r9_a_claim_without_a_request_does_no_harm_at_a_strict_server(stri
 
 async def test_r9_a_claim_whose_confirmation_was_lost_still_belongs_to_its_owner(world: World) -> None:
     class Torn(MemoryStore):
-        """The first claim gets in, and at that moment its renewal is torn down."""
+        """Writes the first claim, and cancels its renewal at that moment."""
 
         torn = False
 
@@ -154,5 +154,5 @@ async def test_r9_a_claim_whose_confirmation_was_lost_still_belongs_to_its_owner
         await manager.get_token()
     before = world.clock.boot()
     assert world.fake.is_live((await manager.get_token()).access_token)
-    assert world.clock.boot() == before, "nobody waits for a lease of his own"
+    assert world.clock.boot() == before, "an owner does not wait for its own lease"
     assert world.fake.token_requests == 1

@@ -1,4 +1,4 @@
-"""The scheduler: one task that calls back at the moments it was told, with a ceiling."""
+"""Scheduler: one task that starts renewals at their due times, with a limit."""
 
 import asyncio
 import math
@@ -10,11 +10,11 @@ import pytest
 from bitbucket_auth_async.manager.scheduler import Scheduler
 from bitbucket_auth_async.testing.fake_clock import FakeClock
 
-_request: ContextVar[str] = ContextVar("_request", default="nobody's")
+_request: ContextVar[str] = ContextVar("_request", default="none")
 
 
 class Renewals:
-    """Tasks that end when they are told, and the most that there were at a time."""
+    """Starts fake renewals, and counts how many run at once."""
 
     def __init__(self, clock: FakeClock, *, max_running: int = 2, lasting: float = 0.0) -> None:
         self.clock = clock
@@ -54,7 +54,7 @@ async def test_each_renewal_starts_when_it_is_due(clock: FakeClock) -> None:
     renewals.scheduler.start()
     await clock.advance(10)
     assert renewals.begun == []
-    renewals.schedule(10.5, "c")  # earlier than what it sleeps for
+    renewals.schedule(10.5, "c")  # earlier than the time it sleeps until
     await clock.advance(20)
     assert renewals.begun == [(10.25, "a"), (10.5, "c"), (20.0, "b")]
     renewals.scheduler.stop()
@@ -140,7 +140,7 @@ async def test_the_scheduler_does_not_keep_the_context_of_the_first_caller(clock
     scheduler.schedule(clock.boot() + 10, "a")
     await clock.advance(10)
     scheduler.stop()
-    assert seen == ["nobody's"]
+    assert seen == ["none"]
 
 
 def test_r6_renewals_that_waited_in_a_closed_loop_start_in_the_next_one(clock: FakeClock) -> None:

@@ -1,4 +1,4 @@
-"""SharedResources: one token request, its time and what its failures say."""
+"""SharedResources: one token request, its time limit and its errors."""
 
 import asyncio
 
@@ -17,7 +17,7 @@ from bitbucket_auth_async.testing.fake_clock import FakeClock
 
 
 class Slow:
-    """Takes twenty seconds over an answer, whatever limit it is given."""
+    """Ignores its timeout and answers after a fixed time."""
 
     def __init__(self, fake: FakeBitbucket, clock: FakeClock, seconds: float) -> None:
         self.fake, self.clock, self.seconds = fake, clock, seconds
@@ -73,12 +73,12 @@ async def test_r7_a_transport_that_ignores_its_timeout_is_cancelled(clock: FakeC
 
 
 async def test_r7_a_transport_that_times_out_itself_reports_whether_it_sent_the_request(clock: FakeClock) -> None:
-    """As where a name can't be looked up: then nothing was spent, and nothing has to be repeated."""
+    """As in a name lookup: nothing was spent, so nothing has to be repeated."""
 
     class Nameless(Slow):
         async def send(self, request: Request, /, *, timeout: float) -> Response:  # noqa: ASYNC109 - the port's own word
             await clock.sleep(timeout)
-            msg = "Nobody knows this name."
+            msg = "No server knows this name."
             raise TransportError(msg, sent=False)
 
     fake = FakeBitbucket(clock)

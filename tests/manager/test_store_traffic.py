@@ -1,4 +1,4 @@
-"""What a renewal costs a store's server, counted on the wire, and what it holds there meanwhile."""
+"""A renewal's messages to a store's server, counted on the wire, and the connections it holds."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -23,7 +23,7 @@ from tests.support.tcp_proxies import transaction_pooler
 
 RENEWALS = 5
 Untyped = Any
-"""What redis-py gives; it leaves half of its types unknown."""
+"""The client of redis-py, half of whose types are unknown."""
 
 
 class Renewals:
@@ -35,7 +35,7 @@ class Renewals:
         self.manager = TokenManager(self.fake.client, store=store, key="alice", transport=self.fake, clock=self.clock)
 
     async def begin(self) -> None:
-        """Sign in, and renew once: by then connections are open and scripts are known."""
+        """Sign in and renew once, so that connections are open and scripts are loaded."""
         await self.manager.adopt(self.fake.sign_in())
         await self.renew()
 
@@ -48,7 +48,7 @@ class Renewals:
 
 @pytest.fixture
 async def pool(postgres: PostgresServer) -> AsyncGenerator["asyncpg.Pool[Any]"]:
-    """Give a program's pool with one connection, and a table."""
+    """Yield a program's pool with one connection, and a table."""
     async with asyncpg.create_pool(postgres.url, min_size=1, max_size=1) as pool:
         await PostgresStore(pool).create_schema()
         yield pool
@@ -76,7 +76,7 @@ async def test_a_renewal_is_two_commands_to_redis(valkey: RedisServer) -> None:
             seen = list[str]()
             while not seen or seen[-1] != "ECHO":
                 told = monitor.next_command()
-                if told["client_type"] != "lua":  # what the script does itself crosses no wire
+                if told["client_type"] != "lua":  # commands inside the script do not cross the wire
                     seen.append(told["command"].split()[0].upper())
     assert [word for word in seen if word not in {"CLIENT", "HELLO", "ECHO"}] == ["EVALSHA", "EVALSHA"] * RENEWALS
 

@@ -84,7 +84,7 @@ async def test_a_swap_over_an_older_version_fails(stored: StoredRecord, store: F
 
 
 class Unwilling(MemoryStore):
-    """Whatever is swapped in, someone was first; and yet nobody changes anything."""
+    """Refuses every swap although no other process changes the record."""
 
     async def swap(self, key: str, record: Record, /, *, expected: int) -> int:
         del key, record, expected
@@ -99,7 +99,7 @@ async def test_a_store_that_never_swaps_is_reported(clock: FakeClock, before: Re
         await MemoryStore.swap(store, "alice", before, expected=0)
     stored = alices_record(store, clock)
     await stored.load()
-    for _ in range(2):  # each time anew, since it may have been mended
+    for _ in range(2):  # a second time, since the store may work again
         stored.keep_pending(lambda _: record(B))
         with pytest.raises(StoreError, match="Unwilling does not replace a record that no other process changed"):
             await asyncio.wait_for(stored.write_pending(), 5)
@@ -135,7 +135,7 @@ async def test_r1_unchanged_for_counts_boot_time_since_the_version_was_first_see
     assert stored.unchanged_for() == 40.0
     owner = another(store, clock)
     await owner.load()
-    await owner.swap(record())  # the same again, and yet it was written anew
+    await owner.swap(record())  # the same content in a new version
     await stored.load()
     assert stored.unchanged_for() == 0.0
     clock.suspend(3.0)
@@ -154,7 +154,7 @@ async def test_an_emptied_store_starts_again_without_a_record(
     assert stored.unchanged_for() == 0.0
     await clock.advance(5)
     await stored.load()
-    assert stored.unchanged_for() == 0.0, "nothing there is nobody's claim"
+    assert stored.unchanged_for() == 0.0, "without a record there is no claim"
     assert await stored.swap(record(B))
 
 

@@ -1,4 +1,4 @@
-"""What a manager tells, to logging and to a listener: each thing once, at its level, and nothing secret."""
+"""Events of a manager in the log and at the listener: each once, at its level, without secrets."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ def _all_levels(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 
 def told(caplog: pytest.LogCaptureFixture, least: int = INFO) -> list[tuple[int, str]]:
-    """Return level and kind of all that was logged."""
+    """Return level and kind of each logged event."""
     return [
         (record.levelno, record.getMessage().split(": ")[1].split(".")[0])
         for record in caplog.records
@@ -143,7 +143,7 @@ async def test_only_callers_that_waited_are_reported(world: World) -> None:
     await manager.adopt(world.fake.sign_in())
     await manager.get_token()
     await world.clock.advance(3500)
-    await manager.get_token()  # renewed beside it
+    await manager.get_token()  # renewed in the background
     await manager.idle()
     assert of_kind(world, EventKind.CALLER_WAITED) == []
     await world.expire()
@@ -176,13 +176,13 @@ async def test_taking_over_a_lapsed_claim_is_reported(world: World) -> None:
             await asking
         assert of_kind(world, EventKind.CLAIM_LAPSED) == []
     waiting = asyncio.create_task(other.get_token())
-    await world.clock.advance(65)  # a lease, and the longest pause between two looks
+    await world.clock.advance(65)  # a lease and the longest polling interval
     await waiting
     assert len(of_kind(world, EventKind.CLAIM_LAPSED)) == 1
 
 
 class Wiretap:
-    """Sees every secret that goes out or comes back."""
+    """Collects every secret that is sent or received."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -199,7 +199,7 @@ class Wiretap:
         return response
 
     async def aclose(self) -> None:
-        """Nothing is open."""
+        """Nothing to close."""
 
 
 def parse_json(response: Response) -> dict[str, Any]:
@@ -274,18 +274,18 @@ async def _history(world: World, manager: TokenManager, shown: list[str]) -> Non
 
 
 async def _ask(manager: TokenManager, shown: list[str]) -> None:
-    """Ask, and keep whatever a program could see of an error."""
+    """Call, and collect every text that a program can see of an error."""
     try:
         shown.append(repr(await manager.get_token()))
     except BitbucketAuthError as error:
         shown += [repr(error), str(error), repr(vars(error))]
-        # Frames show our own lines of code, never values; what the chain of causes says is what a log shows.
+        # Frames show lines of code, not values; the texts of the chained causes are what a log shows.
         shown.append("".join(traceback.format_exception(error)))
 
 
 def _echoing(world: World) -> Any:  # noqa: ANN401 - a transport
     class Echo(Wiretap):
-        """A server that sends back what it was sent, as an error."""
+        """A server that returns the request as an error."""
 
         async def send(self, request: Request, /, *, timeout: float) -> Response:  # noqa: ASYNC109 - the port's own word
             sent = request.headers.get("Authorization", "")

@@ -1,4 +1,4 @@
-"""TokenManagerPool: many identities, one scheduler, a ceiling, and what is shared between them and what is not."""
+"""TokenManagerPool: many identities that share a scheduler, a limit on requests, and outages."""
 
 import asyncio
 import gc
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Line:
-    """The way to the server: slow, counted, and closed by nobody."""
+    """A slow transport that counts requests and must not be closed."""
 
     def __init__(self, fake: FakeBitbucket, clock: FakeClock) -> None:
         self.fake = fake
@@ -65,7 +65,7 @@ class PoolWorld:
         self.store = FaultyStore(MemoryStore())
         self.events: list[Event] = []
 
-    def pool(self, **options: Any) -> TokenManagerPool:  # noqa: ANN401 - whatever the pool takes
+    def pool(self, **options: Any) -> TokenManagerPool:  # noqa: ANN401 - any option of the pool
         given: dict[str, Any] = {
             "store": self.store,
             "transport": self.line,
@@ -183,7 +183,7 @@ async def test_the_pool_grows_beyond_its_limit_while_all_identities_are_busy(wor
         assert {"a", "b"} <= {
             *pool._young,
             *pool._old,
-        }  # the loop would not keep their tasks
+        }  # the loop does not keep their tasks
         world.store.down = False
         await world.clock.advance(76)
     for key in "ab":
@@ -225,7 +225,7 @@ async def test_r6_an_identity_evicted_at_its_due_time_is_renewed_in_the_backgrou
         held = pool.manager("held")
         for name in ("other", "another"):
             pool.manager(name)
-        await world.clock.advance(600)  # held by us alone, and the look that was due is not made
+        await world.clock.advance(600)  # only this test holds it, and the due renewal is not started
         for _ in range(20):  # for an hour
             await world.clock.advance(180)
             assert pool.manager("held") is held
@@ -343,7 +343,7 @@ async def test_a_sign_in_is_tried_during_an_outage(world: PoolWorld) -> None:
         assert await world.sign_in(pool, "bob")
 
 
-# Home and end.
+# Loops and closing.
 
 
 async def test_closing_one_manager_leaves_it_open_for_other_callers(world: PoolWorld) -> None:

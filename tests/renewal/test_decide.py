@@ -1,4 +1,4 @@
-"""decide: every branch by table, and what holds for any record and any view."""
+"""decide: every branch, by table."""
 
 from dataclasses import replace
 
@@ -58,11 +58,11 @@ TWO = (
         pytest.param(DOUBTED, view(FRESH, rejected=GONE), Wait(), id="R1: refused, and another renews"),
         pytest.param(record(None, claim=claimed()), view(EXPIRED), Wait(), id="R1: the first token is on its way"),
         pytest.param(record(claim=claimed(spends=None)), view(EXPIRED), Wait(), id="R1: another replays its grant"),
-        pytest.param(RESTING, view(STALE), Use(A, 40.0), id="R7: stale, at rest"),
+        pytest.param(RESTING, view(STALE), Use(A, 40.0), id="R7: stale, during a rest"),
         pytest.param(DOUBTED, view(FRESH, lapsed=True, reuse_grace=0.0), Use(A, NEVER), id="strict, in doubt, fresh"),
         pytest.param(DOUBTED, view(STALE, lapsed=True, reuse_grace=0.0), Use(A, NEVER), id="strict, in doubt, stale"),
         pytest.param(record(claim=claimed(spends=None)), view(lapsed=True), Use(A), id="a replay leaves no doubt"),
-        pytest.param(DEAD, view(STALE), Use(A, NEVER), id="R8: dead, and still good for a while"),
+        pytest.param(DEAD, view(STALE), Use(A, NEVER), id="R8: refused, and still valid for a while"),
         pytest.param(record(ACCESS_ONLY), view(STALE), Use(ACCESS_ONLY, NEVER), id="no refresh token"),
         pytest.param(record(ACCESS_ONLY), view(rejected=GONE), Use(ACCESS_ONLY), id="nothing to force with"),
         pytest.param(record(ACCESS_ONLY), view(STALE, rejected=GONE), Use(ACCESS_ONLY), id="the same, when stale"),
@@ -151,7 +151,7 @@ def test_when_decide_returns_use_or_wait(found: Record, seen: View, expected: Us
             B,
             False,
             False,
-            id="R9: strict, what is spent comes last, whatever the clocks say",
+            id="R9: strict, a spent token comes last on any clock",
         ),
         pytest.param(record(spent=(print_of("a"),)), view(STALE), A, True, False, id="R1: spent for sure, so a repeat"),
         pytest.param(
@@ -226,7 +226,7 @@ def test_when_decide_returns_spend(found: Record, seen: View, spent: Token | Non
             view(rejected=GONE),
             OutageError,
             "It was down. The next attempt is due in 40.0 s.",
-            id="R7: refused, at rest",
+            id="R7: refused, during a rest",
         ),
         pytest.param(
             record(issuer=replace(PERSON, client_id="d")),

@@ -1,4 +1,4 @@
-"""decide: what holds for any record and any view."""
+"""decide: properties of every record and view."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The pure protocol under random walks: holders that claim, spend, lose answers, save late and die, on one record."""
+"""The pure protocol in random walks: processes claim, spend, lose answers, save late and die, on one record."""
 
 from dataclasses import dataclass, field
 from random import Random
@@ -28,7 +28,7 @@ LOST, NOT_SPENT = (Outage("", harmless=False), Interrupted()), (Outage("", harml
 
 @dataclass
 class Server:
-    """Rotates; a second spend within the grace gives another pair and kills the first, or, strict, kills them all."""
+    """Rotates; a second spend in the grace returns another pair and revokes the first; a strict server revokes all."""
 
     grace: float
     issued: int = 0
@@ -55,7 +55,7 @@ class Server:
 
 @dataclass
 class Holder:
-    """One process: what it saw and since when, what it is spending, and what it has not saved yet."""
+    """One process: the record it saw and when, the token it spends, and the outcome it has not saved yet."""
 
     name: str
     seen: Record | None = None
@@ -68,7 +68,7 @@ class Holder:
 
 
 class Walk:
-    """Three holders and a server, and what must be true after each step."""
+    """Three processes and a server, and the invariants after each step."""
 
     def __init__(self, seed: int, grace: float) -> None:
         self.random, self.grace = Random(seed), grace  # noqa: S311 - chooses steps, guards nothing
@@ -147,7 +147,7 @@ class Walk:
         self.load(holder)
 
     def go_on(self, holder: Holder) -> None:
-        """Let one holder take its next step: save, ask, or send."""
+        """Let one process take its next step: save, decide or send."""
         if holder.outcome is not None:
             self.save(holder)
         elif holder.spend is None:
@@ -189,7 +189,7 @@ class Walk:
         assert self.stored.refused in {None, about}, "R8: a mark on something else"
 
     def end(self) -> None:
-        """R9: all are killed; one that begins afterwards repairs what they left, as far as the server lets it."""
+        """R9: all processes are killed; a new one repairs the sign-in, as far as the server allows."""
         heir = self.born()
         self.holders = [heir]
         self.load(heir)

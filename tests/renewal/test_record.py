@@ -1,4 +1,4 @@
-"""Record: reads back what it wrote, keeps what it does not know, refuses the rest without showing a value."""
+"""Record: reads back what it wrote, keeps unknown fields, and refuses other data without showing a value."""
 
 import copy
 import json

@@ -1,4 +1,4 @@
-"""settle and its kin: what an answer means for the record as it is by then."""
+"""settle: the record after each kind of answer, by table."""
 
 from dataclasses import replace
 
@@ -42,15 +42,15 @@ YOUNGER_ACCESS = pair("b", refresh=False, issued=-10.0)
 TWIN_ACCESS = replace(ACCESS_ONLY, access_token="twin")
 OLDER_ACCESS = pair("c", refresh=False, issued=-200.0)
 SAME_REFRESH = replace(B, refresh_token=A.refresh_token)
-"""What a server gives that does not rotate."""
+"""The token of a server that does not rotate."""
 YOUNGER_SAME = replace(C, refresh_token=A.refresh_token)
 SAME_ACCESS = replace(B, access_token=A.access_token)
-"""What a server gives that hands out its present access token until that expires."""
+"""The token of a server that returns its present access token until that expires."""
 SAME_PAIR = replace(A, issued_at=B.issued_at, expires_at=B.expires_at)
 """The same, and it does not rotate."""
 OLDER_PAIR = replace(A, issued_at=A.issued_at - 50)
 SHORT_LIVED = pair("a", issued=-8.0, lifetime=10.0)
-"""Good for one more second, the leeway off."""
+"""Valid for one more second before the leeway."""
 MINE = record(claim=claimed("me"))
 DOWN = Outage("It was down.", harmless=False)
 BUSY = Outage("It was busy.", harmless=True)
@@ -80,7 +80,7 @@ def test_an_attempt_names_the_claim_and_the_refresh_token() -> None:
         pytest.param(replace(MINE, spares=(SPARE,)), ATTEMPT, B, record(B, spares=(SPARE,)), id="spares stay"),
         pytest.param(replace(MINE, spares=(A, SPARE)), ATTEMPT, B, record(B, spares=(SPARE,)), id="spent spares go"),
         pytest.param(
-            replace(MINE, token=C, spares=(SPARE,)), ATTEMPT, B, record(B, spares=(C, SPARE)), id="R3: came meanwhile"
+            replace(MINE, token=C, spares=(SPARE,)), ATTEMPT, B, record(B, spares=(C, SPARE)), id="R3: came in between"
         ),
         pytest.param(
             replace(MINE, token=C, refused=print_of("c"), spares=(A, SPARE)),
@@ -139,7 +139,7 @@ def test_an_attempt_names_the_claim_and_the_refresh_token() -> None:
         ),
         pytest.param(record(C, spares=(SPARE,)), ATTEMPT, B, record(C, spares=(B, SPARE)), id="R3: late, newest first"),
         pytest.param(record(C, refused=print_of("c")), ATTEMPT, B, record(B), id="R8: a mark never outranks a token"),
-        pytest.param(record(None), ATTEMPT, B, record(B), id="R3: late, and there is none"),
+        pytest.param(record(None), ATTEMPT, B, record(B), id="R3: late, without a current token"),
         pytest.param(
             record(A, rest=rest(), forced=2, signed_out=True, refused=print_of("a")),
             ATTEMPT,
@@ -224,7 +224,7 @@ def test_a_spent_token_is_not_a_spare() -> None:
         pytest.param(record(None, generation=8, signed_out=True), ATTEMPT, B, id="R3: a sign-out stands"),
         pytest.param(record(B), ATTEMPT, B, id="it is there already"),
         pytest.param(record(C, spares=(B,)), ATTEMPT, B, id="it is a spare already"),
-        pytest.param(record(A), ATTEMPT, OLDER_PAIR, id="the same pair is there, and good for longer"),
+        pytest.param(record(A), ATTEMPT, OLDER_PAIR, id="the same pair is there, and valid for longer"),
         pytest.param(record(C, spent=(print_of("b"),)), ATTEMPT, B, id="it was there, and has been renewed since"),
         pytest.param(
             record(A, refused=print_of("a"), spent=(print_of("b"),)), ATTEMPT, B, id="R8: it was there, and is dead"
@@ -276,7 +276,7 @@ BUSY_REST = replace(REST, reason="It was busy.")
             replace(MINE, token=SHORT_LIVED),
             BUSY,
             record(SHORT_LIVED, rest=replace(BUSY_REST, until=NOW + 0.5)),
-            id="R7: no more than half of what is left to the token",
+            id="R7: at most half of the remaining time",
         ),
         pytest.param(
             record(None, claim=claimed("me", spends=None), rest=rest()),
@@ -294,7 +294,9 @@ BUSY_REST = replace(REST, reason="It was busy.")
             id="R4: torn down",
         ),
         pytest.param(record(claim=claimed("me", spends=None)), Interrupted(), record(), id="R4: a grant, torn down"),
-        pytest.param(replace(MINE, rest=rest()), Misconfigured(), record(rest=rest()), id="R7: nobody is touched"),
+        pytest.param(
+            replace(MINE, rest=rest()), Misconfigured(), record(rest=rest()), id="R7: the sign-in is unchanged"
+        ),
         pytest.param(
             OLD_DOUBT, Misconfigured(), record(claim=claimed("me", lost=True, doubt_since=5.0)), id="an old doubt stays"
         ),

@@ -1,4 +1,4 @@
-"""settle: what holds for any record, any attempt and any outcome."""
+"""settle: properties of every record, attempt and outcome."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""outcome_of and backoff: which of three kinds a failure is, and how long to rest after it."""
+"""outcome_of and backoff: the kind of a failure, and the rest after it."""
 
 import pytest
 

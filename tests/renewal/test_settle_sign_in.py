@@ -1,4 +1,4 @@
-"""signed_in and signed_out: where a generation begins and ends."""
+"""signed_in and signed_out: the begin and the end of a generation."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""deadlines and Timing: one token's two moments on the boot clock, and the numbers that they are made of."""
+"""deadlines and Timing: a token's deadlines on the boot clock, and the numbers of the protocol."""
 
 import pytest
 from hypothesis import given
@@ -15,7 +15,7 @@ LONG_AGO = Deadlines(float("-inf"), float("-inf"))
 
 
 def moments(token: Token, *, jitter: float = 0.0, refresh_ahead: float | None = None) -> tuple[float, float]:
-    """Return how many seconds from now the token turns stale, and expires."""
+    """Return in how many seconds the token becomes stale, and expires."""
     found = deadlines(token, wall=NOW, boot=BOOT, timing=Timing(refresh_ahead=refresh_ahead), jitter=jitter)
     return found.stale_at - BOOT, found.expires_at - BOOT
 

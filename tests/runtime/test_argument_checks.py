@@ -1,4 +1,4 @@
-"""Arguments of another kind: refused where they are given, in words that say what to give."""
+"""check: refuses an argument of the wrong kind and says what to give."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -50,7 +50,7 @@ def login(some: Any, keys: Any) -> Login:  # noqa: ANN401  - wrong ones too
     return Login(some, redirect_uri=CALLBACK, keys=keys)
 
 
-# What a type checker would refuse, given all the same, as who has none does.
+# Values that a type checker refuses; not every program uses one.
 WRONG: dict[str, tuple[Callable[[Any], object], Any, str]] = {
     "client of a request": (lambda it: request(client=it), "key", r'client takes a Client\("key", .*, not str'),
     "server of a request": (lambda it: request(server=it), CALLBACK, r"server takes .*BITBUCKET_CLOUD, not str"),

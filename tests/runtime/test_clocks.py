@@ -1,4 +1,4 @@
-"""SystemClock, and the ways of waiting that hold for any Clock."""
+"""SystemClock, and the functions that wait on any Clock."""
 
 import asyncio
 import socket
@@ -22,7 +22,7 @@ def test_the_wall_clock_is_the_system_clock() -> None:
     assert abs(SYSTEM_CLOCK.wall() - time.time()) < 1
 
 
-@pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="this system has none")
+@pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="this system has no such clock")
 def test_r5_the_boot_clock_counts_suspends_where_the_system_does() -> None:
     before = time.clock_gettime(time.CLOCK_BOOTTIME)
     now = SYSTEM_CLOCK.boot()
@@ -205,7 +205,7 @@ async def test_r2_a_loop_held_up_beyond_the_limit_still_gets_an_answer_that_has_
 
     async def answer() -> bytes:
         read = await asyncio.get_running_loop().sock_recv(ours, 10)
-        for _ in range(5):  # what is read goes through a parser and several hands
+        for _ in range(5):  # the answer passes through a parser and several callbacks
             await asyncio.sleep(0)
         return read
 

@@ -1,4 +1,4 @@
-"""A library that is missing: what the import of an adapter says then."""
+"""extra: the import error of an adapter whose library is missing."""
 
 import json
 import subprocess
@@ -34,7 +34,7 @@ PROGRAM = """
 import importlib, json, sys
 
 adapters, libraries = sys.argv[1].split(), sys.argv[2].split()
-sys.modules |= dict.fromkeys(libraries)  # None there: the import says that there is no such module
+sys.modules |= dict.fromkeys(libraries)  # None makes the import fail
 said = {}
 for name in adapters:
     try:

@@ -1,4 +1,4 @@
-"""PerLoop: one for each loop, and none for those that are closed."""
+"""PerLoop: one resource for each open loop."""
 
 import asyncio
 import gc

@@ -1,4 +1,4 @@
-"""Owner: a name that tells another process on this machine when its bearer is gone."""
+"""Owner: lets another process on this machine notice that the owner's process has ended."""
 
 import os
 import subprocess
@@ -43,7 +43,7 @@ def test_a_running_process_is_not_gone() -> None:
 
 
 def _child() -> tuple["subprocess.Popen[str]", Owner]:
-    """Return a running process, and the name that a manager in it would have."""
+    """Return a running process, and the owner of a manager in it."""
     imported = "from bitbucket_auth_async.runtime.process_identity import new_owner"
     program = f"{imported}; print(new_owner().process, flush=True); input()"
     child = subprocess.Popen([sys.executable, "-c", program], stdin=-1, stdout=-1, text=True)
@@ -57,7 +57,7 @@ def test_r9_a_killed_process_is_gone_before_and_after_its_parent_reaps_it() -> N
     with child:
         assert not gone(theirs)
         child.kill()
-        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # dead, and a zombie still
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # ended, and still a zombie
         assert gone(theirs)
     assert gone(theirs)
 
@@ -87,7 +87,7 @@ def test_r1_a_hidden_process_of_another_user_is_not_gone(
 
     def ask(pid: int, signal: int) -> None:
         signals.append(signal)
-        kill(pid, signal)  # as root we may; who may not is told that it is there
+        kill(pid, signal)  # root may; another user gets a PermissionError
         raise PermissionError
 
     with child:
@@ -147,7 +147,7 @@ def test_proc_is_read_once_in_each_process(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def _told(monkeypatch: pytest.MonkeyPatch, name: str, state: str) -> str | None:
-    """Return how a process is named of which the system says this."""
+    """Return the identity of a process with this /proc entry."""
     fields = " ".join([state, *(str(number) for number in range(4, 22)), "777", "23", "24"])
 
     def tell(self: Path, **_: object) -> str:

@@ -61,7 +61,7 @@ def test_a_directory_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no file modes")
 def test_a_file_that_may_not_be_read_is_named() -> None:
-    # root may read everything, so a child without its rights reads, in a folder that others may enter
+    # root may read everything, so a child process of another user reads, in a folder that it may enter
     code = (
         "import os, sys\n"
         "from bitbucket_auth_async.runtime.settings import setting\n"

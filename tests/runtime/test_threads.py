@@ -1,4 +1,4 @@
-"""Threads: a few at a time, however many give up waiting."""
+"""Threads: a few at a time, even if callers are cancelled."""
 
 import asyncio
 import gc
@@ -40,7 +40,7 @@ async def test_an_error_after_the_caller_was_cancelled_is_not_logged_by_asyncio(
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(threads.run(fail), 0.05)
     go.set()
-    await threads.run(str, 1)  # the turn of the first is over
+    await threads.run(str, 1)  # the slot of the first is free
     gc.collect()
     assert not complaints
 
