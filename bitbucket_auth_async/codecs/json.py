@@ -1,4 +1,4 @@
-"""JsonCodec: records as plain JSON, and strict JSON for the other stores and codecs."""
+"""JsonCodec: records as plain JSON; and the strict JSON functions that stores share."""
 
 import json
 import math

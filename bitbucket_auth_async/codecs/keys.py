@@ -54,7 +54,7 @@ async def keys_from_keyring(service: str, username: str = "encryption keys") -> 
         ConfigurationError: There is no keyring here, or no such entry, or it holds something else.
         StoreError: The keyring is locked or does not answer.
     """
-    import keyring  # noqa: PLC0415  - the other two functions work without these libraries
+    import keyring  # noqa: PLC0415  - the other functions work without these libraries
     from anyio import to_thread  # noqa: PLC0415  - as above
     from keyring.errors import KeyringError, NoKeyringError  # noqa: PLC0415  - as above
 

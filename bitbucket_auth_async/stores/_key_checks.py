@@ -19,7 +19,7 @@ def check_key(key: str) -> None:
         raise ConfigurationError(msg)
 
 
-def checked_keys(keys: Iterable[str]) -> Iterable[str]:
+def checked_key_list(keys: Iterable[str]) -> Iterable[str]:
     """Return the keys, unless they are one text: its letters would silently be taken for keys.
 
     Raises:

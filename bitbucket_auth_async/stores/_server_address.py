@@ -3,7 +3,7 @@
 from urllib.parse import urlsplit
 
 
-def server_name(product: str, url: str) -> str:
+def server_address(product: str, url: str) -> str:
     """Return product and address: `Redis at cache.example:6379`, `Redis at /run/redis.sock`; or the product alone.
 
     An unquoted password (`redis://app:7/8@cache.example`) would be parsed as host and port. So no address is shown if

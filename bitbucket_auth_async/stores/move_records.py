@@ -10,7 +10,7 @@ from bitbucket_auth_async.renewal.record import Record
 from bitbucket_auth_async.renewal.settle import signed_out
 from bitbucket_auth_async.runtime.clocks import SYSTEM_CLOCK, sleep
 from bitbucket_auth_async.runtime.process_identity import is_gone
-from bitbucket_auth_async.stores._key_checks import checked_keys
+from bitbucket_auth_async.stores._key_checks import checked_key_list
 
 _POLL = 0.1
 _MAX_GENERATION_GAP = 2
@@ -61,7 +61,7 @@ async def move_records(  # noqa: PLR0913  - three of them are keyword-only with 
     """
     moved: list[str] = []
     absent: list[str] = []
-    for key in checked_keys(keys):
+    for key in checked_key_list(keys):
         while True:
             found = await _without_claim(source, key, lease, clock)
             if found is None or found.record.token is None:

@@ -14,7 +14,7 @@ from bitbucket_auth_async.renewal.record import Record, new_version
 from bitbucket_auth_async.runtime.extras import extra
 from bitbucket_auth_async.runtime.per_loop import PerLoop
 from bitbucket_auth_async.stores._key_checks import check_key
-from bitbucket_auth_async.stores._server_address import server_name, unreachable
+from bitbucket_auth_async.stores._server_address import server_address, unreachable
 
 with extra("postgres"):
     import asyncpg
@@ -89,7 +89,7 @@ class PostgresStore:
             if not dsn.startswith(("postgresql://", "postgres://")):
                 msg = "PostgresStore takes a DSN that begins with postgresql://, or an asyncpg pool."
                 raise ConfigurationError(msg)
-            self._server = server_name("PostgreSQL", dsn)
+            self._server = server_address("PostgreSQL", dsn)
             self._pools = PerLoop("PostgresStore", lambda: asyncio.ensure_future(_open_pool(dsn, timeout)), _close_pool)
         else:
             self._users_pool = pool

@@ -15,7 +15,7 @@ from bitbucket_auth_async.renewal.record import Record, new_version
 from bitbucket_auth_async.runtime.extras import extra
 from bitbucket_auth_async.runtime.per_loop import PerLoop
 from bitbucket_auth_async.stores._key_checks import check_key
-from bitbucket_auth_async.stores._server_address import server_name, unreachable
+from bitbucket_auth_async.stores._server_address import server_address, unreachable
 from bitbucket_auth_async.telemetry.events import Event, EventKind, Listener, emit
 
 with extra("redis"):
@@ -43,7 +43,7 @@ _SWAP_SHA = hashlib.sha1(_SWAP.encode("ascii"), usedforsecurity=False).hexdigest
 
 _REFUSALS = {
     errors.AuthenticationError: "Correct the user name and password in the URL.",
-    errors.NoPermissionError: "Allow this user EVALSHA, EVAL, HMGET, HGET and HSET on the prefix.",
+    errors.NoPermissionError: "Allow this user EVALSHA, EVAL, HMGET, HGET, HSET and SCAN on the prefix.",
 }
 
 Client = Redis | RedisCluster
@@ -88,7 +88,7 @@ class RedisStore:
         if isinstance(client, str):
             url = client
             _check_url(url)
-            self._server = server_name("Redis", url)
+            self._server = server_address("Redis", url)
             self._clients = PerLoop("RedisStore", lambda: _open_client(url, timeout), lambda client: client.aclose())
         else:
             self._users_client = client

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from bitbucket_auth_async.protocols import TokenStore
-from bitbucket_auth_async.stores._key_checks import checked_keys
+from bitbucket_auth_async.stores._key_checks import checked_key_list
 
 
 async def reencrypt(store: TokenStore, keys: Iterable[str]) -> int:
@@ -16,7 +16,7 @@ async def reencrypt(store: TokenStore, keys: Iterable[str]) -> int:
         StoreError: The store failed, or a record can't be read; records written before that stay written.
     """
     written = 0
-    for key in checked_keys(keys):
+    for key in checked_key_list(keys):
         while (found := await store.load(key)) is not None:
             if await store.swap(key, found.record, expected=found.version):
                 written += 1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bitbucket_auth_async.stores._server_address import server_name, unreachable
+from bitbucket_auth_async.stores._server_address import server_address, unreachable
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from bitbucket_auth_async.stores._server_address import server_name, unreachable
     ],
 )
 def test_a_server_is_named_without_its_credentials(url: str, name: str) -> None:
-    assert server_name("Redis", url) == name
+    assert server_address("Redis", url) == name
     assert "hunter2" not in name
 
 
