@@ -14,7 +14,6 @@ from bitbucket_auth_async.renewal.record import Claim, Record
 from bitbucket_auth_async.stores.file import FileStore
 from bitbucket_auth_async.stores.memory import MemoryStore
 from bitbucket_auth_async.stores.move_records import MoveResult, move_records
-from bitbucket_auth_async.stores.reencrypt import reencrypt
 from bitbucket_auth_async.stores.sqlite import SQLiteStore
 from bitbucket_auth_async.testing.fake import faults
 from bitbucket_auth_async.testing.fake_clock import FakeClock
@@ -258,17 +257,4 @@ async def test_one_text_instead_of_a_list_of_keys_is_refused() -> None:
     await store.swap("alice", SETTLED, expected=0)
     with pytest.raises(ConfigurationError, match=r"keys takes a list of keys, such as \['alice'\], not one text"):
         await move_records(store, MemoryStore(), "alice")
-    with pytest.raises(ConfigurationError, match="keys takes a list"):
-        await reencrypt(store, "alice")
     assert (await held(store)).token == SETTLED.token
-
-
-async def test_reencrypt_encrypts_every_record_with_the_newest_key(tmp_path: Path) -> None:
-    old, new = EncryptionKey.new(), EncryptionKey.new()
-    path = tmp_path / "tokens.json"
-    await FileStore(path).swap("plain", SETTLED, expected=0)
-    await FileStore(path, codec=EncryptedCodec([old])).swap("old", SETTLED, expected=0)
-    store = FileStore(path, codec=EncryptedCodec([new, old], allow_plain=True))
-    assert await reencrypt(store, ["plain", "old", "unknown"]) == 2
-    for key in ("plain", "old"):
-        assert await held(FileStore(path, codec=EncryptedCodec([new])), key) == SETTLED
