@@ -170,8 +170,8 @@ class Renewer:
         except BitbucketAuthError as error:
             await self._settle_failure(attempt, error, rejection)
             return None
-        if spend.refresh_token is not None:
-            token = _completed(token, spend.refresh_token)
+        if spend.token is not None:
+            token = _completed(token, spend.token)
         return await self._save_token(attempt, token, requested_at)
 
     async def _claim(self, claimed: Record) -> bool:
@@ -187,8 +187,8 @@ class Renewer:
         return self._shared.clock.boot() - began <= timing.lease - timing.request
 
     def _grant_of(self, spend: Spend) -> Grant:
-        if spend.refresh_token is not None and spend.refresh_token.refresh_token is not None:
-            return RefreshToken(spend.refresh_token.refresh_token)
+        if spend.token is not None and spend.token.refresh_token is not None:
+            return RefreshToken(spend.token.refresh_token)
         if self._shared.grant is None:
             msg = "decide() asked for a grant that does not exist."
             raise AssertionError(msg)

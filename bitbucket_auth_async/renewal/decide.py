@@ -67,7 +67,7 @@ class Spend:
     """Swap in *record* with our claim, then send the token request."""
 
     record: Record
-    refresh_token: Token | None
+    token: Token | None
     """The token whose refresh token is spent; None: the manager's grant."""
     repeat: bool
     """The refresh token may have been sent before."""

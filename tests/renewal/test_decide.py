@@ -178,7 +178,7 @@ def test_when_decide_returns_use_or_wait(found: Record, seen: View, expected: Us
 def test_when_decide_returns_spend(found: Record, seen: View, spent: Token | None, repeat: bool, forced: bool) -> None:  # noqa: FBT001 - columns of the table
     decision = decide(found, seen)
     assert isinstance(decision, Spend)
-    assert (decision.refresh_token, decision.repeat, decision.forced) == (spent, repeat, forced)
+    assert (decision.token, decision.repeat, decision.forced) == (spent, repeat, forced)
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def test_a_spend_adds_our_claim_and_changes_nothing_else(found: Record, seen: Vi
     decision = decide(found, seen)
     if not isinstance(decision, Spend):
         return
-    claim, spent = decision.record.claim, decision.refresh_token
+    claim, spent = decision.record.claim, decision.token
     assert claim is not None
     assert (claim.owner, claim.since, claim.lost) == ("me", NOW, False)
     assert claim.spends == (None if spent is None else fingerprint(spent.refresh_token or ""))
@@ -67,15 +67,15 @@ def test_r8_the_refused_token_is_never_spent_and_a_grant_comes_last(found: Recor
             end = None if found.token is None else found.token.expires_at
             timely = [each for each in best if end is None or each.issued_at < end]
             youngest = max(timely or best[:1], key=lambda each: each.issued_at, default=None)
-            assert decision.refresh_token is youngest
+            assert decision.token is youngest
         else:
             claim = found.claim
             doubted = claim is not None and (claim.owner != "me" or claim.lost or claim.doubt_since is not None)
             first = [
                 each for each in ways if doubted and claim and fingerprint(each.refresh_token or "") == claim.spends
             ]
-            assert decision.refresh_token is ((first or ways)[0] if ways else None)
-        assert (decision.refresh_token is None) == (not ways)
+            assert decision.token is ((first or ways)[0] if ways else None)
+        assert (decision.token is None) == (not ways)
 
 
 @settings(max_examples=200)

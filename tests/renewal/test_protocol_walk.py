@@ -109,8 +109,8 @@ class Walk:
 
     def send(self, holder: Holder, failure: Outcome | None) -> None:
         assert holder.spend is not None
-        assert holder.spend.refresh_token is not None
-        refresh = holder.spend.refresh_token.refresh_token or ""
+        assert holder.spend.token is not None
+        refresh = holder.spend.token.refresh_token or ""
         out = [
             other for other in self.holders if other is not holder and other.sent_at is not None and not other.outcome
         ]
@@ -141,8 +141,8 @@ class Walk:
             self.put(written)
         if isinstance(holder.outcome, Renewed) and attempt.generation == self.stored.generation:
             self.saved.append(holder.outcome.token)
-        if isinstance(holder.outcome, Refused) and mine and holder.spend.refresh_token is not None:
-            self.refused.add(holder.spend.refresh_token.refresh_token or "")
+        if isinstance(holder.outcome, Refused) and mine and holder.spend.token is not None:
+            self.refused.add(holder.spend.token.refresh_token or "")
         holder.spend = holder.outcome = holder.sent_at = None
         self.load(holder)
 

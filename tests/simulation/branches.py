@@ -138,7 +138,7 @@ def decided(record: Record | None, view: View, decision: Decision) -> str:
 def _spent(record: Record | None, spend: Spend) -> str:
     if record is None:
         return "spend: grant, first record"
-    way = "grant" if spend.refresh_token is None else "current" if spend.refresh_token is record.token else "spare"
+    way = "grant" if spend.token is None else "current" if spend.token is record.token else "spare"
     return f"spend: {way}{', repeated' * spend.repeat}{', forced' * spend.forced}"
 
 
