@@ -1,4 +1,4 @@
-"""An API on a local port, in a process of its own: it takes whatever bearer comes and answers with a little JSON."""
+"""An API server in a separate process: it accepts any bearer and answers with a small JSON document."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ async def user(request: web.Request) -> web.Response:
 
 
 async def repositories(request: web.Request) -> web.Response:
-    """Answer as `/2.0/repositories/{workspace}` does; `pages` says how many there are, `latency` how long one takes."""
+    """Answer as `/2.0/repositories/{workspace}` does; `pages` is the number of pages, `latency` the seconds for one."""
     if not request.headers.get("Authorization", "").startswith("Bearer "):
         return web.Response(status=401)
     number, pages = int(request.query.get("page", "1")), int(request.query["pages"])
@@ -30,7 +30,7 @@ async def repositories(request: web.Request) -> web.Response:
 
 @cache
 def values(workspace: str, pagelen: int) -> str:
-    """Return the items of a page as JSON, made once, so that the server is quick."""
+    """Return the items of a page as JSON; they are cached, so the server is fast."""
     return json.dumps(
         [
             {
@@ -49,7 +49,7 @@ def values(workspace: str, pagelen: int) -> str:
 
 
 async def serve() -> None:
-    """Serve until the process is ended; the first line printed is the port."""
+    """Serve until the process ends; the first printed line is the port."""
     app = web.Application()
     app.router.add_get("/2.0/user", user)
     app.router.add_get("/2.0/repositories/{workspace}", repositories)

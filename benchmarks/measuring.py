@@ -1,4 +1,4 @@
-"""How two ways of doing one thing are measured side by side, and how the ratio is told."""
+"""Measures two ways of doing the same thing side by side, and prints their ratio."""
 
 # pytest-benchmark has no annotations.
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
@@ -18,7 +18,7 @@ _SPREAD = 1.96
 
 
 class Figures(NamedTuple):
-    """A median over the rounds, and the 95 % interval in which the true one lies."""
+    """A median over the rounds, and its 95 % confidence interval."""
 
     middle: float
     low: float
@@ -26,22 +26,22 @@ class Figures(NamedTuple):
 
     @classmethod
     def of(cls, values: list[float]) -> "Figures":
-        """Take the interval from the order of the values, whatever their distribution."""
+        """Compute both from the ranks of the values, for any distribution."""
         ordered, many = sorted(values), len(values)
         rank = max(0, math.floor(many / 2 - _SPREAD * math.sqrt(many) / 2))
         return cls(median(ordered), ordered[rank], ordered[many - 1 - rank])
 
     def times(self, factor: float) -> "Figures":
-        """Return the same in another unit."""
+        """Convert to another unit."""
         return Figures(self.middle * factor, self.low * factor, self.high * factor)
 
     def __format__(self, spec: str) -> str:
-        """Write all three with one format."""
+        """Format all three figures alike."""
         return f"{self.middle:{spec}} ({self.low:{spec}} to {self.high:{spec}})"
 
 
 class Comparison(NamedTuple):
-    """What came out: seconds of each, and the ratio and the difference of each round's pair."""
+    """The seconds of both, and the ratios and differences of the pairs in each round."""
 
     baseline: Figures
     candidate: Figures
@@ -57,9 +57,9 @@ def side_by_side(
     rounds: int = 20,
     slices: int = 1,
 ) -> Comparison:
-    """Time both in each of the rounds, taking turns at going first, so that whatever the machine does hits both.
+    """Time both in each round, each of them first in every other round, so that other load slows both alike.
 
-    A round may have several slices, that is turns of each: the finer they interleave, the less a busy machine shows.
+    A round may have several slices, each with a turn of both. More slices make a busy machine matter less.
     """
     baselines: list[float] = []
 
@@ -91,16 +91,16 @@ def side_by_side(
     )
 
 
-def tell(benchmark: BenchmarkFixture, what: str, **figures: object) -> None:
-    """Print one line of results, and keep it with pytest-benchmark's own."""
+def report(benchmark: BenchmarkFixture, what: str, **figures: object) -> None:
+    """Print one line of results, and store it with pytest-benchmark's results."""
     benchmark.extra_info.update({name: str(value) for name, value in figures.items()})
     listed = "; ".join(f"{name.replace('_', ' ')} {value}" for name, value in figures.items())
     print(f"\n    {what}: {listed}")
 
 
 def timed(benchmark: BenchmarkFixture, target: Callable[[], _T], **options: object) -> _T:
-    """Let pytest-benchmark time *target*, a round at a time, and return what the last round gave."""
-    pedantic: Callable[..., _T] = benchmark.pedantic  # it has no annotations of its own
+    """Let pytest-benchmark time *target* once a round, and return the last round's result."""
+    pedantic: Callable[..., _T] = benchmark.pedantic  # it has no annotations
     return pedantic(target, **options)
 
 
@@ -110,5 +110,5 @@ def _sums(values: list[float], slices: int) -> list[float]:
 
 def _seconds(benchmark: BenchmarkFixture) -> list[float]:
     found = benchmark.stats
-    assert found is not None, "there are no figures: --benchmark-disable is on"
+    assert found is not None, "no figures: run without --benchmark-disable"
     return list(found.stats.data)

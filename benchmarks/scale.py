@@ -1,7 +1,7 @@
-"""How cost grows: `python -m benchmarks.scale` measures, fits the model of docs/explanation/scale.md, and compares.
+"""How cost grows: `python -m benchmarks.scale` measures, fits the model in docs/explanation/scale.md, and compares.
 
-Counted exactly: store calls and token requests of fleets in virtual time. Measured: memory by tracemalloc, and CPU
-seconds of this process, in one process on a store in memory, so that neither network nor other programs are in them.
+Store calls and token requests are counted, in virtual time. Memory is measured by tracemalloc; CPU seconds are measured
+in one process with a store in memory, so they include neither network nor other programs.
 """
 
 import argparse
@@ -17,8 +17,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from benchmarks.world import LIFETIME, CountingServer
-from benchmarks.world import SERVER as STRICT_SERVER
+from benchmarks.counting_server import LIFETIME, CountingServer
+from benchmarks.counting_server import SERVER as STRICT_SERVER
 from bitbucket_auth_async import Client, Token, TokenManagerPool
 from bitbucket_auth_async.protocols import Versioned
 from bitbucket_auth_async.renewal.record import Issuer, Record
@@ -27,21 +27,21 @@ from bitbucket_auth_async.testing.fake_clock import FakeClock
 
 CLIENT = Client("id", "secret")
 SERVER = replace(STRICT_SERVER, reuse_grace=600.0)
-"""With Bitbucket's grace, in which somebody has to look."""
+"""With Bitbucket's grace period, in which managers read the store regularly."""
 ISSUER = Issuer(token_endpoint=SERVER.token_endpoint, client_id="id", grant_type="authorization_code")
 SCOPE = frozenset({"account", "repository"})
 LOOK_EVERY = 200.0
-"""Seconds; a third of the grace."""
+"""Seconds; a third of the grace period."""
 TEXT = 2_640
-"""Bytes of both tokens' text, as long as Bitbucket's."""
+"""Bytes of the text of both tokens; Bitbucket's are as long."""
 FITTED = (2_000, 20_000)
-"""The sizes that the model is fitted to; it predicts the others."""
+"""The model is fitted to these sizes and predicts the others."""
 SIZES = (1_000, 10_000, 100_000)
 ROUNDS = {1_000: 9, 2_000: 9, 10_000: 7, 20_000: 5, 100_000: 3}
 
 
 class CountedStore:
-    """Counts the calls, and makes a record for whoever is asked for the first time."""
+    """Counts the calls, and creates a record for each new key."""
 
     def __init__(self, clock: FakeClock) -> None:
         self.calls: Counter[str] = Counter()
@@ -49,7 +49,7 @@ class CountedStore:
         self._inner = MemoryStore()
 
     async def load(self, key: str, /) -> Versioned | None:
-        """Load."""
+        """Load, and create a missing record."""
         self.calls["load"] += 1
         found = await self._inner.load(key)
         if found is None:
@@ -58,7 +58,7 @@ class CountedStore:
         return found
 
     async def swap(self, key: str, record: Record, /, *, expected: int) -> int:
-        """Swap."""
+        """Swap, and count it."""
         version = await self._inner.swap(key, record, expected=expected)
         self.calls["swap" if version else "lost swap"] += 1
         return version
@@ -77,21 +77,21 @@ class CountedStore:
 
 @dataclass(frozen=True)
 class Size:
-    """What so many identities cost."""
+    """The cost of a number of identities."""
 
     identities: int
     bytes_each: float
-    """Beside the text of the tokens."""
+    """Without the text of the tokens."""
     look_us: float
-    """CPU microseconds for a look at the store."""
+    """CPU microseconds to read the store once."""
     renewal_us: float
     """CPU microseconds for a renewal."""
 
 
-async def _grown(identities: int) -> tuple[float, float]:
-    """Return the CPU seconds of a look at the store for each identity, and of a renewal of each."""
+async def _cpu_seconds(identities: int) -> tuple[float, float]:
+    """Return the CPU seconds to read the store once for each identity, and to renew each."""
     clock = FakeClock()
-    store, server = _Elsewhere(clock), CountingServer()
+    store, server = _StatelessStore(clock), CountingServer()
     pool = TokenManagerPool(
         CLIENT, server=SERVER, store=store, transport=server, clock=clock, max_identities=identities
     )
@@ -99,7 +99,7 @@ async def _grown(identities: int) -> tuple[float, float]:
     async with pool:
         for key in keys:
             await pool.manager(key).get_token()
-        clock.suspend(LOOK_EVERY + 1)  # nobody looks meanwhile
+        clock.suspend(LOOK_EVERY + 1)  # no manager reads the store in this time
         begun = time.process_time()
         for key in keys:
             manager = pool.manager(key)
@@ -116,13 +116,13 @@ async def _grown(identities: int) -> tuple[float, float]:
     return looked - begun, renewed - asked
 
 
-async def _weight(identities: int) -> float:
-    """Return the bytes of one identity."""
+async def _bytes_each(identities: int) -> float:
+    """Return the bytes that one identity takes."""
     clock = FakeClock()
     pool = TokenManagerPool(
         CLIENT,
         server=SERVER,
-        store=_Elsewhere(clock),
+        store=_StatelessStore(clock),
         transport=CountingServer(),
         clock=clock,
         max_identities=identities,
@@ -133,40 +133,40 @@ async def _weight(identities: int) -> float:
         before = tracemalloc.get_traced_memory()[0]
         for number in range(identities):
             await pool.manager(f"{number:07}").get_token()
-        await clock.advance(60)  # what timed the loads is over
+        await clock.advance(60)  # the timers of the loads have ended
         gc.collect()
         after = tracemalloc.get_traced_memory()[0]
         tracemalloc.stop()
     return (after - before) / identities - TEXT
 
 
-class _Elsewhere(CountedStore):
-    """Keeps nothing, as a database elsewhere keeps nothing here."""
+class _StatelessStore(CountedStore):
+    """Keeps nothing in memory, like a database on another host."""
 
     async def load(self, key: str, /) -> Versioned | None:
-        """Make a record anew."""
+        """Return a newly created record."""
         return Versioned(self._made(key), 2**62 + int(key))
 
-    async def swap(self, key: str, record: Record, /, *, expected: int) -> int:  # noqa: ARG002 - the port's words
-        """Take whatever comes."""
+    async def swap(self, key: str, record: Record, /, *, expected: int) -> int:  # noqa: ARG002 - the names of the protocol
+        """Accept each swap."""
         return expected + 1
 
 
-def measured(identities: int) -> Size:
-    """Measure one size, as often as it takes, and take the median."""
-    runs = [asyncio.run(_grown(identities)) for _ in range(ROUNDS[identities])]
+def measure(identities: int) -> Size:
+    """Measure one size in several rounds, and return the medians."""
+    runs = [asyncio.run(_cpu_seconds(identities)) for _ in range(ROUNDS[identities])]
     looks, renewals = zip(*runs, strict=True)
     scale = 1e6 / identities
     return Size(
         identities,
-        asyncio.run(_weight(identities)),
+        asyncio.run(_bytes_each(identities)),
         statistics.median(looks) * scale,
         statistics.median(renewals) * scale,
     )
 
 
-async def counted(processes: int, *, hours: int, every: float) -> Counter[str]:
-    """Return the store calls and token requests of one identity, asked for in each process every so many seconds."""
+async def count_calls(processes: int, *, hours: int, every: float) -> Counter[str]:
+    """Return the store calls and token requests of one identity that each process asks for every *every* seconds."""
     clock = FakeClock()
     store, server = CountedStore(clock), CountingServer()
     pools = [
@@ -188,8 +188,8 @@ async def counted(processes: int, *, hours: int, every: float) -> Counter[str]:
 NAMES = ("bytes_each", "look_us", "renewal_us")
 
 
-def predicted(name: str, identities: int, sizes: Sequence[Size]) -> float:
-    """Return what the model says: more for each tenfold, by the two fitted sizes, up to where no cache helps."""
+def predict(name: str, identities: int, sizes: Sequence[Size]) -> float:
+    """Return the model's figure: linear in the logarithm of the size, constant above the larger fitted size."""
     small, large = (next(size for size in sizes if size.identities == fitted) for fitted in FITTED)
     slope = (getattr(large, name) - getattr(small, name)) / math.log10(large.identities / small.identities)
     value: float = getattr(small, name) + slope * math.log10(min(identities, large.identities) / small.identities)
@@ -197,13 +197,13 @@ def predicted(name: str, identities: int, sizes: Sequence[Size]) -> float:
 
 
 def report(sizes: Sequence[Size], counts: dict[int, Counter[str]], hours: int) -> str:
-    """Return tables as the page has them."""
+    """Return the tables of the page."""
     lines = [
-        "| identities | bytes each | CPU for a look | CPU for a renewal | against the model |",
+        "| identities | bytes each | CPU for a read of the store | CPU for a renewal | against the model |",
         "| --- | --- | --- | --- | --- |",
     ]
     for size in sizes:
-        off = [f"{getattr(size, name) / predicted(name, size.identities, sizes) - 1:+.0%}" for name in NAMES]
+        off = [f"{getattr(size, name) / predict(name, size.identities, sizes) - 1:+.0%}" for name in NAMES]
         measures = f"{size.bytes_each:.0f} | {size.look_us:.0f} us | {size.renewal_us:.0f} us"
         role = "fitted" if size.identities in FITTED else ", ".join(off)
         lines.append(f"| {size.identities:,} | {measures} | {role} |")
@@ -215,13 +215,13 @@ def report(sizes: Sequence[Size], counts: dict[int, Counter[str]], hours: int) -
 
 
 def main() -> int:
-    """Measure, and print the tables."""
+    """Measure and print the tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__)
-    parser.add_argument("--json", metavar="FILE", help="write the figures there as well")
+    parser.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
     options = parser.parse_args()
     hours = 24
-    sizes = [measured(identities) for identities in sorted({*SIZES, *FITTED})]
-    counts = {processes: asyncio.run(counted(processes, hours=hours, every=60)) for processes in (1, 2, 4, 16)}
+    sizes = [measure(identities) for identities in sorted({*SIZES, *FITTED})]
+    counts = {processes: asyncio.run(count_calls(processes, hours=hours, every=60)) for processes in (1, 2, 4, 16)}
     print(report(sizes, counts, hours))
     if options.json:
         figures = {"sizes": [vars(size) for size in sizes], "counts": counts, "hours": hours}

@@ -1,7 +1,7 @@
-"""How does Authlib's AsyncOAuth2Client do the same: a fresh token, and many callers at expiry?
+"""How does Authlib's AsyncOAuth2Client compare: with a fresh token, and with many callers at expiry?
 
 It is used as its documentation says: with `token_endpoint`, `update_token`, and the check that its own `request` makes.
-Neither side does more than memory: Authlib's `update_token` keeps nothing here, and ours has its default store.
+Both work in memory: Authlib's `update_token` saves nothing here, and our manager has its default store.
 """
 
 # Authlib has no annotations, and its stubs leave its clients out.
@@ -15,8 +15,8 @@ import pytest
 from authlib.integrations.httpx_client import AsyncOAuth2Client
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from benchmarks.measuring import side_by_side, tell
-from benchmarks.world import LIFETIME, SERVER, CountingServer
+from benchmarks.counting_server import LIFETIME, SERVER, CountingServer
+from benchmarks.measuring import report, side_by_side
 from bitbucket_auth_async import Client, RefreshToken, TokenManager
 from tests.support.clocks import ShiftedClock
 
@@ -25,13 +25,13 @@ ROUNDS = 11
 
 
 def authlib_client(server: CountingServer) -> AsyncOAuth2Client:
-    """Return a client with a good token."""
+    """Return a client with a valid token."""
 
     def answer(_: httpx2.Request) -> httpx2.Response:
         return httpx2.Response(200, content=server.answer(), headers={"content-type": "application/json"})
 
     async def update_token(token: object, refresh_token: object = None, access_token: object = None) -> None:
-        """Where a program would save it."""
+        """A program would save the token here."""
 
     return AsyncOAuth2Client(
         "id",
@@ -56,7 +56,7 @@ async def ask_authlib_often(client: AsyncOAuth2Client) -> None:
 
 async def ask_often(manager: TokenManager) -> None:
     for _ in range(CALLS):
-        (await manager.get_token()).access_token  # noqa: B018 - what the caller is after
+        (await manager.get_token()).access_token  # noqa: B018 - callers read this attribute
 
 
 def test_a_fresh_token_against_authlib(benchmark: BenchmarkFixture) -> None:
@@ -72,7 +72,7 @@ def test_a_fresh_token_against_authlib(benchmark: BenchmarkFixture) -> None:
         )
         runner.run(ours.aclose())
         runner.run(theirs.aclose())
-    tell(
+    report(
         benchmark,
         "get_token() fresh, against Authlib's ensure_active_token()",
         ratio=f"{result.ratio:.3f}",
@@ -106,7 +106,7 @@ def test_callers_at_expiry_against_authlib(benchmark: BenchmarkFixture, callers:
         )
         runner.run(ours.aclose())
         runner.run(theirs.aclose())
-    tell(
+    report(
         benchmark,
         f"{callers} callers at expiry, against Authlib",
         ratio=f"{result.ratio:.2f}",

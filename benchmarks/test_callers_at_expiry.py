@@ -1,20 +1,20 @@
-"""What do many callers pay who all find the token expired, against as many who wait for one shielded task?"""
+"""How long do many callers wait for an expired token, compared to as many that await one shielded task?"""
 
 import asyncio
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from benchmarks.measuring import side_by_side, tell
-from benchmarks.world import LIFETIME, SERVER, CountingServer
+from benchmarks.counting_server import LIFETIME, SERVER, CountingServer
+from benchmarks.measuring import report, side_by_side
 from bitbucket_auth_async import Client, RefreshToken, Token, TokenManager
 from tests.support.clocks import ShiftedClock
 
 ROUNDS = 11
 
 
-async def together(callers: int) -> None:
-    """Let all of them wait for one task that does next to nothing."""
+async def await_one_task(callers: int) -> None:
+    """Let all callers await one task that does almost nothing."""
 
     async def work() -> str:
         await asyncio.sleep(0)
@@ -47,13 +47,13 @@ def test_callers_at_expiry(benchmark: BenchmarkFixture, callers: int) -> None:
 
         asked_before = server.requests
         result = side_by_side(
-            benchmark, baseline=lambda: runner.run(together(callers)), candidate=expire_and_ask, rounds=ROUNDS
+            benchmark, baseline=lambda: runner.run(await_one_task(callers)), candidate=expire_and_ask, rounds=ROUNDS
         )
         runner.run(manager.aclose())
     expiries = ROUNDS + 1
-    tell(
+    report(
         benchmark,
-        f"{callers} callers at expiry, against as many behind one shielded task",
+        f"{callers} callers at expiry, against as many that await one shielded task",
         ratio=f"{result.ratio:.2f}",
         shielded_ms=f"{result.baseline.times(1e3):.1f}",
         ours_ms=f"{result.candidate.times(1e3):.1f}",

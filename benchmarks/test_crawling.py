@@ -1,4 +1,4 @@
-"""How fast does the API session crawl, against bare aiohttp with a static header, and what is prefetch worth?"""
+"""How fast does the API session crawl, compared to bare aiohttp with a static header, and what does prefetch gain?"""
 
 import asyncio
 import subprocess
@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from benchmarks.measuring import side_by_side, tell
+from benchmarks.measuring import report, side_by_side
 from bitbucket_auth_async import AuthorizationServer, Client, Token, TokenManager
 from bitbucket_auth_async.api import BitbucketAPI
 
@@ -26,7 +26,7 @@ TOKEN = Token(access_token="a" * 2600, issued_at=time.time(), expires_at=time.ti
 
 @pytest.fixture
 def base_url() -> Iterator[str]:
-    """Serve the API in a process of its own, so that what it costs is on neither side's account."""
+    """Serve the API in a separate process, so that its cost counts for neither side."""
     words = [sys.executable, "-m", "benchmarks.api_server"]
     with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own program
         assert process.stdout is not None
@@ -48,7 +48,7 @@ async def manager_at(base_url: str) -> TokenManager:
 
 
 async def crawl_bare(http: aiohttp.ClientSession, base_url: str) -> int:
-    """Crawl as a program does that knows no more than aiohttp and a token."""
+    """Crawl with aiohttp and a token alone."""
     left, count = iter(range(WORKSPACES)), 0
 
     async def work() -> None:
@@ -87,7 +87,7 @@ async def crawl(api: BitbucketAPI, *, prefetch: bool) -> int:
     return count
 
 
-@pytest.mark.timeout(600)  # forty thousand requests, on whatever else the machine does
+@pytest.mark.timeout(600)  # forty thousand requests, perhaps on a busy machine
 @pytest.mark.parametrize("prefetch", [True, False], ids=["prefetch", "no prefetch"])
 def test_a_crawler(benchmark: BenchmarkFixture, base_url: str, *, prefetch: bool) -> None:
     everything = WORKSPACES * PAGES * PAGELEN
@@ -111,7 +111,7 @@ def test_a_crawler(benchmark: BenchmarkFixture, base_url: str, *, prefetch: bool
         for closable in (bare.close, api.aclose, manager.aclose):
             runner.run(closable())
     requests = SLICES * WORKSPACES * PAGES
-    tell(
+    report(
         benchmark,
         f"a crawler of {WORKERS} workers, against bare aiohttp with a static header",
         time_ratio=f"{result.ratio:.3f} (target: at most 1.05)",
@@ -122,7 +122,7 @@ def test_a_crawler(benchmark: BenchmarkFixture, base_url: str, *, prefetch: bool
 
 LATENCY = 0.02
 USE = 0.0002
-"""Seconds that the server takes for a page, and the program for an item: as long for a page as the server."""
+"""Seconds that the server takes for a page, and the program for an item; a page of items takes as long."""
 
 
 async def use_all(api: BitbucketAPI, *, prefetch: bool) -> None:
@@ -155,7 +155,7 @@ def test_prefetch(benchmark: BenchmarkFixture, base_url: str) -> None:
         )
         for closable in (api.aclose, manager.aclose):
             runner.run(closable())
-    tell(
+    report(
         benchmark,
         f"a list of {PAGES} pages, {LATENCY * 1e3:.0f} ms to fetch and as long to use, with prefetch against without",
         time_ratio=f"{result.ratio:.3f}",

@@ -1,11 +1,11 @@
-"""What does a fresh get_token() cost, against a bare coroutine that returns an attribute?"""
+"""How long does a fresh get_token() take, compared to a bare coroutine that returns an attribute?"""
 
 import asyncio
 import time
 
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from benchmarks.measuring import side_by_side, tell
+from benchmarks.measuring import report, side_by_side
 from bitbucket_auth_async import Client, Token, TokenManager
 
 CALLS = 100_000
@@ -13,7 +13,7 @@ TOKEN = Token(access_token="a" * 2600, issued_at=time.time(), expires_at=time.ti
 
 
 class Bare:
-    """The least that can be awaited for a token."""
+    """The smallest coroutine that returns a token."""
 
     __slots__ = ("token",)
 
@@ -24,7 +24,7 @@ class Bare:
         return self.token
 
 
-# Two loops of the same text: the interpreter specialises each for the one object that it meets.
+# Two loops with the same code: the interpreter specialises each for its one object.
 async def ask_bare(source: Bare) -> None:
     for _ in range(CALLS):
         await source.get_token()
@@ -46,7 +46,7 @@ def test_a_fresh_token(benchmark: BenchmarkFixture) -> None:
             candidate=lambda: runner.run(ask_manager(manager)),
         )
         runner.run(manager.aclose())
-    tell(
+    report(
         benchmark,
         "get_token() fresh, against a bare coroutine",
         ratio=f"{result.ratio:.2f} (target: at most 2)",

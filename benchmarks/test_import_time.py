@@ -1,4 +1,4 @@
-"""How long does the first import take, beyond what any asyncio program imports anyway?"""
+"""How long does the first import take, beyond the modules that each asyncio program imports?"""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from statistics import median
 
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from benchmarks.measuring import Figures, side_by_side, tell
+from benchmarks.measuring import Figures, report, side_by_side
 
 BASELINE = "import asyncio, dataclasses, json"
 OURS = "from bitbucket_auth_async import TokenManager"
@@ -35,7 +35,7 @@ def imported(statement: str) -> tuple[float, set[str]]:
 
 
 class Importer:
-    """Imports in a new interpreter each time, and notes what the import alone took."""
+    """Imports in a new interpreter each time, and records the seconds of the import alone."""
 
     def __init__(self, statement: str) -> None:
         self.statement = statement
@@ -52,7 +52,7 @@ def compare(benchmark: BenchmarkFixture, statement: str, what: str, **more: obje
     side_by_side(benchmark, baseline=baseline, candidate=candidate, rounds=ROUNDS)
     pairs = list(zip(baseline.seconds[1:], candidate.seconds[1:], strict=True))  # the first one compiles
     added = Figures.of([(ours - theirs) * 1e3 for theirs, ours in pairs])
-    tell(
+    report(
         benchmark,
         what,
         ratio=f"{median(ours / theirs for theirs, ours in pairs):.2f}",

@@ -1,4 +1,4 @@
-"""What does it cost that somebody listens: to a fresh get_token(), to a renewal, and to a crowd that waits for one?"""
+"""What does an event listener cost: for a fresh get_token(), for a renewal, and for many callers that wait for one?"""
 
 import asyncio
 from collections.abc import Callable
@@ -10,8 +10,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from benchmarks.measuring import side_by_side, tell
-from benchmarks.world import SERVER, CountingServer
+from benchmarks.counting_server import SERVER, CountingServer
+from benchmarks.measuring import report, side_by_side
 from bitbucket_auth_async import Client, ClientCredentials, TokenManager
 from bitbucket_auth_async.telemetry.events import Event
 from bitbucket_auth_async.telemetry.otel import OpenTelemetry
@@ -23,7 +23,7 @@ Listener = Callable[[Event], object]
 
 
 class Collector:
-    """OpenTelemetry's SDK, which keeps in memory what it gets."""
+    """OpenTelemetry's SDK, with exporters in memory."""
 
     def __init__(self) -> None:
         spans = InMemorySpanExporter()
@@ -47,7 +47,7 @@ def manager(listener: Listener | None) -> TokenManager:
     )
 
 
-# Two loops of the same text: the interpreter specialises each for the one object that it meets.
+# Two loops with the same code: the interpreter specialises each for its one object.
 async def ask_alone(source: TokenManager) -> None:
     for _ in range(CALLS):
         await source.get_token()
@@ -64,7 +64,7 @@ async def renew(listener: Listener | None) -> None:
             await source.get_token()
 
 
-async def crowd(listener: Listener | None) -> None:
+async def ask_together(listener: Listener | None) -> None:
     async with manager(listener) as source:
         await asyncio.gather(*(source.get_token() for _ in range(CALLERS)))
 
@@ -84,7 +84,7 @@ def test_a_fresh_token_with_a_listener(benchmark: BenchmarkFixture) -> None:
         for source in (alone, watched):
             runner.run(source.aclose())
     collector.close()
-    tell(benchmark, "get_token() fresh, with OpenTelemetry against without", ratio=f"{result.ratio:.2f} (target: 1)")
+    report(benchmark, "get_token() fresh, with OpenTelemetry against without", ratio=f"{result.ratio:.2f} (target: 1)")
 
 
 def test_a_renewal_with_a_listener(benchmark: BenchmarkFixture) -> None:
@@ -96,7 +96,7 @@ def test_a_renewal_with_a_listener(benchmark: BenchmarkFixture) -> None:
             candidate=lambda: runner.run(renew(collector.listener)),
         )
     collector.close()
-    tell(
+    report(
         benchmark,
         "a renewal in memory, with OpenTelemetry against without",
         ratio=f"{result.ratio:.2f}",
@@ -104,19 +104,19 @@ def test_a_renewal_with_a_listener(benchmark: BenchmarkFixture) -> None:
     )
 
 
-def test_ten_thousand_who_wait_with_a_listener(benchmark: BenchmarkFixture) -> None:
+def test_ten_thousand_waiting_callers_with_a_listener(benchmark: BenchmarkFixture) -> None:
     collector = Collector()
     with asyncio.Runner() as runner:
         result = side_by_side(
             benchmark,
-            baseline=lambda: runner.run(crowd(None)),
-            candidate=lambda: runner.run(crowd(collector.listener)),
+            baseline=lambda: runner.run(ask_together(None)),
+            candidate=lambda: runner.run(ask_together(collector.listener)),
             rounds=10,
         )
     collector.close()
-    tell(
+    report(
         benchmark,
-        f"{CALLERS:,} callers who wait for one renewal, with OpenTelemetry against without",
+        f"{CALLERS:,} callers that wait for one renewal, with OpenTelemetry against without",
         ratio=f"{result.ratio:.2f}",
         added_us_each=f"{result.added.times(1e6 / CALLERS):.1f}",
     )

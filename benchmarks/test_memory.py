@@ -5,8 +5,8 @@ import tracemalloc
 
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from benchmarks.measuring import tell, timed
-from benchmarks.world import SERVER, CountingServer
+from benchmarks.counting_server import SERVER, CountingServer
+from benchmarks.measuring import report, timed
 from bitbucket_auth_async import Client, Token, TokenManager
 from bitbucket_auth_async.stores.memory import MemoryStore
 
@@ -14,7 +14,7 @@ MANAGERS = 2_000
 
 
 def test_memory(benchmark: BenchmarkFixture) -> None:
-    """For information: managers that share client, server, transport and store, at rest and with a token."""
+    """For information: managers that share client, server, transport and store, idle and with a token."""
     client, server, store = Client("id", "secret"), CountingServer(), MemoryStore()
 
     async def sign_in(managers: list[TokenManager]) -> None:
@@ -41,4 +41,4 @@ def test_memory(benchmark: BenchmarkFixture) -> None:
         return (made - before) // MANAGERS, (signed_in - before) // MANAGERS - 2_640
 
     made, signed_in = timed(benchmark, measure, rounds=1)
-    tell(benchmark, "memory of a manager, in bytes", made=made, signed_in_beside_the_text_of_its_token=signed_in)
+    report(benchmark, "memory of a manager, in bytes", made=made, signed_in_without_the_text_of_its_token=signed_in)

@@ -1,4 +1,4 @@
-"""What do a hundred thousand identities take in one pool, at rest and with all of them due?"""
+"""What do a hundred thousand identities in one pool cost, idle and when many are due at once?"""
 
 import asyncio
 import gc
@@ -7,8 +7,8 @@ import tracemalloc
 
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from benchmarks.measuring import side_by_side, tell, timed
-from benchmarks.world import LIFETIME, SERVER, CountingServer, answer
+from benchmarks.counting_server import LIFETIME, SERVER, CountingServer, answer
+from benchmarks.measuring import report, side_by_side, timed
 from bitbucket_auth_async import Client, Token, TokenManager, TokenManagerPool
 from bitbucket_auth_async.oauth2.http_messages import Request, Response
 from bitbucket_auth_async.protocols import Versioned
@@ -22,14 +22,14 @@ SCOPE = frozenset({"account", "repository"})
 ISSUER = Issuer(token_endpoint=SERVER.token_endpoint, client_id="id", grant_type="authorization_code")
 
 
-class Made:
-    """A store that has a record for whoever is asked for, and keeps none, so that a pool's memory can be told."""
+class StatelessStore:
+    """A store that creates the record of each key and keeps none, so that only the pool's memory is measured."""
 
     def __init__(self, age: float = 0.0) -> None:
         self.issued_at = time.time() - age
 
     async def load(self, key: str, /) -> Versioned:
-        """Return a record of this key, made anew."""
+        """Return a newly created record of this key."""
         number = int(key)
         token = Token(
             access_token=f"{number:010}" * 260,
@@ -40,34 +40,34 @@ class Made:
         )
         return Versioned(Record(issuer=ISSUER, generation=1_800_000_000_000 + number, token=token), 2**62 + number)
 
-    async def swap(self, key: str, record: Record, /, *, expected: int) -> int:  # noqa: ARG002 - the port's words
-        """Take whatever comes."""
+    async def swap(self, key: str, record: Record, /, *, expected: int) -> int:  # noqa: ARG002 - the names of the protocol
+        """Accept each swap."""
         return expected + 1
 
 
 TEXT = 10 * 260 + 10 * 4
-"""Bytes of both tokens' text."""
+"""Bytes of the text of both tokens."""
 
 
-async def filled(pool: TokenManagerPool, keys: list[str]) -> None:
-    """Have all of them in memory, with a token."""
+async def load_all(pool: TokenManagerPool, keys: list[str]) -> None:
+    """Load the token of each key into memory."""
     for key in keys:
         await pool.manager(key).get_token()
 
 
 def test_memory_of_an_identity(benchmark: BenchmarkFixture) -> None:
-    """Bytes for each, less the text of both tokens; once as loaded, once after a renewal."""
+    """The bytes of each loaded identity, without the text of both tokens."""
 
     async def measure() -> tuple[int, int, int]:
         pool = TokenManagerPool(
-            CLIENT, server=SERVER, store=Made(), transport=CountingServer(), max_identities=IDENTITIES
+            CLIENT, server=SERVER, store=StatelessStore(), transport=CountingServer(), max_identities=IDENTITIES
         )
         async with pool:
             tracemalloc.start()
             before = tracemalloc.get_traced_memory()[0]
             keys = [f"{number:06}" for number in range(IDENTITIES)]
             named = tracemalloc.get_traced_memory()[0]
-            await filled(pool, keys)
+            await load_all(pool, keys)
             await asyncio.sleep(0)
             gc.collect()
             loaded = tracemalloc.get_traced_memory()[0]
@@ -77,25 +77,23 @@ def test_memory_of_an_identity(benchmark: BenchmarkFixture) -> None:
 
     each, key, tasks = timed(benchmark, lambda: asyncio.run(measure()), rounds=1)
     assert each <= MOST_BYTES
-    assert tasks == 2, "the scheduler's, and this one"
-    tell(
-        benchmark, f"memory of {IDENTITIES:,} identities", bytes_each=each, of_them_the_key=key, tasks_in_all=tasks - 1
-    )
+    assert tasks == 2, "one of the scheduler and this one"
+    report(benchmark, f"memory of {IDENTITIES:,} identities", bytes_each=each, of_which_key=key, tasks_in_all=tasks - 1)
 
 
 def test_round_robin(benchmark: BenchmarkFixture) -> None:
-    """`pool.manager(key).get_token()` through all identities, against one manager's as often."""
+    """`pool.manager(key).get_token()` for each identity, against as many calls of one manager."""
     with asyncio.Runner() as runner:
         pool = TokenManagerPool(
             CLIENT,
             server=SERVER,
-            store=Made(),
+            store=StatelessStore(),
             transport=CountingServer(),
             max_identities=IDENTITIES,
         )
-        alone = TokenManager(CLIENT, server=SERVER, store=Made(), transport=CountingServer(), key="1")
+        alone = TokenManager(CLIENT, server=SERVER, store=StatelessStore(), transport=CountingServer(), key="1")
         keys = [f"{number:06}" for number in range(IDENTITIES)]
-        runner.run(filled(pool, keys))
+        runner.run(load_all(pool, keys))
         runner.run(alone.get_token())
 
         async def one() -> None:
@@ -112,7 +110,7 @@ def test_round_robin(benchmark: BenchmarkFixture) -> None:
         )
         runner.run(pool.aclose())
         runner.run(alone.aclose())
-    tell(
+    report(
         benchmark,
         f"round robin through {IDENTITIES:,} identities",
         ratio_to_one_manager=f"{found.ratio:.2f}",
@@ -121,17 +119,17 @@ def test_round_robin(benchmark: BenchmarkFixture) -> None:
 
 
 class SlowServer(CountingServer):
-    """Takes its time, and counts who is there at once."""
+    """Answers late, and counts the requests in flight."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__()
         self.seconds = seconds
         self.now = self.most = 0
         self.served = asyncio.Event()
-        """Set once all who are due have been served."""
+        """Set once each due identity has been renewed."""
 
-    async def send(self, request: Request, /, *, timeout: float) -> Response:  # noqa: ARG002, ASYNC109 - the port's words
-        """Answer after a while."""
+    async def send(self, request: Request, /, *, timeout: float) -> Response:  # noqa: ARG002, ASYNC109 - the names of the protocol
+        """Answer after a delay."""
         self.now += 1
         self.most = max(self.most, self.now)
         await asyncio.sleep(self.seconds)
@@ -143,11 +141,11 @@ class SlowServer(CountingServer):
 
 
 def test_many_that_are_due_at_once(benchmark: BenchmarkFixture) -> None:
-    """All of them are stale in the same moment: how long until the last is renewed, with 10 requests at a time?"""
+    """All identities become stale at the same moment: how long do the renewals take, with 10 requests in parallel?"""
 
     async def measure() -> tuple[float, float, int, int]:
         server = SlowServer(0.01)
-        store = Made(age=LIFETIME - 200)
+        store = StatelessStore(age=LIFETIME - 200)
         pool = TokenManagerPool(
             CLIENT, server=SERVER, store=store, transport=server, max_identities=DUE, max_requests=10
         )
@@ -164,12 +162,12 @@ def test_many_that_are_due_at_once(benchmark: BenchmarkFixture) -> None:
 
     asked, lasted, most, expired = timed(benchmark, lambda: asyncio.run(measure()), rounds=1)
     assert (most, expired) == (10, 0)
-    tell(
+    report(
         benchmark,
         f"{DUE:,} identities due at once, 10 ms a request",
         seconds=f"{lasted:.1f}",
         least_possible=f"{DUE / 10 * 0.01:.1f}",
-        callers_served_in=f"{asked:.1f}",
-        most_requests_at_a_time=most,
-        handed_out_expired=expired,
+        callers_answered_after=f"{asked:.1f}",
+        most_requests_in_parallel=most,
+        expired_tokens_handed_out=expired,
     )

@@ -1,4 +1,4 @@
-"""What does the bearer add to a request, against the same request with a static header?"""
+"""What does the bearer add to a request, compared to the same request with a static header?"""
 
 import asyncio
 import subprocess
@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from benchmarks.measuring import side_by_side, tell
+from benchmarks.measuring import report, side_by_side
 from bitbucket_auth_async import AuthorizationServer, Client, Token, TokenManager
 from bitbucket_auth_async.bearer.aiohttp import authenticated_session
 
@@ -23,7 +23,7 @@ TOKEN = Token(access_token="a" * 2600, issued_at=time.time(), expires_at=time.ti
 
 @pytest.fixture
 def base_url() -> Iterator[str]:
-    """Serve the API in a process of its own, so that what it costs is on neither side's account."""
+    """Serve the API in a separate process, so that its cost counts for neither side."""
     words = [sys.executable, "-m", "benchmarks.api_server"]
     with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own program
         assert process.stdout is not None
@@ -64,7 +64,7 @@ def test_an_authenticated_request(benchmark: BenchmarkFixture, base_url: str) ->
         )
         for closable in (static.close, authenticated.close, manager.aclose):
             runner.run(closable())
-    tell(
+    report(
         benchmark,
         "an authenticated request, against a static header",
         ratio=f"{result.ratio:.3f} (target: at most 1.03)",

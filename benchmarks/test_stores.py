@@ -1,4 +1,4 @@
-"""What does each store add to a renewal, against the same renewal with the token in memory alone?"""
+"""What does each store add to a renewal, compared to the same renewal with a store in memory?"""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from benchmarks.measuring import side_by_side, tell
-from benchmarks.world import LIFETIME, SERVER, CountingServer
+from benchmarks.counting_server import LIFETIME, SERVER, CountingServer
+from benchmarks.measuring import report, side_by_side
 from bitbucket_auth_async import Client, RefreshToken, TokenManager
 from bitbucket_auth_async.codecs.encrypted import EncryptedCodec, EncryptionKey
 from bitbucket_auth_async.protocols import TokenStore
@@ -30,14 +30,14 @@ ROUNDS = 10
 
 @asynccontextmanager
 async def opened(kind: str, folder: Path) -> AsyncGenerator[TokenStore]:
-    """Open a store of this kind, on a real server where it has one."""
+    """Open a store of this kind, on a real server if it needs one."""
     if kind == "file":
         yield FileStore(folder / "tokens.json")
     elif kind == "file, encrypted":
         yield FileStore(folder / "tokens.json", codec=EncryptedCodec([EncryptionKey.new()]))
     elif kind == "sqlite":
         yield SQLiteStore(folder / "tokens.db")
-    elif kind == "keyring":  # what is ours of it: the backend is a dict
+    elif kind == "keyring":  # our part of it alone: the backend is a dict
         yield KeyringStore(backend=MemoryKeyring(), part=1_200)
     elif kind == "postgres":
         with postgres_server(fsync=True) as database:
@@ -51,8 +51,8 @@ async def opened(kind: str, folder: Path) -> AsyncGenerator[TokenStore]:
                 yield store
 
 
-async def renewing(store: TokenStore) -> Callable[[], Coroutine[Any, Any, None]]:
-    """Return what renews one sign-in some times over; connections are open by then."""
+async def renewer(store: TokenStore) -> Callable[[], Coroutine[Any, Any, None]]:
+    """Return a function that renews one sign-in several times, on open connections."""
     clock, server = ShiftedClock(), CountingServer()
     manager = TokenManager(Client("id", "secret"), server=SERVER, transport=server, clock=clock, store=store, key="a")
     await manager.exchange(RefreshToken("first"))
@@ -72,11 +72,11 @@ async def renewing(store: TokenStore) -> Callable[[], Coroutine[Any, Any, None]]
     ["file", "file, encrypted", "keyring", "postgres", "sqlite", "valkey", "valkey, each write on the disk"],
 )
 def test_a_renewal(benchmark: BenchmarkFixture, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))  # where the keyring's lock lies
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))  # the folder of the keyring's lock
     with asyncio.Runner() as runner:
         opening = opened(kind, tmp_path / "data")
         store = runner.run(opening.__aenter__())
-        in_memory, in_store = runner.run(renewing(MemoryStore())), runner.run(renewing(store))
+        in_memory, in_store = runner.run(renewer(MemoryStore())), runner.run(renewer(store))
         result = side_by_side(
             benchmark,
             baseline=lambda: runner.run(in_memory()),
@@ -84,7 +84,7 @@ def test_a_renewal(benchmark: BenchmarkFixture, kind: str, tmp_path: Path, monke
             rounds=ROUNDS,
         )
         runner.run(opening.__aexit__(None, None, None))
-    tell(
+    report(
         benchmark,
         f"a renewal with its token in {kind}, against one in memory",
         ratio=f"{result.ratio:.1f}",

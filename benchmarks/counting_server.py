@@ -1,4 +1,4 @@
-"""What the benchmarks share: a server in memory that counts."""
+"""A token endpoint in memory that counts its requests."""
 
 import json
 
@@ -14,7 +14,7 @@ SERVER = AuthorizationServer(
 
 
 def answer(number: int) -> bytes:
-    """Return a token response as long as Bitbucket's."""
+    """Return a token response of the same length as Bitbucket's."""
     number_text = f"{number:010}"
     return json.dumps(
         {
@@ -27,17 +27,17 @@ def answer(number: int) -> bytes:
 
 
 class CountingServer:
-    """A token endpoint in memory: a new token for every request; it is its own transport."""
+    """A token endpoint and its transport: each request gets a new token."""
 
     def __init__(self) -> None:
         self.requests = 0
 
     def answer(self) -> bytes:
-        """Count a request, and return the body of the answer."""
+        """Count a request and return the body of its answer."""
         self.requests += 1
         return answer(self.requests)
 
-    async def send(self, request: Request, /, *, timeout: float) -> Response:  # noqa: ARG002, ASYNC109 - the port's words
+    async def send(self, request: Request, /, *, timeout: float) -> Response:  # noqa: ARG002, ASYNC109 - the names of the protocol
         """Answer at once."""
         return Response(status=200, headers={"content-type": "application/json"}, body=self.answer())
 
