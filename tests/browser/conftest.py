@@ -1,4 +1,4 @@
-"""Chromium of the machine, and the example programs on ports of their own; `make test-browser` runs what is here."""
+"""The machine's Chromium, and the example programs on free ports; `make test-browser` runs these tests."""
 
 import os
 import shutil
@@ -30,18 +30,18 @@ _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable
 @pytest.fixture
 async def chromium() -> AsyncGenerator[Browser]:
     path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), None)
-    assert path, "There is no Chromium here: apt-get install chromium, or name one in the variable CHROMIUM."
-    # Chromium's own sandbox does not start for root.
-    words = ["--no-sandbox"] if os.geteuid() == 0 else []
+    assert path, "Chromium was not found: apt-get install chromium, or set the variable CHROMIUM to its path."
+    # Chromium's sandbox does not start for root.
+    options = ["--no-sandbox"] if os.geteuid() == 0 else []
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=words)
+        browser = await playwright.chromium.launch(executable_path=path, args=options)
         yield browser
         await browser.close()
 
 
-@dataclass  # without slots: Playwright hangs something of its own on who listens
+@dataclass  # without slots, because Playwright sets an attribute on listeners
 class Tab:
-    """A page, and all that it asked for and complained about."""
+    """A page, with its requests and errors."""
 
     page: Page
     requests: list[Request] = field(default_factory=list[Request])
@@ -57,7 +57,7 @@ class Tab:
         self.requests.append(request)
 
     def _console(self, message: ConsoleMessage) -> None:
-        # A status of 4xx is logged as an error too, and may be what a test is about.
+        # A status of 4xx is logged as an error too, but may be the subject of a test.
         if message.type == "error" and "Failed to load resource" not in message.text:
             self.complaints.append(message.text)
 
@@ -70,7 +70,7 @@ Open = Callable[..., AbstractAsyncContextManager[Tab]]
 
 @pytest.fixture
 def tab(chromium: Browser) -> Open:
-    """Open a page in a browser of its own, without the cookies of any other; what it complains of fails the test."""
+    """Open a page in a separate browser context; its errors fail the test."""
 
     @asynccontextmanager
     async def opened(context: BrowserContext | None = None, **options: Any) -> AsyncGenerator[Tab]:  # noqa: ANN401 - Playwright's own
@@ -86,7 +86,7 @@ def tab(chromium: Browser) -> Open:
 
 
 async def judged(ada: Tab, name: str) -> None:
-    """Take a picture, let axe-core judge, and see that nothing sticks out at the side."""
+    """Take a screenshot, and check the page with axe-core and for horizontal overflow."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     await ada.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
     assert await ada.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -97,7 +97,7 @@ async def judged(ada: Tab, name: str) -> None:
 
 @dataclass(slots=True)
 class Board:
-    """One of the two web services, and the fake Bitbucket behind it."""
+    """One of the two web services, and its fake Bitbucket."""
 
     url: str
     fake: FakeBitbucket
@@ -112,7 +112,7 @@ def framework(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def lifetime() -> float:
-    """Seconds for which a token is good; a test that wants to see renewals says fewer."""
+    """Seconds for which a token is valid; a test of renewals uses less."""
     return 3600.0
 
 

@@ -1,4 +1,4 @@
-// Each part of the browser client by itself; the test compares what comes back.
+// Uses each part of the browser client; the test compares the result.
 async () => {
   const { BitbucketClient, BitBucketClient, LocalStorage, createLocalStorage, getAccessToken } = bitbucketAuth;
   const options = { client: { client_id: "key", redirect_uri: location.origin + "/", scope: "account" } };

@@ -1,4 +1,4 @@
-"""As in earnest: Chromium speaks https to a reverse proxy, and the proxy plain http to the application."""
+"""As in production: Chromium uses https to a reverse proxy, and the proxy uses http to the application."""
 
 import ssl
 from collections.abc import AsyncGenerator
@@ -22,7 +22,7 @@ _HOP_BY_HOP = {"connection", "content-length", "keep-alive", "transfer-encoding"
 
 @asynccontextmanager
 async def reverse_proxy(port: int, target: str, tls: ssl.SSLContext) -> AsyncGenerator[None]:
-    """End TLS on *port*, and send everything on to *target*, with the two headers that such proxies set."""
+    """Terminate TLS on *port*, and forward requests to *target* with the two usual headers."""
 
     async def forward(request: web.Request) -> web.Response:
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP}
@@ -51,7 +51,7 @@ async def reverse_proxy(port: int, target: str, tls: ssl.SSLContext) -> AsyncGen
 
 
 @pytest.mark.parametrize("framework", [serve_aiohttp, serve_starlette])
-async def test_a_person_signs_in_over_https_with_cookies_that_only_this_host_has(
+async def test_behind_a_proxy_cookies_are_secure_and_for_this_host_only(
     framework: Serve, tab: Open, fake_bitbucket: FakeBitbucket
 ) -> None:
     port, (tls, _) = free_port(), throwaway_tls("localhost")
@@ -66,13 +66,13 @@ async def test_a_person_signs_in_over_https_with_cookies_that_only_this_host_has
         await page.goto(f"{origin}/me")
         under_way = await page.context.cookies(origin)
         await page.get_by_role("button", name="Grant access").click()
-        await expect(page.locator("body")).to_have_text(next(iter(world.pool.managers), "nobody"))
+        await expect(page.locator("body")).to_have_text(next(iter(world.pool.managers), "no manager"))
         assert page.url == f"{origin}/me"
         session = await page.context.cookies(origin)
         for cookies, name in ((under_way, "__Host-bitbucket-login-"), (session, "__Host-bitbucket-session")):
             (cookie,) = cookies
             assert cookie.get("name", "").startswith(name)
             assert (cookie.get("secure"), cookie.get("httpOnly"), cookie.get("sameSite")) == (True, True, "Lax")
-        # Past the proxy it is another origin: nobody is signed in there, and nobody can begin.
+        # Without the proxy it is another origin, where no sign-in can begin.
         await page.goto(f"{world.base_url}/login")
         await expect(page.get_by_role("heading")).to_have_text("Sign in at another address")

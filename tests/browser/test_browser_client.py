@@ -70,7 +70,7 @@ async def decide(page: Page, decision: str = "Grant access") -> None:
     await page.get_by_role("button", name=decision).click()
 
 
-async def test_the_implicit_grant_to_its_end(app: App, tab: Open) -> None:
+async def test_the_implicit_grant_works_and_leaves_no_token_behind(app: App, tab: Open) -> None:
     async with tab() as ada:
         page, status = ada.page, ada.page.get_by_role("status")
         await page.goto(app.url)
@@ -89,7 +89,7 @@ async def test_the_implicit_grant_to_its_end(app: App, tab: Open) -> None:
             assert ("authorization" in headers) == ("/2.0/user" in request.url and request.method == "GET")
         await page.get_by_role("button", name="Sign out").click()
         await page.get_by_role("button", name="Who am I?").click()
-        await expect(status).to_contain_text("Nobody is signed in")
+        await expect(status).to_contain_text("no valid token")
 
 
 @pytest.mark.parametrize("theme, width", [("light", "wide"), ("dark", "narrow")])
@@ -100,7 +100,7 @@ async def test_the_page_is_accessible(app: App, tab: Open, theme: str, width: st
         await judged(ada, f"browser-only-{theme}-{width}")
 
 
-async def test_a_person_says_no_to_the_implicit_grant(app: App, tab: Open) -> None:
+async def test_a_person_declines_the_implicit_grant(app: App, tab: Open) -> None:
     async with tab() as ada:
         await ada.page.goto(app.url)
         await decide(ada.page, "Cancel")
@@ -111,24 +111,24 @@ async def test_a_person_says_no_to_the_implicit_grant(app: App, tab: Open) -> No
     "fragment",
     ["access_token=evil&token_type=bearer&state=wrong", "access_token=evil&token_type=bearer", "error=x&state=y"],
 )
-async def test_a_callback_that_we_did_not_ask_for_is_refused(app: App, tab: Open, fragment: str) -> None:
+async def test_an_unsolicited_callback_is_refused(app: App, tab: Open, fragment: str) -> None:
     async with tab() as ada:
         page = ada.page
         await page.goto(f"{app.url}#{fragment}")
-        await expect(page.get_by_role("status")).to_contain_text("does not answer our request")
+        await expect(page.get_by_role("status")).to_contain_text("does not match our request")
         assert page.url == app.url
         await page.get_by_role("button", name="Who am I?").click()
-        await expect(page.get_by_role("status")).to_contain_text("Nobody is signed in")
+        await expect(page.get_by_role("status")).to_contain_text("no valid token")
 
 
-async def test_a_callback_is_good_once(app: App, tab: Open) -> None:
+async def test_a_callback_is_valid_once(app: App, tab: Open) -> None:
     async with tab() as ada:
         page = ada.page
         await page.goto(app.url)
         await page.evaluate(
             "sessionStorage.setItem('bitbucket-auth-state', JSON.stringify({state: 's', since: Date.now()}))"
         )
-        for told in ("Signed in.", "does not answer our request"):
+        for told in ("Signed in.", "does not match our request"):
             await page.goto("about:blank")
             await page.goto(f"{app.url}#access_token=t&token_type=bearer&state=s")
             await expect(page.get_by_role("status")).to_contain_text(told)
@@ -144,7 +144,9 @@ async def test_a_callback_is_good_once(app: App, tab: Open) -> None:
         ("null", "access_token=t&state=s"),
     ],
 )
-async def test_a_state_that_is_wrong_old_twice_or_empty_is_none(blank: str, tab: Open, state: str, answer: str) -> None:
+async def test_a_state_that_is_wrong_expired_repeated_or_empty_is_refused(
+    blank: str, tab: Open, state: str, answer: str
+) -> None:
     async with tab() as ada:
         await ada.page.goto(blank)
         told = await ada.page.evaluate(
@@ -179,7 +181,7 @@ async def test_a_state_that_is_wrong_old_twice_or_empty_is_none(blank: str, tab:
         ),
     ],
 )
-async def test_what_can_not_work_is_told_at_once(blank: str, tab: Open, options: str, told: str) -> None:
+async def test_invalid_options_are_refused_at_once(blank: str, tab: Open, options: str, told: str) -> None:
     async with tab() as ada:
         await ada.page.goto(blank)
         script = f"""
@@ -191,7 +193,7 @@ async def test_what_can_not_work_is_told_at_once(blank: str, tab: Open, options:
         assert told in answer
 
 
-async def test_the_parts(blank: str, tab: Open) -> None:
+async def test_each_part_of_the_client_works(blank: str, tab: Open) -> None:
     async with tab() as ada:
         page = ada.page
         await page.goto(blank)
@@ -220,7 +222,7 @@ async def test_the_parts(blank: str, tab: Open) -> None:
     "status, told",
     [(200, ["onSuccess", "GET"]), (401, ["onFailure", "login_required"]), (403, ["onFailure", "refused"])],
 )
-async def test_with_a_backend_a_page_reads_through_our_routes(
+async def test_with_a_backend_a_page_reads_through_the_sites_routes(
     blank: str, tab: Open, status: int, told: list[str]
 ) -> None:
     async with tab() as ada:
@@ -239,7 +241,7 @@ async def test_with_a_backend_a_page_reads_through_our_routes(
         assert answer == told
 
 
-async def test_with_a_backend_no_token_is_to_be_had(blank: str, tab: Open) -> None:
+async def test_with_a_backend_there_is_no_token(blank: str, tab: Open) -> None:
     async with tab() as ada:
         await ada.page.goto(blank)
         code = "bitbucketAuth.getAccessToken({ backend: true }).catch((error) => error.code)"
@@ -249,7 +251,7 @@ async def test_with_a_backend_no_token_is_to_be_had(blank: str, tab: Open) -> No
         await ada.page.wait_for_url("**/login?return_to=%2F")
 
 
-async def test_it_is_a_module_too(blank: str, tab: Open) -> None:
+async def test_it_is_also_a_module(blank: str, tab: Open) -> None:
     async with tab() as ada:
         await ada.page.goto(f"{blank}module")
         names = ["BitBucketClient", "BitbucketAuthError", "BitbucketClient", "LocalStorage"]
@@ -258,7 +260,7 @@ async def test_it_is_a_module_too(blank: str, tab: Open) -> None:
         assert json.loads(await ada.page.evaluate("JSON.stringify(Object.isFrozen(bitbucketAuth))"))
 
 
-async def test_a_page_with_an_endless_address_is_not_asked_to_come_back_to_it(blank: str, tab: Open) -> None:
+async def test_a_page_with_a_very_long_address_is_not_returned_to(blank: str, tab: Open) -> None:
     async with tab() as ada:
         await ada.page.goto(blank)
         asked = await ada.page.evaluate(
@@ -272,10 +274,10 @@ async def test_a_page_with_an_endless_address_is_not_asked_to_come_back_to_it(bl
         )
     assert asked == [f"/login?return_to=%2F%3Fq%3D{'x' * 1018}", "/login?return_to=%2F", "/login?return_to=%2F"]
     assert safe_return_path(f"/?q={'x' * 1020}") is not None
-    assert safe_return_path(f"/?q={'x' * 1021}") is None  # the very same limit
+    assert safe_return_path(f"/?q={'x' * 1021}") is None  # the same limit
 
 
-async def test_an_answer_without_a_body_is_an_answer(blank: str, tab: Open) -> None:
+async def test_a_response_without_a_body_succeeds(blank: str, tab: Open) -> None:
     async with tab() as ada:
         await ada.page.goto(blank)
         told = await ada.page.evaluate(
@@ -291,7 +293,7 @@ async def test_an_answer_without_a_body_is_an_answer(blank: str, tab: Open) -> N
     assert told == [None, 200, None]
 
 
-async def test_a_sign_out_that_does_not_get_through_is_told(blank: str, tab: Open) -> None:
+async def test_a_failed_sign_out_calls_on_failure(blank: str, tab: Open) -> None:
     async with tab() as ada:
         await ada.page.goto(blank)
         await ada.page.route("**/logout", lambda route: route.abort())

@@ -1,4 +1,4 @@
-"""`bitbucket-auth login` with a real browser: consent, the closing page, and pages that meddle while it waits."""
+"""`bitbucket-auth login` with a real browser: consent, the closing page, and interfering pages."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -17,8 +17,8 @@ async def cli(tmp_path: Path) -> AsyncGenerator[Program]:
         yield found
 
 
-async def begun(cli: Program) -> tuple[asyncio.subprocess.Process, str]:
-    """Begin a sign-in; return also the address that the browser is to open."""
+async def started(cli: Program) -> tuple[asyncio.subprocess.Process, str]:
+    """Start a sign-in, and return the process and the URL for the browser."""
     process = await cli.start(*cli.login_words())
     assert process.stderr is not None
     async with asyncio.timeout(30):
@@ -30,8 +30,8 @@ async def begun(cli: Program) -> tuple[asyncio.subprocess.Process, str]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_a_person_says_yes_and_sees_the_closing_page(cli: Program, chromium: Browser, scheme: str) -> None:
-    process, url = await begun(cli)
+async def test_a_person_agrees_and_sees_the_closing_page(cli: Program, chromium: Browser, scheme: str) -> None:
+    process, url = await started(cli)
     page = await chromium.new_page(color_scheme="dark" if scheme == "dark" else "light")
     await page.goto(url)
     await page.click("button[value=allow]")
@@ -44,8 +44,8 @@ async def test_a_person_says_yes_and_sees_the_closing_page(cli: Program, chromiu
     assert cli.fake.is_live(done.out.strip())
 
 
-async def test_a_person_says_no_and_sees_that_too(cli: Program, chromium: Browser) -> None:
-    process, url = await begun(cli)
+async def test_a_person_declines_and_sees_the_closing_page(cli: Program, chromium: Browser) -> None:
+    process, url = await started(cli)
     page = await chromium.new_page()
     await page.goto(url)
     await page.click("button[value=deny]")
@@ -54,10 +54,10 @@ async def test_a_person_says_no_and_sees_that_too(cli: Program, chromium: Browse
     assert await process.wait() == 1
 
 
-async def test_a_page_that_sweeps_ports_neither_ends_the_sign_in_nor_reads_anything(
+async def test_a_page_that_scans_ports_neither_ends_the_sign_in_nor_reads_anything(
     cli: Program, chromium: Browser
 ) -> None:
-    process, url = await begun(cli)
+    process, url = await started(cli)
     page = await chromium.new_page()
     await page.goto(f"{cli.site.base_url}/2.0/user")  # a page of another origin
     read = await page.evaluate(

@@ -1,4 +1,4 @@
-"""The documentation as readers get it: opened from the disk without a network, wide and narrow, light and dark."""
+"""The documentation as readers see it: opened from disk without a network, wide and narrow, light and dark."""
 
 import subprocess
 import sys
@@ -10,11 +10,11 @@ from playwright.async_api import Browser, Page, Request, expect
 
 from tests.browser.conftest import SCREENSHOTS
 
-pytestmark = pytest.mark.timeout(600)  # 140 pages are built, and each is looked at in four ways
+pytestmark = pytest.mark.timeout(600)  # 140 pages are built, and each is checked in four ways
 ROOT = Path(__file__).parents[2]
 WIDTHS = (360, 1440)
 TONES = ("light", "dark")
-LOOKED_AT = (
+PICTURED = (
     "index",
     "tutorial",
     "explanation/flow",
@@ -22,13 +22,13 @@ LOOKED_AT = (
     "how-to/register",
     "reference/generated/token-manager",
 )
-"""Pages of which a picture is taken, so that somebody can look at them."""
+"""Pages of which screenshots are taken, for people to look at."""
 
 STICKS_OUT = r"""() => {
   const scrolls = (element) => ["auto", "scroll"].includes(getComputedStyle(element).overflowX);
   const fits = (element) => element.getBoundingClientRect().right <= innerWidth + 1;
   const held = (element) => {
-    // The page itself, which scrolls if need be, is not what should hold anything.
+    // The page itself must not scroll horizontally.
     for (let box = element.parentElement; !box.matches("article"); box = box.parentElement)
       if (scrolls(box) && fits(box)) return true;
     return false;
@@ -46,8 +46,8 @@ BROKEN = "() => [...document.images].filter((image) => !image.naturalWidth).map(
 WRONG_TONE = r"""(tone) => [...document.querySelectorAll("img.only-light, img.only-dark")]
   .filter((image) => image.checkVisibility() !== image.classList.contains(`only-${tone}`))
   .map((image) => image.src)"""
-QUESTIONS = {"sticks out": STICKS_OUT, "is cut off": CUT_OFF, "is broken": BROKEN, "in a wrong tone": WRONG_TONE}
-"""Each answers with what it found amiss on a page."""
+CHECKS = {"sticks out": STICKS_OUT, "is cut off": CUT_OFF, "is broken": BROKEN, "in a wrong tone": WRONG_TONE}
+"""Each returns the problems that it finds on a page."""
 
 
 @pytest.fixture(scope="module")
@@ -65,22 +65,22 @@ def pages(site: Path) -> list[Path]:
 
 @pytest.fixture
 async def reader(chromium: Browser) -> AsyncGenerator[Page]:
-    """Give a page without a network; whatever it asks for elsewhere than on the disk fails the test."""
+    """Return a page without a network; a request for anything but local files fails the test."""
     context = await chromium.new_context(offline=True)
-    asked: list[str] = []
+    requested: list[str] = []
     page = await context.new_page()
 
     def note(request: Request) -> None:
         if not request.url.startswith(("file:", "data:")):
-            asked.append(request.url)
+            requested.append(request.url)
 
     page.on("request", note)
     yield page
     await context.close()
-    assert asked == []
+    assert requested == []
 
 
-async def test_each_page_fits_and_shows_its_pictures(site: Path, pages: list[Path], reader: Page) -> None:
+async def test_each_page_fits_and_shows_its_images(site: Path, pages: list[Path], reader: Page) -> None:
     assert len(pages) > 100
     complaints: list[tuple[str, int, str, str, list[str]]] = []
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
@@ -91,11 +91,11 @@ async def test_each_page_fits_and_shows_its_pictures(site: Path, pages: list[Pat
             await reader.set_viewport_size({"width": width, "height": 900})
             for tone in TONES:
                 await reader.evaluate("tone => document.body.dataset.theme = tone", tone)
-                for what, question in QUESTIONS.items():
-                    found: list[str] = await reader.evaluate(question, tone)
+                for what, check in CHECKS.items():
+                    found: list[str] = await reader.evaluate(check, tone)
                     if found:
                         complaints.append((name, width, tone, what, found))
-                if name in LOOKED_AT:
+                if name in PICTURED:
                     picture = SCREENSHOTS / f"docs-{name.replace('/', '-')}-{width}-{tone}.png"
                     await reader.screenshot(path=picture, full_page=True)
     assert complaints == []
@@ -109,11 +109,11 @@ async def test_the_search_finds_a_page_without_a_network(site: Path, reader: Pag
     await reader.goto((site / "index.html").as_uri())
     await reader.locator("input[name=q]").first.fill(words)
     await reader.locator("input[name=q]").first.press("Enter")
-    # Results are shown one after the other: what is waited for is the page itself, not a first one.
+    # Results appear one after the other, so the test waits for the page, not for the first result.
     await expect(reader.locator(f"#search-results ul.search a[href*='{page}']").first).to_be_visible()
 
 
-async def test_what_nobody_wrote_is_not_found(site: Path, reader: Page) -> None:
+async def test_the_search_finds_nothing_for_an_unused_word(site: Path, reader: Page) -> None:
     await reader.goto((site / "search.html").as_uri() + "?q=xyzzyplugh")
     await expect(reader.locator(".search-summary")).to_contain_text("did not match any documents")
     assert await reader.locator("#search-results ul.search a").count() == 0

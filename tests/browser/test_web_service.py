@@ -1,4 +1,4 @@
-"""The web services as a person meets them: in Chromium, over real ports, at the fake Bitbucket."""
+"""The example web services in Chromium, on real ports, with the fake Bitbucket."""
 
 import json
 from urllib.parse import urlsplit
@@ -49,7 +49,7 @@ class TestShortLivedTokens:
             await expect(ada.page.locator("#notice")).to_be_hidden()
         assert board.fake.second_spends == []
 
-    async def test_a_sign_in_that_died_is_made_anew(self, board: Board, tab: Open) -> None:
+    async def test_a_person_signs_in_again_after_a_revocation(self, board: Board, tab: Open) -> None:
         async with tab() as ada:
             await sign_in(ada.page, board)
             board.fake.revoke(client=board.client)
@@ -59,7 +59,7 @@ class TestShortLivedTokens:
             await expect(ada.page.locator("#repositories li")).to_have_count(8)
 
 
-async def test_who_refuses_is_told_so_and_may_think_again(board: Board, tab: Open) -> None:
+async def test_a_person_who_declines_may_try_again(board: Board, tab: Open) -> None:
     async with tab() as ada:
         page = ada.page
         await page.goto(f"{board.url}/login")
@@ -81,7 +81,7 @@ async def test_two_tabs_sign_in_at_once(board: Board, tab: Open) -> None:
             assert each.page.url == f"{board.url}/?tab={place}"
 
 
-async def test_two_people_in_two_browsers_see_each_their_own(board: Board, tab: Open) -> None:
+async def test_two_people_in_two_browsers_see_their_own_data(board: Board, tab: Open) -> None:
     async with tab() as ada, tab() as grace:
         await sign_in(ada.page, board)
         await sign_in(grace.page, board, "Grace Hopper")
@@ -89,18 +89,18 @@ async def test_two_people_in_two_browsers_see_each_their_own(board: Board, tab: 
         await expect(ada.page.locator("#name")).to_have_text("Ada")
 
 
-async def test_the_back_button_after_a_sign_in_does_no_harm(board: Board, tab: Open) -> None:
+async def test_the_back_button_after_a_sign_in_keeps_the_session(board: Board, tab: Open) -> None:
     async with tab() as ada:
         await sign_in(ada.page, board)
         await ada.page.go_back()  # to the consent page: the callback left no entry
         assert "/site/oauth2/authorize" in ada.page.url
-        await consent(ada.page)  # the same request again: its sign-in was finished
+        await consent(ada.page)  # the same request again, but its sign-in is finished
         await expect(ada.page.get_by_role("heading")).to_have_text("This sign-in can't be finished")
         await ada.page.get_by_role("link", name="Back to the start").click()
         await expect(ada.page.locator("#name")).to_have_text("Ada")
 
 
-async def test_signing_out_leaves_nothing(board: Board, tab: Open) -> None:
+async def test_signing_out_leaves_no_cookie(board: Board, tab: Open) -> None:
     async with tab() as ada:
         await sign_in(ada.page, board)
         await ada.page.get_by_role("button", name="Sign out").click()
@@ -110,7 +110,7 @@ async def test_signing_out_leaves_nothing(board: Board, tab: Open) -> None:
         await expect(ada.page.get_by_role("link", name="Sign in with Bitbucket")).to_be_visible()
 
 
-async def test_no_secret_is_where_a_script_or_another_site_could_see_it(board: Board, tab: Open) -> None:
+async def test_no_secret_is_visible_to_a_script_or_another_site(board: Board, tab: Open) -> None:
     async with tab() as ada:
         page = ada.page
         await sign_in(page, board)
@@ -138,7 +138,7 @@ async def test_another_site_can_neither_sign_a_person_out_nor_read(board: Board,
     async with tab() as ada:
         page = ada.page
         await sign_in(page, board)
-        elsewhere = board.url.replace("127.0.0.1", "localhost")  # another site for the browser
+        elsewhere = board.url.replace("127.0.0.1", "localhost")  # for the browser this is another site
         await page.goto(f"{elsewhere}/pages/style.css")
         told = await page.evaluate(
             """async (url) => {
@@ -154,7 +154,7 @@ async def test_another_site_can_neither_sign_a_person_out_nor_read(board: Board,
         assert told == ["TypeError", "TypeError"]
         await page.goto(board.url)
         await expect(page.locator("#name")).to_have_text("Ada")
-        ada.complaints.clear()  # the browser told of what it refused
+        ada.complaints.clear()  # the browser logs what it refused
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -177,15 +177,15 @@ async def test_each_page_is_accessible(board: Board, tab: Open, theme: str, widt
 
 
 @pytest.mark.parametrize("framework", ["aiohttp"], indirect=True)
-async def test_what_is_taken_as_a_path_of_this_site_is_one_for_chromium(board: Board, tab: Open) -> None:
+async def test_chromium_stays_on_this_site_for_every_safe_return_path(board: Board, tab: Open) -> None:
     parts = ["/", "\\", ".", "..", "%2f", "%5c", "%09", "\t", "\n", "a", "@", ":", "evil.example", "?", "%252f", ";"]
     texts = [f"/{a}{b}{c}" for a in parts for b in parts for c in parts]
     taken = [text for text in texts if safe_return_path(text) is not None]
     assert 100 < len(taken) < len(texts)
     async with tab() as ada:
         await ada.page.goto(board.url)
-        astray = """(texts) => texts.filter((text) => {
+        other_origin = """(texts) => texts.filter((text) => {
           try { return new URL(text, location.href).origin !== location.origin } catch { return false }
         })"""
-        assert await ada.page.evaluate(astray, taken) == []
-        assert len(await ada.page.evaluate(astray, texts)) > 100  # so much would have led astray
+        assert await ada.page.evaluate(other_origin, taken) == []
+        assert len(await ada.page.evaluate(other_origin, texts)) > 100  # so many would have led to another origin

@@ -1,4 +1,4 @@
-"""The example of a crawler: complete, without a duplicate and without a failure, whatever happens on the way."""
+"""The crawler example reads everything once, despite expiries and rate limits."""
 
 import json
 from collections import Counter
@@ -22,21 +22,21 @@ EACH = 500
 PAGES = len(WORKSPACES) * EACH // 100
 
 
-class Calendar:
-    """Lets things happen at the n-th request to the API; as a condition of a fault it is never true."""
+class Schedule:
+    """Runs actions at the n-th request to the API; used as the condition of a fault, it is never true."""
 
-    def __init__(self, days: dict[int, Callable[[], object]]) -> None:
-        self.days = days
+    def __init__(self, actions: dict[int, Callable[[], object]]) -> None:
+        self.actions = actions
         self.requests = 0
 
-    def __call__(self, call: RequestInfo) -> bool:
-        if call.at == "api":
+    def __call__(self, info: RequestInfo) -> bool:
+        if info.at == "api":
             self.requests += 1
-            self.days.get(self.requests, int)()
+            self.actions.get(self.requests, int)()
         return False
 
 
-async def test_fifty_thousand_repositories_come_once_each_across_three_expiries_and_a_storm_of_429s() -> None:
+async def test_50_000_repositories_are_read_once_each_despite_three_expiries_and_many_429s() -> None:
     clock, found = ShiftedClock(), Counter[str]()
     async with mock_bitbucket(FakeBitbucket(clock)) as fake:
         fake.rest.repositories = EACH
@@ -48,8 +48,8 @@ async def test_fifty_thousand_repositories_come_once_each_across_three_expiries_
             fake.inject(faults.status(429), times=60, at="api")
             fake.inject(faults.status(429, retry_after=7), times=60, at="api")
 
-        calendar = Calendar({100: expire, 200: storm, 400: expire, 550: expire})
-        fake.inject(faults.status(500), times=None, at="api", when=calendar)
+        schedule = Schedule({100: expire, 200: storm, 400: expire, 550: expire})
+        fake.inject(faults.status(500), times=None, at="api", when=schedule)
         waits = InstantClock()
         async with (
             TokenManager(fake.client, grant=ClientCredentials(), clock=clock) as manager,
@@ -61,12 +61,12 @@ async def test_fifty_thousand_repositories_come_once_each_across_three_expiries_
     assert len(found) == found.total() == 50_000
     assert PAGES == 500
     assert fake.token_requests == 4, "one, and one for each expiry"
-    # Five hundred pages, what the storm refused, and what was under way with a token that had just expired.
-    assert PAGES + 120 <= calendar.requests <= PAGES + 120 + 3 * 100
+    # 500 pages, 120 refused requests, and the requests that were sent with a token that had just expired.
+    assert PAGES + 120 <= schedule.requests <= PAGES + 120 + 3 * 100
     assert waits.waits
 
 
-async def test_it_runs_as_its_users_run_it(
+async def test_the_crawler_example_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
@@ -78,10 +78,10 @@ async def test_it_runs_as_its_users_run_it(
     assert len({json.loads(line)["full_name"] for line in lines}) == len(lines) == 240
 
 
-async def test_a_workspace_that_is_not_there_is_told_and_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_missing_workspace_is_reported_and_skipped(capsys: pytest.CaptureFixture[str]) -> None:
     found: list[object] = []
     async with mock_bitbucket() as fake:
-        fake.inject(faults.status(404), at="api", when=lambda call: "nowhere" in call.path)
+        fake.inject(faults.status(404), at="api", when=lambda info: "nowhere" in info.path)
         async with TokenManager(fake.client, grant=ClientCredentials()) as manager, BitbucketAPI(manager) as api:
             await crawl(api, ["nowhere", "acme"], found.append)
     assert len(found) == 25

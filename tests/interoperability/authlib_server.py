@@ -1,4 +1,4 @@
-"""An authorization server that others wrote: Authlib's, on Flask, with memory for a database and rotation on."""
+"""A third-party authorization server: Authlib on Flask, in memory, with refresh token rotation."""
 
 # Authlib has no annotations, and its stubs are narrower than its documentation, which this follows.
 # mypy: disable-error-code="override, no-untyped-call, return-value, untyped-decorator, attr-defined"
@@ -27,7 +27,7 @@ USERNAME, PASSWORD = "alice", "correct horse battery staple"
 
 @dataclass(frozen=True)
 class RegisteredClient(ClientMixin):
-    """One client, as Authlib asks about it."""
+    """One client, with the methods that Authlib calls."""
 
     client_id: str
     client_secret: str
@@ -61,7 +61,7 @@ class RegisteredClient(ClientMixin):
 
 @dataclass
 class IssuedToken(TokenMixin):
-    """One answer of the token endpoint, and what became of it."""
+    """One issued access token with its refresh token."""
 
     access_token: str
     refresh_token: str | None
@@ -69,7 +69,7 @@ class IssuedToken(TokenMixin):
     scope: str
     expires_at: float
     family: str
-    """All that descend from one sign-in."""
+    """The same for all tokens of one sign-in."""
     revoked: bool = False
 
     def check_client(self, client: RegisteredClient) -> bool:
@@ -87,7 +87,7 @@ class IssuedToken(TokenMixin):
 
 @dataclass
 class Code:
-    """An authorization code, with what the token request must repeat."""
+    """An authorization code, with the values that the token request must repeat."""
 
     code: str
     client_id: str
@@ -104,7 +104,7 @@ class Code:
 
 @dataclass
 class Database:
-    """What the server knows."""
+    """The data of the server."""
 
     clients: dict[str, RegisteredClient] = field(default_factory=dict)
     codes: dict[str, Code] = field(default_factory=dict)
@@ -114,7 +114,7 @@ class Database:
     base_url: str = ""
 
     def client(self, auth_method: str, **fields: Any) -> RegisteredClient:
-        """Register a client with one way of proving itself."""
+        """Register a client with one authentication method."""
         client_id = f"client-{len(self.clients)}"
         secret = "" if auth_method == "none" else secrets.token_urlsafe(24)
         self.clients[client_id] = RegisteredClient(client_id, secret, auth_method, **fields)
@@ -124,7 +124,7 @@ class Database:
         return next((token for token in self.tokens if token.refresh_token == refresh_token), None)
 
     def expire(self) -> None:
-        """Let all access tokens be refused from now on."""
+        """Expire all access tokens."""
         for token in self.tokens:
             token.expires_at = 0
 
@@ -169,7 +169,7 @@ def _grants(database: Database) -> Iterator[tuple[type, list[Any]]]:
         def authenticate_refresh_token(self, refresh_token: str) -> IssuedToken | None:
             found = database.by_refresh_token(refresh_token)
             if found is not None and found.revoked:
-                database.revoke_family(found.family)  # RFC 9700 section 4.14.2: somebody has a copy
+                database.revoke_family(found.family)  # RFC 9700 section 4.14.2: it was copied
                 return None
             return found
 
@@ -237,7 +237,7 @@ def _app(database: Database) -> Flask:
 
 @contextmanager
 def serving(database: Database) -> Iterator[None]:
-    """Serve on a local port, in a thread of its own, until the block ends."""
+    """Serve on a local port, in a separate thread, until the block ends."""
     server = make_server("127.0.0.1", 0, _app(database), threaded=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()

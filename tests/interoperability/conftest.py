@@ -1,4 +1,4 @@
-"""The foreign server on a port, for each test anew."""
+"""A new Authlib server on a port for each test."""
 
 import logging
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from tests.interoperability.authlib_server import Database, serving
 
 @pytest.fixture
 def database(monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
-    monkeypatch.setenv("AUTHLIB_INSECURE_TRANSPORT", "1")  # it stands on a loopback address
+    monkeypatch.setenv("AUTHLIB_INSECURE_TRANSPORT", "1")  # it is on a loopback address
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     database = Database()
     with serving(database):

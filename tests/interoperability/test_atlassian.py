@@ -1,4 +1,4 @@
-"""atlassian-python-api on a token that renews itself, as docs/examples/full_sdk.py shows it."""
+"""atlassian-python-api with a token that is renewed, as in docs/examples/full_sdk.py."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -34,7 +34,7 @@ async def shop() -> AsyncIterator[Shop]:
         yield Shop(clock, fake, site, manager)
 
 
-async def test_the_sdk_lives_on_while_its_token_expires(shop: Shop) -> None:
+async def test_the_sdk_survives_the_expiry_of_its_token(shop: Shop) -> None:
     sdk = cloud(shop.manager, shop.site.base_url)
 
     def names() -> list[str]:
@@ -46,7 +46,7 @@ async def test_the_sdk_lives_on_while_its_token_expires(shop: Shop) -> None:
     assert shop.fake.token_requests == 2
 
 
-async def test_a_token_that_died_early_costs_one_renewal_and_no_error(shop: Shop) -> None:
+async def test_a_rejected_token_causes_one_renewal_and_no_error(shop: Shop) -> None:
     sdk = cloud(shop.manager, shop.site.base_url)
     await asyncio.to_thread(sdk.repositories.get, "acme", "acme-1")
     shop.clock.advance(1000)
@@ -75,7 +75,7 @@ async def test_r12_another_host_gets_no_token() -> None:
     assert foreign.authorizations() == [None]
 
 
-async def test_r12_a_redirect_abroad_takes_no_token_along_nor_does_a_401_there() -> None:
+async def test_r12_after_a_redirect_to_another_host_no_token_is_sent_even_for_a_401() -> None:
     source = CountingSource()
     async with scripted_server(always(answer(401))) as foreign:
         async with scripted_server(redirects(foreign.origin.replace("127.0.0.1", "localhost"), 302)) as api:
@@ -93,7 +93,7 @@ async def test_r10_a_refused_request_is_repeated_with_its_body_and_the_next_toke
     assert api.authorizations() == ["Bearer token-1", "Bearer token-2"]
 
 
-async def test_r10_a_body_that_is_good_once_is_not_repeated() -> None:
+async def test_r10_a_body_that_can_be_read_once_is_not_repeated() -> None:
     async with scripted_server(refuses("token-1")) as api:
         response = await sent(home(CountingSource(), api.origin), "POST", api.origin, data=iter([b"body"]))
     assert response.status_code == 401

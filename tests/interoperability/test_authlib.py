@@ -1,4 +1,4 @@
-"""Through the public face alone, against an authorization server that knows nothing of us: Authlib's."""
+"""The public API against a third-party authorization server: Authlib's."""
 
 import asyncio
 from collections.abc import Callable
@@ -35,16 +35,16 @@ Make = Callable[..., TokenManager]
 
 @pytest.fixture
 def make(server: AuthorizationServer, tmp_path: Path) -> Make:
-    """Make a manager as each of several processes would: its own store object on one file."""
+    """Return a manager with its own store object on one file, as each of several processes has."""
 
-    def make(client: Client, **options: Any) -> TokenManager:  # noqa: ANN401 - whatever TokenManager takes
+    def make(client: Client, **options: Any) -> TokenManager:  # noqa: ANN401 - the options of TokenManager
         return TokenManager(client, store=FileStore(tmp_path / "tokens.json"), server=server, **options)
 
     return make
 
 
 def ours(registered: RegisteredClient, **other: Any) -> Client:  # noqa: ANN401 - fields of a Client
-    """Return our side of a client that the server knows."""
+    """Return the Client for a client that the server has registered."""
     fields: dict[str, Any] = {
         "client_id": registered.client_id,
         "client_secret": registered.client_secret or None,
@@ -55,7 +55,7 @@ def ours(registered: RegisteredClient, **other: Any) -> Client:  # noqa: ANN401 
 
 
 async def follow(request: AuthorizationRequest, more: str = "") -> str:
-    """Go where the browser would, and return where it is sent back to."""
+    """Open the URL as a browser does, and return the redirect back."""
     async with aiohttp.ClientSession() as browser, browser.get(request.url + more, allow_redirects=False) as response:
         assert response.status == 302, await response.text()
         return response.headers["Location"]
@@ -67,7 +67,7 @@ async def signed_in(server: AuthorizationServer, client: Client) -> Authorizatio
 
 
 async def username(manager: TokenManager, database: Database) -> str:
-    """Ask the API who this is."""
+    """Return the user name from the API."""
     async with (
         authenticated_session(manager, raise_for_status=True) as http,
         http.get(f"{database.base_url}/2.0/user") as response,
@@ -92,8 +92,8 @@ async def test_a_code_with_pkce_signs_in_and_the_sign_in_survives_renewals(
 
 
 async def renewed(manager: TokenManager, database: Database) -> None:
-    """See a sign-in outlive the death of its access token."""
-    # A token of a minute ago, as far as the manager can tell: a very young one is not renewed by force.
+    """Check that a sign-in survives the expiry of its access token."""
+    # The manager sees a token of two minutes ago, because it does not renew a very young rejected token.
     aged = await manager.get_token()
     await manager.adopt(
         Token(
@@ -118,7 +118,7 @@ async def test_a_password_signs_in(database: Database, make: Make) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS[:2])
-async def test_a_client_speaks_for_itself_and_comes_back_when_its_token_is_dead(
+async def test_client_credentials_work_and_the_next_process_reuses_the_token(
     method: str, database: Database, make: Make
 ) -> None:
     client = ours(database.client(method))
@@ -146,7 +146,7 @@ async def test_r1_two_managers_of_one_file_spend_a_refresh_token_once(
     assert database.token_requests == ["authorization_code", "refresh_token"]
 
 
-async def test_r8_reuse_is_refused_by_the_server_and_a_new_sign_in_heals_it(
+async def test_r8_reuse_is_refused_and_a_new_sign_in_recovers(
     database: Database, server: AuthorizationServer, make: Make
 ) -> None:
     client = ours(database.client("client_secret_basic"))
@@ -154,7 +154,7 @@ async def test_r8_reuse_is_refused_by_the_server_and_a_new_sign_in_heals_it(
         token = await manager.exchange(await signed_in(server, client))
         assert token.refresh_token is not None
         stolen = RefreshToken(token.refresh_token)
-        await manager.exchange(stolen)  # spent here, so what is in the file is its successor
+        await manager.exchange(stolen)  # used here, so the file has its successor
         with pytest.raises(LoginRequiredError):
             await thief.exchange(stolen)
         database.expire()
@@ -168,7 +168,7 @@ async def test_r8_reuse_is_refused_by_the_server_and_a_new_sign_in_heals_it(
         asked = len(database.token_requests)
         with pytest.raises(LoginRequiredError):
             await manager.get_token()
-        assert len(database.token_requests) == asked, "dead once"
+        assert len(database.token_requests) == asked, "a refused token is not sent again"
         await manager.exchange(await signed_in(server, client))
         assert await username(manager, database) == USERNAME
 
@@ -180,10 +180,10 @@ async def test_a_code_works_once(database: Database, server: AuthorizationServer
         first = await manager.exchange(code)
         with pytest.raises(InvalidGrantError):
             await manager.exchange(code)
-        assert await manager.get_token() == first, "a refused code costs nobody the present sign-in"
+        assert await manager.get_token() == first, "a refused code keeps the current sign-in"
 
 
-async def test_pkce_guards_a_stolen_code(database: Database, server: AuthorizationServer, make: Make) -> None:
+async def test_pkce_protects_a_stolen_code(database: Database, server: AuthorizationServer, make: Make) -> None:
     client = ours(database.client("none"))
     code = await signed_in(server, client)
     async with make(client) as manager:
@@ -193,14 +193,14 @@ async def test_pkce_guards_a_stolen_code(database: Database, server: Authorizati
             await manager.exchange(AuthorizationCode(code.code, code.redirect_uri))
 
 
-async def test_a_person_may_say_no(database: Database, server: AuthorizationServer) -> None:
+async def test_a_person_may_decline(database: Database, server: AuthorizationServer) -> None:
     client = ours(database.client("client_secret_basic"))
     request = AuthorizationRequest(server=server, client=client, redirect_uri=REDIRECT_URI, scope={"account"})
     with pytest.raises(AccessDeniedError):
         request.judge(await follow(request, "&deny=1"))
 
 
-async def test_the_answer_to_another_login_is_not_taken(database: Database, server: AuthorizationServer) -> None:
+async def test_the_callback_of_another_login_is_refused(database: Database, server: AuthorizationServer) -> None:
     client = ours(database.client("client_secret_basic"))
     mine, other = (
         AuthorizationRequest(server=server, client=client, redirect_uri=REDIRECT_URI, scope={"account"})
@@ -211,11 +211,11 @@ async def test_the_answer_to_another_login_is_not_taken(database: Database, serv
 
 
 @pytest.mark.parametrize("method", METHODS[:2])
-async def test_a_wrong_secret_and_an_unknown_client_are_told_apart_from_a_dead_grant(
+async def test_a_wrong_secret_and_an_unknown_client_raise_invalid_client(
     method: str, database: Database, make: Make
 ) -> None:
     registered = database.client(method)
-    for client in (ours(registered, client_secret="wrong-secret"), ours(registered, client_id="nobody")):
+    for client in (ours(registered, client_secret="wrong-secret"), ours(registered, client_id="unknown")):
         async with make(client, grant=ClientCredentials(), key=client.client_id) as manager:
             with pytest.raises(InvalidClientError) as caught:
                 await manager.get_token()
@@ -224,7 +224,7 @@ async def test_a_wrong_secret_and_an_unknown_client_are_told_apart_from_a_dead_g
             assert "wrong-secret" not in str(caught.value)
 
 
-async def test_a_scope_that_the_server_does_not_know(database: Database, make: Make) -> None:
+async def test_an_unknown_scope_raises_invalid_scope(database: Database, make: Make) -> None:
     client = ours(database.client("client_secret_basic"))
     async with make(client, grant=ClientCredentials({"everything"})) as manager:
         with pytest.raises(OAuthError) as caught:
@@ -232,7 +232,7 @@ async def test_a_scope_that_the_server_does_not_know(database: Database, make: M
     assert caught.value.error == "invalid_scope"
 
 
-async def test_a_grant_that_the_client_may_not_use(database: Database, make: Make) -> None:
+async def test_a_grant_not_allowed_for_the_client_raises_unauthorized_client(database: Database, make: Make) -> None:
     client = ours(database.client("client_secret_basic", grant_types=("authorization_code",)))
     async with make(client, grant=ClientCredentials()) as manager:
         with pytest.raises(InvalidClientError) as caught:
@@ -240,7 +240,7 @@ async def test_a_grant_that_the_client_may_not_use(database: Database, make: Mak
     assert caught.value.error == "unauthorized_client"
 
 
-async def test_a_grant_that_the_server_does_not_know(database: Database, make: Make) -> None:
+async def test_a_grant_unknown_to_the_server_raises_an_error(database: Database, make: Make) -> None:
     class Pigeon:
         grant_type = "urn:example:pigeon"
         scope: frozenset[str] = frozenset()

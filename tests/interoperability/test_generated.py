@@ -20,7 +20,7 @@ async def name(client: GeneratedClient) -> object:
     return answered.parsed.username
 
 
-async def test_a_generated_client_lives_on_while_its_token_expires_or_dies() -> None:
+async def test_a_generated_client_survives_expiry_and_rejection_of_its_token() -> None:
     clock = ShiftedClock()
     fake = FakeBitbucket(clock)
     async with (

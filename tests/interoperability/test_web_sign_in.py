@@ -18,7 +18,7 @@ AT_PROXY = {"x-forwarded-proto": "https", "x-forwarded-host": "client.example"}
 
 
 @pytest.mark.parametrize("serve", [serve_aiohttp, serve_starlette])
-async def test_a_person_signs_in_stays_over_an_expiry_and_may_say_no(
+async def test_a_person_signs_in_stays_signed_in_over_an_expiry_and_may_decline(
     database: Database, server: AuthorizationServer, serve: Serve
 ) -> None:
     registered = database.client("client_secret_basic")

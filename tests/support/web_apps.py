@@ -1,4 +1,4 @@
-"""One small application for each framework: `/` for everybody, `/me` for who has signed in."""
+"""One small application for each framework: `/` is public, `/me` needs a session."""
 
 import asyncio
 import contextlib
@@ -32,7 +32,7 @@ async def serve_aiohttp(login: Login, port: int) -> AsyncGenerator[None]:
     aiohttp_web.add_login(app, login)
     app.router.add_get("/", start)
     app.router.add_route("*", "/me", me)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)  # with its access log, as in earnest
+    runner = web.AppRunner(app, shutdown_timeout=0.1)  # with its access log, as in production
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
     try:
@@ -60,7 +60,7 @@ async def serve_starlette(login: Login, port: int) -> AsyncGenerator[None]:
 @asynccontextmanager
 async def serving(app: Starlette, port: int, *, lifespan: Literal["on", "off"] = "off") -> AsyncGenerator[None]:
     """Serve an ASGI application with uvicorn until the block ends."""
-    # Forwarded headers are ours to judge here; uvicorn would believe them from any process of this machine.
+    # The application handles forwarded headers; uvicorn would believe them from any process of this machine.
     config = uvicorn.Config(
         app,
         host="127.0.0.1",

@@ -1,4 +1,4 @@
-"""What the tests of the sign-in share: a browser, and an application's own side."""
+"""web_world: a fake Bitbucket, an application with a sign-in, and browsers that keep cookies."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -27,13 +27,13 @@ CALL = {"accept": "application/json", "sec-fetch-mode": "cors", "sec-fetch-site"
 FORM = {"accept": "text/html", "sec-fetch-mode": "navigate", "sec-fetch-site": "same-origin"}
 
 Serve = Callable[[Login, int], AbstractAsyncContextManager[None]]
-"""Serves an application with that sign-in on a port, on 127.0.0.1; `/me` is a page that needs a person."""
+"""Serves an application with that sign-in on a port of 127.0.0.1; `/me` is a page that needs a session."""
 
 
 class InspectablePool(TokenManagerPool):
-    """A pool that shows whom it has in memory."""
+    """A pool that shows which managers it has in memory."""
 
-    def __init__(self, client: Client, **options: Any) -> None:  # noqa: ANN401 - whatever TokenManagerPool takes
+    def __init__(self, client: Client, **options: Any) -> None:  # noqa: ANN401 - the options of TokenManagerPool
         options.setdefault("store", MemoryStore())
         super().__init__(client, **options)
 
@@ -44,7 +44,7 @@ class InspectablePool(TokenManagerPool):
 
 @dataclass(slots=True)
 class Page:
-    """What a browser got."""
+    """A response as the browser sees it."""
 
     status: int
     url: str
@@ -56,7 +56,7 @@ class Page:
 
 @dataclass(slots=True)
 class Browser:
-    """Keeps cookies as a browser does, and follows redirects only when told; all of it on loopback."""
+    """Keeps cookies as a browser does, but follows no redirects."""
 
     http: aiohttp.ClientSession
     base_url: str
@@ -64,7 +64,7 @@ class Browser:
     extra: dict[str, str] = field(default_factory=dict[str, str])
     pages: list[Page] = field(default_factory=list[Page])
 
-    async def go(self, url: str, *, method: str = "GET", headers: dict[str, str] | None = None, **more: Any) -> Page:  # noqa: ANN401 - whatever aiohttp takes
+    async def go(self, url: str, *, method: str = "GET", headers: dict[str, str] | None = None, **more: Any) -> Page:  # noqa: ANN401 - the options of aiohttp
         where = urljoin(self.base_url, url)
         cookie = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         sent = {**self.extra, **(PAGE if headers is None else headers), **({"cookie": cookie} if cookie else {})}
@@ -88,7 +88,7 @@ class Browser:
         return page
 
     async def begin(self, return_to: str | None = None) -> str:
-        """Click "Sign in", and return the address at the authorization server."""
+        """Start a sign-in, and return the URL at the authorization server."""
         params = None if return_to is None else {"return_to": return_to}
         page = await self.go("/login", params=params)
         assert page.status == 303, page.text
@@ -96,11 +96,11 @@ class Browser:
         return page.location
 
     def back(self, callback_url: str) -> str:
-        """Return a callback's address as this browser reaches it, whatever name the site has."""
+        """Return a callback URL without its origin, because the site may have another name here."""
         return urlsplit(callback_url)._replace(scheme="", netloc="").geturl()
 
     async def sign_in(self, fake: FakeBitbucket, person: Person | None = None, return_to: str | None = None) -> Page:
-        """Go all the way, and return the last page."""
+        """Sign in, and return the last page."""
         page = await self.go(self.back(fake.authorize(await self.begin(return_to), person)))
         assert page.status == 303, page.text
         return page
@@ -133,9 +133,9 @@ async def web_world(
     server: AuthorizationServer | None = None,
     clock: Clock | None = None,
     pool: dict[str, Any] | None = None,
-    **options: Any,  # noqa: ANN401 - whatever Login takes
+    **options: Any,  # noqa: ANN401 - the options of Login
 ) -> AsyncGenerator[WebWorld]:
-    """Run an application with a sign-in at the fake on a port of its own."""
+    """Run an application with a sign-in at the fake on a free port."""
     port = free_port()
     base_url = f"http://127.0.0.1:{port}"
     redirect_uri = f"{origin or base_url}/callback"

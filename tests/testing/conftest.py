@@ -1,4 +1,4 @@
-"""What the kit's own tests share: a way to ask the token endpoint that builds its requests by the package itself."""
+"""Fixtures for tests of the fake: a client that sends token requests built by the package itself."""
 
 import json
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from bitbucket_auth_async.testing.fake_clock import FakeClock
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """One fake, asked by one client unless another is named."""
+    """Sends token requests to one fake, by default as its first client."""
 
     fake: FakeBitbucket
     clock: FakeClock
@@ -55,5 +55,5 @@ def ask(fake: FakeBitbucket, clock: FakeClock) -> Asking:
 
 @pytest.fixture
 def asking(clock: FakeClock) -> Callable[[FakeBitbucket], Asking]:
-    """Ask a fake of the test's own making."""
+    """Return the same for a fake that the test creates."""
     return lambda fake: Asking(fake, clock)

@@ -1,4 +1,4 @@
-"""A token endpoint mocked by aioresponses."""
+"""mock_token_endpoint."""
 
 import aiohttp
 import pytest
@@ -9,7 +9,7 @@ from bitbucket_auth_async.testing.aioresponses import TOKEN_ANSWER, mock_token_e
 URL = BITBUCKET_CLOUD.token_endpoint
 
 
-async def test_the_endpoint_answers_with_a_fixed_token_again_and_again() -> None:
+async def test_the_endpoint_returns_the_same_token_each_time() -> None:
     with mock_token_endpoint() as mocked:
         async with aiohttp.ClientSession() as http:
             for _ in range(2):
@@ -19,7 +19,7 @@ async def test_the_endpoint_answers_with_a_fixed_token_again_and_again() -> None
         assert sum(map(len, mocked.requests.values())) == 2
 
 
-async def test_status_headers_and_answer_can_be_chosen() -> None:
+async def test_status_headers_and_response_can_be_set() -> None:
     refusal = {"error": "invalid_request", "error_description": "Invalid refresh_token"}
     with mock_token_endpoint(refusal, status=400, headers={"Retry-After": "3"}):
         async with aiohttp.ClientSession() as http, http.post(URL) as response:
@@ -27,14 +27,14 @@ async def test_status_headers_and_answer_can_be_chosen() -> None:
             assert await response.json() == refusal
 
 
-async def test_an_exception_can_take_the_place_of_an_answer() -> None:
+async def test_an_exception_can_replace_the_response() -> None:
     with mock_token_endpoint(exception=aiohttp.ServerDisconnectedError()):
         async with aiohttp.ClientSession() as http:
             with pytest.raises(aiohttp.ServerDisconnectedError):
                 await http.post(URL)
 
 
-async def test_no_other_address_is_there() -> None:
+async def test_every_other_url_is_refused() -> None:
     with mock_token_endpoint(token_endpoint="https://other.example/token"):
         async with aiohttp.ClientSession() as http:
             async with http.post("https://other.example/token") as response:

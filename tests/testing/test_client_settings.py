@@ -1,4 +1,4 @@
-"""Environment, header and option sets for tests."""
+"""Environment variables, header and options for tests."""
 
 import os
 
@@ -11,7 +11,7 @@ from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 KEY, SECRET = "bitbucketKey", "bitbucketSecret"  # as the npm package spells them
 
 
-def test_variables_are_set_for_the_block_and_no_other_names_a_client(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_variables_are_set_and_other_spellings_are_unset_in_the_block(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(KEY, "real")
     monkeypatch.setenv("BITBUCKET_CLIENT_SECRET_FILE", "/run/secrets/real")
     monkeypatch.setenv("BITBUCKET_CLIENT_ID", "real")
@@ -24,23 +24,23 @@ def test_variables_are_set_for_the_block_and_no_other_names_a_client(monkeypatch
     assert "BITBUCKET_CLIENT_SECRET" not in os.environ
 
 
-def test_the_old_names_can_be_set_instead() -> None:
+def test_the_npm_names_can_be_set_instead() -> None:
     with set_env_vars(old_names=True):
         assert (os.environ[KEY], os.environ[SECRET]) == ("fake-client-id", "fake-client-secret")
         assert "BITBUCKET_CLIENT_ID" not in os.environ
 
 
-def test_basic_auth_is_what_the_token_endpoint_reads() -> None:
+def test_basic_auth_matches_the_token_endpoint() -> None:
     assert basic_pair(basic_auth("an id", "a:secret")) == ("an id", "a:secret")
 
 
-def test_the_valid_options_are_those_of_the_client_that_a_fake_knows() -> None:
+def test_the_valid_options_match_the_client_of_the_fake() -> None:
     client = FakeBitbucket().registration()
     assert opts.valid["consumer_key"] == client.client_id
     assert opts.valid["consumer_secret"] == client.client_secret
 
 
-def test_each_missing_and_each_invalid_set_differs_from_the_valid_one_in_its_name_alone() -> None:
+def test_each_missing_and_invalid_set_differs_from_the_valid_one_in_one_option() -> None:
     assert set(opts.missing) == set(opts.valid)
     for name, options in opts.missing.items():
         assert {**options, name: opts.valid[name]} == opts.valid

@@ -1,4 +1,4 @@
-"""FakeClock: what moves, what fires, in which order."""
+"""FakeClock: what moves the clocks, and in which order timers fire."""
 
 import asyncio
 from functools import partial
@@ -9,7 +9,7 @@ import uvloop
 from bitbucket_auth_async.testing.fake_clock import FakeClock
 
 
-async def test_time_stands_still_until_it_is_told() -> None:
+async def test_time_stands_still_until_advance() -> None:
     clock = FakeClock(wall=100.0, boot=5.0)
     await asyncio.sleep(0.01)  # real time goes on
     assert (clock.wall(), clock.boot()) == (100.0, 5.0)
@@ -17,7 +17,7 @@ async def test_time_stands_still_until_it_is_told() -> None:
     assert (clock.wall(), clock.boot()) == (102.5, 7.5)
 
 
-async def test_timers_fire_in_the_order_of_their_time_then_of_their_making() -> None:
+async def test_timers_fire_in_the_order_of_due_time_then_of_creation() -> None:
     clock, fired = FakeClock(), list[str]()
     for delay, name in ((2, "late"), (1, "early"), (1, "early too"), (3, "never")):
         clock.call_later(delay, partial(fired.append, name))
@@ -26,7 +26,7 @@ async def test_timers_fire_in_the_order_of_their_time_then_of_their_making() -> 
     assert (clock.timers, clock.next_timer) == (1, 1.0)
 
 
-async def test_a_timer_sees_its_own_time_on_both_clocks() -> None:
+async def test_a_timer_sees_its_due_time_on_both_clocks() -> None:
     clock, seen = FakeClock(wall=0.0, boot=0.0), list[tuple[float, float]]()
     clock.call_later(1.5, lambda: seen.append((clock.wall(), clock.boot())))
     await clock.advance(10)
@@ -38,13 +38,13 @@ async def test_a_cancelled_timer_never_fires_even_if_its_neighbour_cancels_it() 
     clock, fired = FakeClock(), list[str]()
     first, second = (clock.call_later(1, partial(fired.append, name)) for name in ("first", "second"))
     clock.call_later(0.5, first.cancel)
-    clock.call_later(1, second.cancel)  # made later than the one it cancels, so too late
+    clock.call_later(1, second.cancel)  # created after the timer that it cancels, so too late
     await clock.advance(2)
     assert fired == ["second"]
     assert clock.timers == 0
 
 
-async def test_a_chain_of_many_awaits_ends_before_the_next_timer() -> None:
+async def test_a_chain_of_many_awaits_finishes_before_the_next_timer() -> None:
     clock, told = FakeClock(), list[str]()
 
     async def chain() -> None:
@@ -59,7 +59,7 @@ async def test_a_chain_of_many_awaits_ends_before_the_next_timer() -> None:
         assert told == ["chain", "timer"]
 
 
-async def test_a_timer_made_by_a_timer_fires_in_the_same_advance() -> None:
+async def test_a_timer_created_by_a_timer_fires_in_the_same_advance() -> None:
     clock, seen = FakeClock(boot=0.0), list[float]()
 
     def again() -> None:
@@ -71,7 +71,7 @@ async def test_a_timer_made_by_a_timer_fires_in_the_same_advance() -> None:
     assert seen == [1.0, 2.0, 3.0]
 
 
-async def test_a_timer_for_now_needs_no_advance() -> None:
+async def test_a_timer_without_delay_needs_no_advance() -> None:
     clock, fired = FakeClock(), list[str]()
     clock.call_later(0, partial(fired.append, "now"))
     clock.call_later(-1, partial(fired.append, "cancelled")).cancel()
@@ -89,7 +89,7 @@ async def test_ten_tenths_are_one_second() -> None:
     assert clock.boot() == 1.0
 
 
-async def test_a_stepped_wall_clock_fires_nothing_and_leaves_boot_alone() -> None:
+async def test_a_stepped_wall_clock_fires_no_timer_and_keeps_boot_time() -> None:
     clock, fired = FakeClock(wall=1000.0, boot=1.0), list[str]()
     clock.call_later(5, partial(fired.append, "fired"))
     clock.step_wall(86_400)
@@ -100,7 +100,7 @@ async def test_a_stepped_wall_clock_fires_nothing_and_leaves_boot_alone() -> Non
     assert fired == ["fired"]
 
 
-async def test_a_suspend_moves_both_clocks_and_holds_timers_up() -> None:
+async def test_a_suspend_moves_both_clocks_and_delays_timers() -> None:
     clock, fired = FakeClock(wall=0.0, boot=0.0), list[float]()
     clock.call_later(10, lambda: fired.append(clock.boot()))
     clock.suspend(3600)
@@ -109,7 +109,7 @@ async def test_a_suspend_moves_both_clocks_and_holds_timers_up() -> None:
     assert fired == [3610.0]
 
 
-async def test_who_sleeps_wakes_at_the_time_and_a_cancelled_sleeper_leaves_no_timer() -> None:
+async def test_sleep_ends_on_time_and_a_cancelled_sleep_leaves_no_timer() -> None:
     clock = FakeClock()
     sleeper, cancelled = asyncio.create_task(clock.sleep(2)), asyncio.create_task(clock.sleep(2))
     await clock.advance(1.9)
@@ -121,12 +121,12 @@ async def test_who_sleeps_wakes_at_the_time_and_a_cancelled_sleeper_leaves_no_ti
     assert sleeper.done()
 
 
-async def test_time_does_not_run_backwards() -> None:
+async def test_advance_refuses_negative_seconds() -> None:
     with pytest.raises(ValueError, match="step_wall"):
         await FakeClock().advance(-1)
 
 
-async def test_who_keeps_the_loop_busy_for_ever_does_not_hang_the_test() -> None:
+async def test_advance_returns_although_the_loop_is_never_idle() -> None:
     loop = asyncio.get_running_loop()
     rounds = 0
 
@@ -141,7 +141,7 @@ async def test_who_keeps_the_loop_busy_for_ever_does_not_hang_the_test() -> None
     assert rounds < 100_000
 
 
-def test_it_works_on_a_loop_that_does_not_show_its_queue() -> None:
+def test_it_works_on_a_loop_whose_queue_can_not_be_read() -> None:
     async def under_uvloop() -> bool:
         clock = FakeClock()
         sleeper = asyncio.create_task(clock.sleep(1))

@@ -1,4 +1,4 @@
-"""What the command line takes of the testing kit brings no test tools along."""
+"""The modules of the testing kit that the command line uses import no test tools."""
 
 import subprocess
 import sys
@@ -28,10 +28,10 @@ def test_a_module_imports_no_more_than_it_needs(module: str, unwanted: set[str])
 
 
 @pytest.mark.parametrize("name", kit.__all__)
-def test_each_name_of_the_kit_is_there(name: str) -> None:
+def test_each_public_name_can_be_imported(name: str) -> None:
     assert getattr(kit, name) is not None
 
 
-def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+def test_an_unknown_name_raises_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        kit.nothing  # noqa: B018  - asking is the test
+        kit.nothing  # noqa: B018  - the access is the test

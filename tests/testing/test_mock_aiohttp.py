@@ -1,4 +1,4 @@
-"""mock_bitbucket: whole programs reach the fake under the real names."""
+"""mock_bitbucket: programs reach the fake under the real host names."""
 
 import asyncio
 import socket
@@ -21,7 +21,7 @@ FORM = {"grant_type": "client_credentials"}
 
 
 @pytest.fixture(autouse=True)
-def _no_names_are_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def _forbid_name_lookup(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(host: str, *_: object, **__: object) -> None:
         msg = f"{host} was looked up"
         raise AssertionError(msg)
@@ -69,7 +69,7 @@ async def test_client_middlewares_run() -> None:
     assert seen == [USER]
 
 
-async def test_the_two_hosts_are_kept_apart(http: aiohttp.ClientSession) -> None:
+async def test_each_host_has_only_its_own_paths(http: aiohttp.ClientSession) -> None:
     async with mock_bitbucket() as fake:
         headers = {"Authorization": f"Bearer {fake.sign_in().access_token}"}
         for url in ("https://bitbucket.org/2.0/user", "https://api.bitbucket.org/site/oauth2/authorize"):
@@ -87,13 +87,13 @@ async def test_the_two_hosts_are_kept_apart(http: aiohttp.ClientSession) -> None
         "https://api.bitbucket.org:8443/2.0/user",
     ],
 )
-async def test_nothing_goes_out(http: aiohttp.ClientSession, url: str) -> None:
+async def test_every_other_host_is_refused(http: aiohttp.ClientSession, url: str) -> None:
     async with mock_bitbucket():
         with pytest.raises(UnmockedHostError, match=r"mock_bitbucket\(\): .* is not mocked"):
             await http.get(url)
 
 
-async def test_loopback_and_hosts_let_through_are_reached_as_always(
+async def test_loopback_and_passthrough_hosts_are_reached_as_usual(
     http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def hello(_: web.Request) -> web.Response:
@@ -105,11 +105,11 @@ async def test_loopback_and_hosts_let_through_are_reached_as_always(
     async with listening(app) as port, mock_bitbucket(passthrough={"let.through.invalid"}):
         async with http.get(f"http://127.0.0.1:{port}/") as response:
             assert await response.text() == "hello"
-        with pytest.raises(aiohttp.ClientConnectorError):  # the reserved name is looked up, and is not there
+        with pytest.raises(aiohttp.ClientConnectorError):  # the reserved name is looked up and does not exist
             await http.get(f"http://let.through.invalid:{port}/")
 
 
-async def test_connections_that_were_open_before_are_not_used(http: aiohttp.ClientSession) -> None:
+async def test_connections_opened_before_are_not_used(http: aiohttp.ClientSession) -> None:
     async with mock_bitbucket() as outer:
         await token(http)
         async with mock_bitbucket() as inner:
@@ -119,7 +119,7 @@ async def test_connections_that_were_open_before_are_not_used(http: aiohttp.Clie
         assert (outer.token_requests, inner.token_requests) == (2, 1)
 
 
-async def test_an_open_connection_to_another_host_is_not_used_either(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_open_connection_to_another_host_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     class Elsewhere(AbstractResolver):
         async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[ResolveResult]:
             return [{"hostname": host, "host": "127.0.0.1", "port": port, "family": family, "proto": 0, "flags": 0}]
@@ -138,7 +138,7 @@ async def test_an_open_connection_to_another_host_is_not_used_either(monkeypatch
                     await http.get(url)
 
 
-async def test_after_the_block_all_is_as_before(http: aiohttp.ClientSession) -> None:
+async def test_the_block_restores_aiohttp(http: aiohttp.ClientSession) -> None:
     before = (aiohttp.TCPConnector.connect, vars(aiohttp.TCPConnector)["_create_connection"])
     async with mock_bitbucket():
         await token(http)
@@ -147,7 +147,7 @@ async def test_after_the_block_all_is_as_before(http: aiohttp.ClientSession) -> 
         await token(http)
 
 
-async def test_mocks_may_end_in_another_order_than_they_began(http: aiohttp.ClientSession) -> None:
+async def test_mocks_may_end_in_any_order(http: aiohttp.ClientSession) -> None:
     before = (aiohttp.TCPConnector.connect, vars(aiohttp.TCPConnector)["_create_connection"])
     first, second = mock_bitbucket(), mock_bitbucket()
     await first.__aenter__()
@@ -171,7 +171,7 @@ async def test_faults_work_under_the_real_names(http: aiohttp.ClientSession) -> 
         assert await task
 
 
-async def test_it_works_in_another_loop_too() -> None:
+async def test_it_works_in_another_loop() -> None:
     def program() -> str:
         async def main() -> str:
             async with aiohttp.ClientSession() as http:

@@ -1,4 +1,4 @@
-"""The pytest plugin, in a pytest of its own."""
+"""The pytest plugin, run by a separate pytest."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ import os
 import aiohttp
 
 
-async def test_clock_and_fake_go_together(fake_clock, fake_bitbucket):
+async def test_the_fake_uses_the_fake_clock(fake_clock, fake_bitbucket):
     token = fake_bitbucket.sign_in()
     assert fake_bitbucket.is_live(token.access_token)
     await fake_clock.advance(3600)
@@ -38,7 +38,7 @@ async def test_the_mocked_token_endpoint(mocked_token_endpoint):
             assert response.status == 200
 
 
-def test_the_environment(bitbucket_env, fake_bitbucket):
+def test_the_client_is_in_the_environment(bitbucket_env, fake_bitbucket):
     assert os.environ["BITBUCKET_CLIENT_ID"] == fake_bitbucket.client.client_id
     assert bitbucket_env["BITBUCKET_CLIENT_SECRET"] == fake_bitbucket.client.client_secret
 
@@ -51,7 +51,7 @@ LIGHT = """
 import sys
 
 
-def test_nothing_was_loaded_for_those_who_do_not_ask():
+def test_no_library_was_imported():
     assert "bitbucket_auth_async.testing.plugin" in sys.modules
     for name in ("aiohttp", "aioresponses", "bitbucket_auth_async.testing.fake_bitbucket"):
         assert name not in sys.modules
@@ -62,7 +62,7 @@ def run(tmp_path: Path, source: str, *options: str) -> subprocess.CompletedProce
     (tmp_path / "test_bot.py").write_text(source)
     root = str(Path(__file__).parents[2])
     plugins = (*options, "-p", "bitbucket_auth_async.testing.plugin", "-p", "no:cacheprovider")
-    # Nothing is loaded by entry point, so that it is the same whether this package is installed or not.
+    # Entry points are off, so that the result does not depend on whether the package is installed.
     environment = {"PYTHONPATH": root, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PATH": ""}
     command = [
         sys.executable,
@@ -87,6 +87,6 @@ def test_every_fixture_works_in_both_modes_of_pytest_asyncio(tmp_path: Path, mod
     assert "6 passed" in result.stdout, result.stdout + result.stderr
 
 
-def test_a_pytest_that_asks_for_no_fixture_loads_no_library(tmp_path: Path) -> None:
+def test_without_a_fixture_the_plugin_imports_no_library(tmp_path: Path) -> None:
     result = run(tmp_path, LIGHT)
     assert "1 passed" in result.stdout, result.stdout + result.stderr

@@ -1,4 +1,4 @@
-"""The fake behind a real port."""
+"""The fake on a real port."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -39,7 +39,7 @@ def bearer(fake: FakeBitbucket) -> dict[str, str]:
     return {"Authorization": f"Bearer {fake.sign_in().access_token}"}
 
 
-async def test_a_token_from_the_port_opens_the_api_at_the_port(
+async def test_a_token_of_the_served_fake_is_valid_at_its_api(
     fake: FakeBitbucket, site: Site, http: aiohttp.ClientSession
 ) -> None:
     async with http.post(site.server.token_endpoint, data=FORM) as response:
@@ -62,7 +62,7 @@ async def test_the_bearer_is_refused_in_the_query(fake: FakeBitbucket, site: Sit
         assert response.status == 401
 
 
-async def test_the_server_value_fits_the_fake(fake: FakeBitbucket) -> None:
+async def test_the_server_value_matches_the_fake(fake: FakeBitbucket) -> None:
     fake.rules.reuse_grace = 7
     async with serve(fake) as site:
         assert site.server.reuse_grace == 7
@@ -71,7 +71,7 @@ async def test_the_server_value_fits_the_fake(fake: FakeBitbucket) -> None:
     assert fake.rest.base_url == "https://api.bitbucket.org"
 
 
-async def test_other_addresses_and_methods_are_not_there(site: Site, http: aiohttp.ClientSession) -> None:
+async def test_other_paths_and_methods_are_refused(site: Site, http: aiohttp.ClientSession) -> None:
     for method, path, status in (("GET", "/site/oauth2/access_token", 405), ("GET", "/", 404)):
         async with http.request(method, site.base_url + path) as response:
             assert response.status == status
@@ -95,7 +95,9 @@ async def test_a_reset_closes_the_connection(
         assert response.status == 200
 
 
-async def test_half_an_answer_is_half_an_answer(fake: FakeBitbucket, site: Site, http: aiohttp.ClientSession) -> None:
+async def test_a_truncated_response_breaks_while_it_is_read(
+    fake: FakeBitbucket, site: Site, http: aiohttp.ClientSession
+) -> None:
     fake.inject(faults.truncated())
     async with http.post(site.server.token_endpoint, data=FORM) as response:
         assert response.status == 200
@@ -103,7 +105,7 @@ async def test_half_an_answer_is_half_an_answer(fake: FakeBitbucket, site: Site,
             await response.read()
 
 
-async def test_who_disconnects_while_the_answer_is_held_has_spent_the_token(
+async def test_a_disconnect_while_the_response_is_held_still_uses_the_token(
     fake: FakeBitbucket, site: Site, http: aiohttp.ClientSession
 ) -> None:
     token = fake.sign_in()
@@ -118,7 +120,7 @@ async def test_who_disconnects_while_the_answer_is_held_has_spent_the_token(
     assert fake.log[0].refresh is not None
 
 
-async def test_a_port_with_held_answers_closes_at_once(fake: FakeBitbucket, http: aiohttp.ClientSession) -> None:
+async def test_a_server_with_held_responses_stops_at_once(fake: FakeBitbucket, http: aiohttp.ClientSession) -> None:
     async with asyncio.timeout(5):
         async with serve(fake) as site:
             injection = fake.inject(faults.hold())
@@ -128,18 +130,20 @@ async def test_a_port_with_held_answers_closes_at_once(fake: FakeBitbucket, http
             await task
 
 
-async def test_faults_reach_the_api_too(fake: FakeBitbucket, site: Site, http: aiohttp.ClientSession) -> None:
+async def test_faults_work_at_the_api_of_a_served_fake(
+    fake: FakeBitbucket, site: Site, http: aiohttp.ClientSession
+) -> None:
     headers = bearer(fake)
     fake.inject(faults.status(429, retry_after=2), at="api")
     fake.inject(faults.reset(processed=True), times=2, at="api")
     async with http.get(f"{site.base_url}/2.0/user", headers=headers) as response:
         assert (response.status, response.headers["Retry-After"]) == (429, "2")
     with pytest.raises(aiohttp.ClientConnectionError):
-        # aiohttp itself repeats a GET whose connection it had kept from before, once.
+        # aiohttp repeats a GET once if its connection was kept open from before.
         await http.get(f"{site.base_url}/2.0/user", headers=headers)
 
 
-async def test_hundreds_at_once_are_all_answered(fake: FakeBitbucket, site: Site) -> None:
+async def test_hundreds_of_concurrent_requests_all_succeed(fake: FakeBitbucket, site: Site) -> None:
     headers = bearer(fake)
 
     async def ask(http: aiohttp.ClientSession) -> int:
@@ -155,7 +159,7 @@ async def test_hundreds_at_once_are_all_answered(fake: FakeBitbucket, site: Site
 
 
 class Form(HTMLParser):
-    """What a browser would send from the page, and which tags it has."""
+    """The fields that a browser would send from the page, and the page's tags."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -182,7 +186,7 @@ async def decide(http: aiohttp.ClientSession, url: URL, fields: dict[str, str]) 
         return dict(parse_qsl(parts.query or parts.fragment))
 
 
-async def test_a_person_says_yes_and_the_code_is_theirs(
+async def test_a_person_agrees_and_the_code_is_theirs(
     fake: FakeBitbucket, site: Site, http: aiohttp.ClientSession
 ) -> None:
     fake.register_person("grace", display_name="Grace <Hopper>")
@@ -208,7 +212,7 @@ async def test_a_person_says_yes_and_the_code_is_theirs(
         assert (await response.json())["username"] == "grace"
 
 
-async def test_a_person_says_no(fake: FakeBitbucket, site: Site, http: aiohttp.ClientSession) -> None:
+async def test_a_person_declines(fake: FakeBitbucket, site: Site, http: aiohttp.ClientSession) -> None:
     url = authorize_url(fake, site)
     async with http.get(url) as response:
         fields = Form(await response.text()).fields
@@ -216,7 +220,7 @@ async def test_a_person_says_no(fake: FakeBitbucket, site: Site, http: aiohttp.C
     assert (await decide(http, url, fields))["error"] == "access_denied"  # no decision is no consent
 
 
-async def test_the_question_may_stay_in_the_address_and_the_decision_may_not(
+async def test_the_query_may_hold_the_request_but_not_the_decision(
     fake: FakeBitbucket, site: Site, http: aiohttp.ClientSession
 ) -> None:
     back = await decide(http, authorize_url(fake, site), {"decision": "allow"})
@@ -225,7 +229,7 @@ async def test_the_question_may_stay_in_the_address_and_the_decision_may_not(
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_a_foreign_redirect_uri_ends_on_a_page(
+async def test_a_wrong_redirect_uri_shows_an_error_page(
     fake: FakeBitbucket, site: Site, http: aiohttp.ClientSession, method: str
 ) -> None:
     url = authorize_url(fake, site, redirect_uri="https://evil.example/")
@@ -235,7 +239,7 @@ async def test_a_foreign_redirect_uri_ends_on_a_page(
         assert "Invalid redirect_uri. This integration is misconfigured." in await response.text()
 
 
-async def test_a_request_that_can_not_be_granted_asks_nobody(
+async def test_a_request_that_can_not_be_granted_shows_no_consent_page(
     fake: FakeBitbucket, site: Site, http: aiohttp.ClientSession
 ) -> None:
     async with http.get(authorize_url(fake, site, response_type="token"), allow_redirects=False) as response:
@@ -243,7 +247,7 @@ async def test_a_request_that_can_not_be_granted_asks_nobody(
         assert "unsupported_response_type" in response.headers["Location"]
 
 
-async def test_implicit_works_where_the_older_bitbucket_is_played(http: aiohttp.ClientSession) -> None:
+async def test_a_legacy_fake_has_the_implicit_grant(http: aiohttp.ClientSession) -> None:
     fake = FakeBitbucket(legacy=True)
     async with serve(fake) as site:
         url = authorize_url(fake, site, response_type="token")
@@ -253,7 +257,7 @@ async def test_implicit_works_where_the_older_bitbucket_is_played(http: aiohttp.
         assert fake.is_live(back["access_token"])
 
 
-async def test_a_fake_of_another_process_is_named_by_its_address_alone(site: Site) -> None:
+async def test_server_at_needs_only_the_base_url(site: Site) -> None:
     assert server_at(site.base_url) == site.server
     strict = FakeBitbucket(strict=True)
     assert server_at(site.base_url, strict).reuse_grace == strict.rules.reuse_grace == 0

@@ -1,4 +1,4 @@
-"""LoginContract: what people and attackers meet at an application's routes, whatever its framework."""
+"""LoginContract: tests of an application's sign-in routes, for people and for attackers, with any framework."""
 
 import io
 import json
@@ -27,7 +27,7 @@ def state_of(url: str) -> str:
 
 
 class LoginContract:
-    """Give it a fixture `serve`."""
+    """A subclass provides the fixture `serve`."""
 
     @pytest.fixture
     async def site(self, fake_bitbucket: FakeBitbucket) -> AsyncGenerator[Site]:
@@ -39,9 +39,9 @@ class LoginContract:
         async with web_world(serve, fake_bitbucket, site) as world:
             yield world
 
-    # The way that is meant.
+    # Normal sign-ins.
 
-    async def test_a_person_signs_in_and_comes_back_to_where_they_were(self, world: WebWorld) -> None:
+    async def test_a_person_signs_in_and_returns_to_the_same_page(self, world: WebWorld) -> None:
         ada = world.browser()
         first = await ada.go("/me?tab=2")
         assert (first.status, first.location) == (303, "/login?return_to=%2Fme%3Ftab%3D2")
@@ -53,14 +53,14 @@ class LoginContract:
         account = json.loads(world.fake.api("GET", "/2.0/user", headers=await bearer(world, me.text)).body)
         assert me.text == account["account_id"]
 
-    async def test_two_people_get_each_their_own_manager(self, world: WebWorld) -> None:
+    async def test_two_people_have_separate_managers(self, world: WebWorld) -> None:
         grace = world.fake.register_person("grace")
         browsers = [world.browser(), world.browser()]
         await together(browsers[0].sign_in(world.fake), browsers[1].sign_in(world.fake, grace))
         names = [(await browser.go("/me")).text for browser in browsers]
         assert len(set(names)) == 2
 
-    async def test_who_signs_in_as_somebody_else_is_somebody_else_from_then_on(self, world: WebWorld) -> None:
+    async def test_a_second_sign_in_replaces_the_person(self, world: WebWorld) -> None:
         browser = world.browser()
         await browser.sign_in(world.fake)
         before = (await browser.go("/me")).text
@@ -75,43 +75,41 @@ class LoginContract:
         assert before.keys() == ada.cookies.keys() == {"bitbucket-session"}
         assert before != ada.cookies
 
-    async def test_two_tabs_may_sign_in_side_by_side(self, world: WebWorld) -> None:
+    async def test_two_tabs_may_sign_in_at_the_same_time(self, world: WebWorld) -> None:
         ada = world.browser()
         first, second = await ada.begin("/me?tab=1"), await ada.begin("/me?tab=2")
         for consent, place in ((second, "/me?tab=2"), (first, "/me?tab=1")):
             assert (await ada.go(ada.back(world.fake.authorize(consent)))).location == place
         assert (await ada.go("/me")).status == 200
 
-    async def test_sign_ins_that_nobody_finishes_do_not_fill_the_browser(self, world: WebWorld) -> None:
+    async def test_unfinished_sign_ins_do_not_fill_the_browser(self, world: WebWorld) -> None:
         ada = world.browser()
         consents = [await ada.begin() for _ in range(30)]
         assert len(ada.cookies) == 8
         assert (await ada.go(ada.back(world.fake.authorize(consents[-1])))).status == 303
 
-    async def test_sign_ins_from_long_addresses_do_not_keep_the_browser_out(self, world: WebWorld) -> None:
+    async def test_sign_ins_from_long_addresses_do_not_exceed_the_cookie_limit(self, world: WebWorld) -> None:
         ada = world.browser()
         consents = [await ada.begin("/me?q=" + "x" * 1000) for _ in range(8)]
         assert sum(len(name) + len(value) for name, value in ada.cookies.items()) <= 4096
         for consent in consents[-2:]:
             assert (await ada.go(ada.back(world.fake.authorize(consent)))).status == 303
 
-    # Who is not signed in, or not any more.
+    # Requests without a session.
 
-    async def test_an_address_that_is_too_long_to_return_to_leads_to_the_login_all_the_same(
-        self, world: WebWorld
-    ) -> None:
+    async def test_a_page_with_a_very_long_address_is_redirected_to_the_login(self, world: WebWorld) -> None:
         ada = world.browser()
         assert (await ada.go("/me?q=" + "%20" * 1500)).location == "/login?return_to=%2F"
 
-    async def test_a_call_without_a_person_gets_401_and_json(self, world: WebWorld) -> None:
+    async def test_a_script_without_a_session_gets_401_and_json(self, world: WebWorld) -> None:
         answered = await world.browser().go("/me", headers=CALL)
         assert (answered.status, json.loads(answered.text)) == (401, {"error": "login_required", "login": "/login"})
 
-    async def test_a_form_without_a_person_leads_to_the_login_and_is_not_sent_again(self, world: WebWorld) -> None:
+    async def test_a_form_without_a_session_is_redirected_to_the_login_and_not_repeated(self, world: WebWorld) -> None:
         answered = await world.browser().go("/me", method="POST", headers=FORM)
         assert (answered.status, answered.location) == (303, "/login?return_to=%2F")
 
-    async def test_a_person_whose_token_died_is_led_to_the_login(self, world: WebWorld) -> None:
+    async def test_a_person_without_a_valid_token_is_redirected_to_the_login(self, world: WebWorld) -> None:
         ada = world.browser()
         await ada.sign_in(world.fake)
         key = (await ada.go("/me")).text
@@ -121,13 +119,13 @@ class LoginContract:
         await ada.sign_in(world.fake)
         assert (await ada.go("/me")).status == 200
 
-    async def test_signing_out_forgets_the_token_and_the_cookie(self, world: WebWorld) -> None:
+    async def test_signing_out_removes_the_token_and_the_cookie(self, world: WebWorld) -> None:
         ada = world.browser()
         await ada.sign_in(world.fake)
         key, kept = (await ada.go("/me")).text, dict(ada.cookies)
         answered = await ada.go("/logout", method="POST", headers=FORM)
         assert (answered.status, answered.location, ada.cookies) == (303, "/", {})
-        ada.cookies = kept  # a copy of the cookie is worth nothing either
+        ada.cookies = kept  # a copy of the cookie gives no access either
         assert (await ada.go("/me")).status == 303
         assert await stored(world, key) is None
 
@@ -151,7 +149,7 @@ class LoginContract:
         assert (await ada.go("/logout")).status == 405
         assert (await ada.go("/me")).status == 200
 
-    # Callbacks that somebody else sent, or sent again.
+    # Forged and repeated callbacks.
 
     async def test_a_callback_in_another_browser_is_refused(self, world: WebWorld) -> None:
         ada, mallory = world.browser(), world.browser()
@@ -179,12 +177,12 @@ class LoginContract:
         assert (await ada.go(f"/callback?{query}")).status == 400
         assert world.fake.token_requests == 0
 
-    async def test_a_callback_that_names_the_state_twice_is_refused(self, world: WebWorld) -> None:
+    async def test_a_callback_with_two_states_is_refused(self, world: WebWorld) -> None:
         ada = world.browser()
         state = state_of(await ada.begin())
         assert (await ada.go(f"/callback?code=c&state={state}&state={state}")).status == 400
 
-    async def test_a_callback_that_comes_again_is_refused_and_the_person_stays_signed_in(self, world: WebWorld) -> None:
+    async def test_a_repeated_callback_is_refused_and_the_person_stays_signed_in(self, world: WebWorld) -> None:
         ada = world.browser()
         callback = ada.back(world.fake.authorize(await ada.begin()))
         assert (await ada.go(callback)).status == 303
@@ -192,23 +190,23 @@ class LoginContract:
         assert world.fake.token_requests == 1
         assert (await ada.go("/me")).status == 200
 
-    async def test_a_callback_that_comes_again_with_its_cookie_is_refused(self, world: WebWorld) -> None:
+    async def test_a_repeated_callback_with_its_cookie_is_refused(self, world: WebWorld) -> None:
         ada, thief = world.browser(), world.browser()
         callback = ada.back(world.fake.authorize(await ada.begin()))
         thief.cookies = dict(ada.cookies)
         await together(ada.go(callback), thief.go(callback), ada.go(callback))
         assert world.fake.token_requests == 1
 
-    async def test_a_code_of_somebody_else_is_refused(self, world: WebWorld) -> None:
+    async def test_a_code_of_another_sign_in_is_refused(self, world: WebWorld) -> None:
         ada, mallory = world.browser(), world.browser()
         stolen = parse_qs(urlsplit(world.fake.authorize(await ada.begin())).query)["code"][0]
         state = state_of(await mallory.begin())
         page = await mallory.go(f"/callback?{urlencode({'code': stolen, 'state': state})}")
-        assert (page.status, "Sign in again" in page.text) == (400, True)  # PKCE: the verifier is not the code's
+        assert (page.status, "Sign in again" in page.text) == (400, True)  # PKCE: the verifier belongs to another code
         assert "bitbucket-session" not in mallory.cookies
         assert world.pool.managers == {}
 
-    async def test_a_person_who_says_no_is_told_so(self, world: WebWorld) -> None:
+    async def test_a_person_who_declines_sees_a_page(self, world: WebWorld) -> None:
         ada = world.browser()
         page = await ada.go(ada.back(world.fake.authorize(await ada.begin("/me"), consent=False)))
         assert (page.status, ada.cookies) == (403, {})
@@ -216,7 +214,7 @@ class LoginContract:
         assert 'href="/login?return_to=%2Fme"' in page.text
 
     @pytest.mark.parametrize("error, status", [("invalid_scope", 400), ("server_error", 503)])
-    async def test_another_error_of_the_server_is_told_and_can_hold_no_html(
+    async def test_another_error_of_the_server_is_shown_without_its_html(
         self, world: WebWorld, error: str, status: int
     ) -> None:
         ada = world.browser()
@@ -224,19 +222,19 @@ class LoginContract:
         page = await ada.go(f"/callback?{urlencode(told)}")
         assert (page.status, "<script" in page.text) == (status, False)
 
-    async def test_an_error_with_a_wrong_state_does_not_get_a_word_in(self, world: WebWorld) -> None:
+    async def test_the_text_of_an_error_with_a_wrong_state_is_not_shown(self, world: WebWorld) -> None:
         ada = world.browser()
         await ada.begin()
         page = await ada.go("/callback?error=access_denied&error_description=Call+0900&state=wrong")
         assert (page.status, "0900" in page.text) == (400, False)
 
-    async def test_asking_for_the_head_of_a_callback_does_not_use_it_up(self, world: WebWorld) -> None:
+    async def test_a_head_request_does_not_use_a_callback_up(self, world: WebWorld) -> None:
         ada = world.browser()
         callback = ada.back(world.fake.authorize(await ada.begin()))
         assert (await ada.go(callback, method="HEAD")).status == 405
         assert (await ada.go(callback)).status == 303
 
-    async def test_an_outage_of_the_token_endpoint_is_told_as_one(self, world: WebWorld) -> None:
+    async def test_an_outage_of_the_token_endpoint_gives_503(self, world: WebWorld) -> None:
         ada = world.browser()
         with world.fake.inject(faults.status(503)):
             page = await ada.go(ada.back(world.fake.authorize(await ada.begin())))
@@ -245,7 +243,7 @@ class LoginContract:
 
     # Cookies and pages.
 
-    async def test_cookies_are_for_this_host_https_and_http_alone(
+    async def test_cookies_are_secure_http_only_and_for_this_host_only(
         self, serve: Serve, fake_bitbucket: FakeBitbucket, site: Site
     ) -> None:
         async with web_world(serve, fake_bitbucket, site, origin=HTTPS, trusted_proxies=["127.0.0.1"]) as world:
@@ -284,7 +282,7 @@ class LoginContract:
             assert secret not in "".join(ada.cookies.values())
             assert secret not in caplog.text
 
-    async def test_what_a_callback_held_goes_to_nobody_as_a_referer(self, world: WebWorld) -> None:
+    async def test_pages_send_no_referer_and_are_neither_cached_nor_framed(self, world: WebWorld) -> None:
         ada = world.browser()
         await ada.sign_in(world.fake)
         await ada.go("/callback?code=c&state=s")
@@ -295,7 +293,7 @@ class LoginContract:
         assert "default-src 'none'" in policy
         assert "frame-ancestors 'none'" in policy
 
-    async def test_a_cookie_that_was_changed_opens_nothing(self, world: WebWorld) -> None:
+    async def test_a_changed_cookie_gives_no_access(self, world: WebWorld) -> None:
         ada = world.browser()
         await ada.sign_in(world.fake)
         (value,) = ada.cookies.values()
@@ -304,26 +302,26 @@ class LoginContract:
             ada.cookies = {"bitbucket-session": changed}
             assert (await ada.go("/me", headers=CALL)).status == 401
 
-    async def test_a_session_at_another_server_is_none_here(
+    async def test_a_session_of_another_server_is_not_accepted(
         self, world: WebWorld, serve: Serve, fake_bitbucket: FakeBitbucket
     ) -> None:
-        """Both sites have the same keys, and both servers a person of the same name."""
+        """Both sites have the same keys, and both servers have a person of the same name."""
         ada, mallory = world.browser(), world.browser()
         await ada.sign_in(world.fake)
         victim = (await ada.go("/me")).text
 
-        async def named(_token: Token) -> str:
+        async def identify(_token: Token) -> str:
             return victim
 
         other = FakeBitbucket()
-        async with serve_fake(other) as site, web_world(serve, other, site, identify=named) as elsewhere:
+        async with serve_fake(other) as site, web_world(serve, other, site, identify=identify) as elsewhere:
             there = elsewhere.browser()
             await there.sign_in(other)
             assert (await there.go("/me")).text == victim
         mallory.cookies = dict(there.cookies)
         assert (await mallory.go("/me", headers=CALL)).status == 401
 
-    async def test_a_cookie_of_one_kind_is_none_of_the_other(self, world: WebWorld) -> None:
+    async def test_a_flow_cookie_is_no_session_cookie_and_the_reverse(self, world: WebWorld) -> None:
         ada = world.browser()
         consent = await ada.begin()
         (flow,) = ada.cookies
@@ -337,12 +335,12 @@ class LoginContract:
         "return_to",
         ["//evil.example", r"/\evil.example", "https://evil.example", "/%2f/evil.example", "/\t/evil.example", "me"],
     )
-    async def test_a_sign_in_returns_to_this_site_only(self, world: WebWorld, return_to: str) -> None:
+    async def test_a_sign_in_returns_only_to_this_site(self, world: WebWorld, return_to: str) -> None:
         assert (await world.browser().sign_in(world.fake, return_to=return_to)).location == "/"
 
     # Behind a reverse proxy.
 
-    async def test_a_proxy_that_is_not_trusted_is_not_believed(
+    async def test_headers_of_an_untrusted_proxy_are_ignored(
         self, serve: Serve, fake_bitbucket: FakeBitbucket, site: Site, caplog: pytest.LogCaptureFixture
     ) -> None:
         for trusted in ([], ["10.0.0.0/8"]):
@@ -352,17 +350,17 @@ class LoginContract:
                 assert "trusted_proxies" in caplog.text
                 assert f'href="{HTTPS}/login"' in page.text
 
-    async def test_a_host_that_somebody_made_up_begins_no_sign_in(self, world: WebWorld) -> None:
+    async def test_a_sign_in_can_not_begin_under_a_forged_host(self, world: WebWorld) -> None:
         for header in ({"host": "evil.example"}, AT_PROXY, {"forwarded": "host=evil.example"}):
             browser = world.browser(**header)
             page = await browser.go("/login")
-            if page.status == 303:  # what is not believed changes nothing
+            if page.status == 303:  # an ignored header changes nothing
                 assert "evil.example" not in (page.location or "")
                 assert quote("127.0.0.1", safe="") in (page.location or "")
             else:
                 assert page.status == 421
 
-    # The API on behalf of the person.
+    # The API proxy.
 
     async def test_a_page_s_script_reads_the_api_without_a_token(self, world: WebWorld) -> None:
         ada = world.browser()
@@ -374,7 +372,7 @@ class LoginContract:
         assert json.loads(more.text)["page"] == 2
         assert more.headers["x-content-type-options"] == "nosniff"
 
-    async def test_the_api_is_read_with_a_new_token_where_the_old_one_died(self, world: WebWorld) -> None:
+    async def test_the_api_proxy_renews_a_rejected_token(self, world: WebWorld) -> None:
         ada = world.browser()
         await ada.sign_in(world.fake)
         (manager,) = world.pool.managers.values()
@@ -396,12 +394,12 @@ class LoginContract:
             "",
         ],
     )
-    async def test_the_token_goes_to_nobody_but_the_api(self, world: WebWorld, url: str) -> None:
+    async def test_the_token_is_sent_only_to_the_api(self, world: WebWorld, url: str) -> None:
         ada = world.browser()
         await ada.sign_in(world.fake)
         assert (await ada.go("/resource", params={"url": url}, headers=CALL)).status == 400
 
-    async def test_other_sites_and_other_methods_are_refused_at_the_resource(self, world: WebWorld) -> None:
+    async def test_the_api_proxy_refuses_other_sites_and_other_methods(self, world: WebWorld) -> None:
         ada = world.browser()
         await ada.sign_in(world.fake)
         foreign = {**CALL, "sec-fetch-site": "cross-site"}
@@ -409,7 +407,7 @@ class LoginContract:
         refused = await ada.go("/resource?url=/2.0/user", method="POST", headers=CALL)
         assert (refused.status, json.loads(refused.text)) == (405, {"error": "method_not_allowed"})
 
-    async def test_a_site_that_allows_it_may_write_from_its_own_pages(
+    async def test_with_writes_only_pages_of_this_site_may_write(
         self, serve: Serve, fake_bitbucket: FakeBitbucket, site: Site
     ) -> None:
         async with web_world(serve, fake_bitbucket, site, writes=True) as world:
@@ -417,11 +415,11 @@ class LoginContract:
             await ada.sign_in(fake_bitbucket)
             write: dict[str, Any] = {"method": "POST", "json": {"name": "x"}}
             ours = await ada.go("/resource?url=/2.0/repositories/acme/new", headers=CALL, **write)
-            assert (ours.status, "Method not allowed" in ours.text) == (405, True)  # the API's own answer
-            no_word = {"accept": "application/json"}
-            assert (await ada.go("/resource?url=/2.0/user", headers=no_word, **write)).status == 403
+            assert (ours.status, "Method not allowed" in ours.text) == (405, True)  # the API's own response
+            no_site = {"accept": "application/json"}
+            assert (await ada.go("/resource?url=/2.0/user", headers=no_site, **write)).status == 403
 
-    async def test_a_body_without_end_is_refused(self, world: WebWorld) -> None:
+    async def test_a_body_that_is_too_long_is_refused(self, world: WebWorld) -> None:
         found = await world.browser().go(
             "/resource?url=/2.0/user", method="POST", headers=CALL, data=io.BytesIO(b"x" * 2**21)
         )
@@ -438,13 +436,13 @@ class LoginContract:
                 await ada.go("/resource?url=/2.0/x", method="POST", headers=CALL, data=io.BytesIO(body))
             assert api.received[-1].body == body
 
-    async def test_a_person_who_is_not_signed_in_reads_nothing(self, world: WebWorld) -> None:
+    async def test_without_a_session_the_api_proxy_returns_nothing(self, world: WebWorld) -> None:
         assert (await world.browser().go("/resource?url=/2.0/user", headers=CALL)).status == 401
         assert (await world.browser().go("/resource?url=/2.0/user", headers=PAGE)).status == 303
 
 
 def last_cookie_names(browser: Browser) -> list[str]:
-    """Name the cookies that a browser got at the first page."""
+    """Return the names of the cookies that the first page set."""
     return [text.partition("=")[0] for text in browser.pages[0].set_cookies]
 
 

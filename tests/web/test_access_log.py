@@ -1,4 +1,4 @@
-"""The access log of the server that runs us holds no code."""
+"""The web server's access log has no codes and states."""
 
 import logging
 
@@ -14,7 +14,7 @@ def logger() -> logging.Logger:
     return logging.getLogger("an access log")
 
 
-def test_as_uvicorn_writes_it(logger: logging.Logger, caplog: pytest.LogCaptureFixture) -> None:
+def test_codes_are_redacted_in_the_log_of_uvicorn(logger: logging.Logger, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     address = "/callback?code=c0de&state=st4te&x=y"
     logger.info('%s - "%s %s HTTP/%s" %d', "1.2.3.4:5", "GET", address, "1.1", 303)
@@ -23,7 +23,7 @@ def test_as_uvicorn_writes_it(logger: logging.Logger, caplog: pytest.LogCaptureF
     assert line == "1.2.3.4:5 GET /callback?code=[redacted]&state=[redacted]&x=y HTTP/1.1"
 
 
-def test_as_aiohttp_writes_it(logger: logging.Logger, caplog: pytest.LogCaptureFixture) -> None:
+def test_codes_are_redacted_in_the_log_of_aiohttp(logger: logging.Logger, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     line = "GET /callback?state=st4te&code=c0de HTTP/1.1"
     logger.info(f'1.2.3.4 "{line}" 303', extra={"first_request_line": line})  # noqa: G004 - as aiohttp does
@@ -32,5 +32,5 @@ def test_as_aiohttp_writes_it(logger: logging.Logger, caplog: pytest.LogCaptureF
     assert (record.getMessage(), vars(record)["first_request_line"]) == (f'1.2.3.4 "{clean}" 303', clean)
 
 
-def test_the_filter_is_there_once(logger: logging.Logger) -> None:
+def test_the_filter_is_added_once(logger: logging.Logger) -> None:
     assert len(logger.filters) == 1

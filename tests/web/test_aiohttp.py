@@ -1,4 +1,4 @@
-"""The routes under aiohttp.web."""
+"""The sign-in routes for aiohttp.web."""
 
 import aiohttp
 import pytest
@@ -22,31 +22,31 @@ class TestAiohttp(LoginContract):
         return serve_aiohttp
 
 
-async def test_an_application_without_a_sign_in_is_told_what_is_missing() -> None:
+async def test_an_application_without_a_sign_in_raises_an_error() -> None:
     request = make_mocked_request("GET", "/", app=web.Application())
     with pytest.raises(ConfigurationError, match="add_login"):
         await current_manager(request)
 
 
-async def test_an_answer_that_has_begun_breaks_off_and_has_no_other_in_it(fake_bitbucket: FakeBitbucket) -> None:
-    async def streams(request: web.Request) -> web.StreamResponse:
+async def test_a_started_response_is_cut_off_without_a_second_response_in_it(fake_bitbucket: FakeBitbucket) -> None:
+    async def stream(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         await response.prepare(request)
         await response.write(b"first")
-        message = "The sign-in died meanwhile."
+        message = "The sign-in has expired."
         raise LoginRequiredError(message)
 
-    async def talks(request: web.Request) -> web.StreamResponse:
+    async def talk(request: web.Request) -> web.StreamResponse:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
-        message = "The sign-in died meanwhile."
+        message = "The sign-in has expired."
         raise LoginRequiredError(message)
 
     app = web.Application()
     pool = TokenManagerPool(fake_bitbucket.client, store=MemoryStore())
     add_login(app, Login(pool, redirect_uri="http://localhost/callback", keys=[KEY]))
-    app.router.add_get("/stream", streams)
-    app.router.add_get("/socket", talks)
+    app.router.add_get("/stream", stream)
+    app.router.add_get("/socket", talk)
     async with TestClient(TestServer(app)) as client:
         async with client.get("/stream") as response:
             assert await response.content.read(5) == b"first"

@@ -1,4 +1,4 @@
-"""The API on behalf of a person: the token goes nowhere else, and what comes back can't harm our own pages."""
+"""ApiProxy: the token is sent nowhere else, and responses can't harm pages of this site."""
 
 import asyncio
 import json
@@ -58,7 +58,7 @@ def header(found: BrowserResponse, name: str) -> str:
     return dict(found.all_headers).get(name, "")
 
 
-async def test_what_others_wrote_does_not_become_a_page_of_ours() -> None:
+async def test_content_of_others_does_not_become_a_page_of_this_site() -> None:
     html = answer(200, b"<script>alert(1)</script>", {"Content-Type": "text/html", "Set-Cookie": "a=b", "ETag": '"1"'})
     async with scripted_server(always(html)) as api:
         found = await forwarded(api, browser_request("/2.0/repositories/a/b/src/main/x.html"))
@@ -68,7 +68,7 @@ async def test_what_others_wrote_does_not_become_a_page_of_ours() -> None:
     assert header(found, "etag") == '"1"'
 
 
-async def test_cookies_and_other_headers_of_the_browser_stay_here() -> None:
+async def test_cookies_and_other_headers_of_the_browser_are_not_forwarded() -> None:
     headers = {"cookie": "session=x", "accept": "application/json", "authorization": "Basic x", "x-forwarded-for": "1"}
     async with scripted_server(always(answer(200, b"{}", {**JSON, "Set-Cookie": "a=b"}))) as api:
         for _ in range(2):
@@ -92,7 +92,7 @@ async def test_a_redirect_within_the_api_is_followed() -> None:
     assert (found.status, json.loads(found.body)) == (200, {"name": "new"})
 
 
-async def test_a_redirect_to_anywhere_else_is_not() -> None:
+async def test_a_redirect_to_another_origin_is_not_followed() -> None:
     async with (
         scripted_server(always(answer(200, b"secret"))) as foreign,
         scripted_server(redirects(f"{foreign.origin}/2.0/x")) as api,
@@ -102,7 +102,7 @@ async def test_a_redirect_to_anywhere_else_is_not() -> None:
 
 
 @pytest.mark.parametrize("place", ["//[", "//[x]/2.0/y"])
-async def test_what_can_not_be_read_as_an_address_is_none(place: str) -> None:
+async def test_an_unparseable_url_is_refused(place: str) -> None:
     async with scripted_server(always(answer())) as api:
         found = await forwarded(api, browser_request(place))
     assert (found.status, json.loads(found.body)["error"], api.received) == (400, "invalid_url", [])
@@ -111,33 +111,33 @@ async def test_what_can_not_be_read_as_an_address_is_none(place: str) -> None:
     assert (found.status, json.loads(found.body)["error"], len(api.received)) == (502, "redirected", 1)
 
 
-async def test_a_redirect_in_a_circle_has_an_end() -> None:
+async def test_a_redirect_loop_ends() -> None:
     async with scripted_server(redirects("/2.0/x")) as api:
         found = await forwarded(api, browser_request("/2.0/x"))
     assert (found.status, len(api.received)) == (502, 5)
 
 
-async def test_an_answer_without_end_has_one() -> None:
+async def test_a_response_that_is_too_long_is_refused() -> None:
     async with scripted_server(always(answer(200, b"x" * (MAX_BODY + 1)))) as api:
         found = await forwarded(api, browser_request("/2.0/x"))
     assert (found.status, json.loads(found.body)["error"]) == (502, "too_long")
 
 
-async def test_a_401_of_the_api_is_not_taken_for_a_sign_in_that_is_due() -> None:
+async def test_a_401_from_the_api_is_not_reported_as_a_missing_sign_in() -> None:
     async with scripted_server(always(answer(401, b"{}", JSON))) as api:
         found = await forwarded(api, browser_request("/2.0/x"))
     assert (found.status, json.loads(found.body)["error"]) == (502, "refused_by_api")
 
 
-def test_it_serves_one_event_loop_after_the_other() -> None:
-    """As under Starlette's TestClient, where each request has a loop of its own."""
+def test_it_works_in_one_event_loop_after_another() -> None:
+    """As with Starlette's TestClient, where each request has its own loop."""
     server = bitbucket_data_center(unused_origin())
     proxy = ApiProxy(server, writes=False)
     for _ in range(2):
         assert asyncio.run(proxy.forward(browser_request("/2.0/x"), CountingSource())).status == 502
 
 
-async def test_what_is_written_arrives_with_its_body() -> None:
+async def test_a_write_is_forwarded_with_its_body() -> None:
     async with scripted_server(always(answer(201, b"{}", JSON))) as api:
         request = browser_request("/2.0/x", "POST", {"content-type": "application/json"}, b'{"a": 1}')
         assert (await forwarded(api, request)).status == 405
@@ -146,7 +146,7 @@ async def test_what_is_written_arrives_with_its_body() -> None:
     assert (sent.method, sent.body, sent.headers["content-type"]) == ("POST", b'{"a": 1}', "application/json")
 
 
-async def test_an_api_that_does_not_answer_is_told_as_that() -> None:
+async def test_an_api_that_does_not_respond_gives_502() -> None:
     async with scripted_server(cut_off(b"HTTP/1.1 2")) as api:
         assert (await forwarded(api, browser_request("/2.0/x"))).status == 502
     async with api_proxy(unused_origin()) as proxy:
@@ -164,14 +164,14 @@ class Failing:
 @pytest.mark.parametrize(
     "error, status", [(OutageError("down", retry_after=7.0), 503), (ConfigurationError("wrong"), 502)]
 )
-async def test_what_keeps_a_token_away_is_told(error: Exception, status: int) -> None:
+async def test_an_error_of_the_token_source_gives_503_or_502(error: Exception, status: int) -> None:
     async with scripted_server(always(answer())) as api:
         found = await forwarded(api, browser_request("/2.0/x"), Failing(error))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # it never returns
     assert (found.status, header(found, "retry-after")) == (status, "7" if status == 503 else "")
     assert api.received == []
 
 
-async def test_a_person_who_must_sign_in_is_the_caller_s_affair() -> None:
+async def test_login_required_is_raised_to_the_caller() -> None:
     async with scripted_server(always(answer())) as api:
         with pytest.raises(LoginRequiredError):
             await forwarded(api, browser_request("/2.0/x"), Failing(LoginRequiredError("gone")))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # it never returns

@@ -1,4 +1,4 @@
-"""The page that says what went wrong: for each error one that helps, and nothing in it is ever markup of others."""
+"""The page for a failed sign-in: it fits each error, and text of others is escaped."""
 
 import pytest
 
@@ -38,7 +38,7 @@ def shown(error: BitbucketAuthError, return_to: str = "/") -> tuple[int, str]:
         (StoreError("full"), 503, "Try again in a moment"),
     ],
 )
-def test_each_error_has_a_page_that_helps(error: BitbucketAuthError, status: int, told: str) -> None:
+def test_each_error_has_a_page_that_says_what_to_do(error: BitbucketAuthError, status: int, told: str) -> None:
     found, page = shown(error, "/me?a=b&c=d")
     assert (found, told in page) == (status, True)
     assert 'href="/login?return_to=%2Fme%3Fa%3Db%26c%3Dd"' in page
@@ -53,7 +53,7 @@ def test_each_error_has_a_page_that_helps(error: BitbucketAuthError, status: int
         LoginRequiredError("12345"),
     ],
 )
-def test_what_only_the_operator_can_mend_is_not_shown_to_people(error: BitbucketAuthError) -> None:
+def test_an_error_for_the_operator_is_not_shown_to_people(error: BitbucketAuthError) -> None:
     status, page = shown(error)
     assert (status, "Tell the operator of this site" in page, "12345" in page) == (500, True, False)
     assert is_for_operator(error)
@@ -63,12 +63,12 @@ def test_what_only_the_operator_can_mend_is_not_shown_to_people(error: Bitbucket
     "error",
     [AuthorizationError("x", MARKUP), AuthorizationError(MARKUP), CallbackError(MARKUP), ConfigurationError(MARKUP)],
 )
-def test_nothing_of_it_is_markup_of_others(error: BitbucketAuthError) -> None:
+def test_text_of_others_is_escaped(error: BitbucketAuthError) -> None:
     assert "<img" not in shown(error)[1]
     assert "<img" not in shown(error, f'/"{MARKUP}')[1]
 
 
-def test_it_loads_nothing_and_runs_nothing() -> None:
+def test_the_page_loads_nothing_and_runs_no_script() -> None:
     answer = error_page(CallbackError("x"), login="/login", cookies=())
     assert b"<script" not in answer.body
     assert b"http" not in answer.body.partition(b"</style>")[2]

@@ -1,4 +1,4 @@
-"""Sign-ins under way on the server's side: each is given back once, and none for ever."""
+"""Flows kept on the server: each is returned once, and expires."""
 
 from bitbucket_auth_async.web.flow_store import MemoryFlowStore
 
@@ -10,13 +10,13 @@ class Time:
         return self.now
 
 
-async def test_a_flow_is_given_back_once() -> None:
+async def test_a_flow_is_returned_once() -> None:
     store = MemoryFlowStore()
     await store.save("t", "flow", lifetime=600.0)
     assert [await store.take("t"), await store.take("t"), await store.take("u")] == ["flow", None, None]
 
 
-async def test_a_flow_has_an_end() -> None:
+async def test_a_flow_expires() -> None:
     time = Time()
     store = MemoryFlowStore(boot=time)
     await store.save("t", "flow", lifetime=600.0)
@@ -24,7 +24,7 @@ async def test_a_flow_has_an_end() -> None:
     assert await store.take("t") is None
 
 
-async def test_memory_is_bounded_and_the_oldest_makes_room() -> None:
+async def test_memory_is_limited_and_the_oldest_flow_is_dropped() -> None:
     time = Time()
     store = MemoryFlowStore(2, boot=time)
     for ticket in "abc":

@@ -1,4 +1,4 @@
-"""The steps of a sign-in, with time and people of one's own."""
+"""Login: its options, expiry, identification and errors."""
 
 import json
 import logging
@@ -42,7 +42,7 @@ async def site(fake_bitbucket: FakeBitbucket) -> AsyncGenerator[Site]:
         yield site
 
 
-def login(**options: Any) -> Login:  # noqa: ANN401 - whatever Login takes
+def login(**options: Any) -> Login:  # noqa: ANN401 - the options of Login
     options.setdefault("redirect_uri", HERE)
     options.setdefault("keys", [KEY])
     return Login(InspectablePool(Client("id", "secret")), **options)
@@ -65,24 +65,24 @@ def login(**options: Any) -> Login:  # noqa: ANN401 - whatever Login takes
         ({"session_lifetime": float("inf")}, "session_lifetime: expected"),
     ],
 )
-def test_what_can_not_work_is_told_at_once(options: dict[str, Any], told: str) -> None:
+def test_invalid_options_are_refused_at_once(options: dict[str, Any], told: str) -> None:
     with pytest.raises(ConfigurationError, match=told):
         login(**options)
 
 
-def test_a_server_without_an_api_needs_another_way_to_tell_who_it_is() -> None:
+def test_a_server_without_an_api_needs_identify() -> None:
     server = replace(BITBUCKET_CLOUD, api_origins=frozenset())
     pool = InspectablePool(Client("id", "secret"), server=server)
     with pytest.raises(ConfigurationError, match="identify="):
         Login(pool, redirect_uri=HERE, keys=[KEY])
 
 
-def test_the_routes_stand_beside_the_callback() -> None:
+def test_the_routes_are_in_the_folder_of_the_callback() -> None:
     paths = login(redirect_uri="https://my-app.example/auth/back").paths
     assert paths == ("/auth/login", "/auth/back", "/auth/logout", "/auth/resource")
 
 
-async def test_a_sign_in_that_takes_longer_than_ten_minutes_is_begun_again(
+async def test_a_sign_in_that_takes_ten_minutes_is_refused(
     fake_clock: FakeClock, fake_bitbucket: FakeBitbucket, site: Site
 ) -> None:
     async with web_world(serve_aiohttp, fake_bitbucket, site, clock=fake_clock) as world:
@@ -95,24 +95,24 @@ async def test_a_sign_in_that_takes_longer_than_ten_minutes_is_begun_again(
         assert (ada.cookies, fake_bitbucket.token_requests) == ({}, 0)
 
 
-async def test_a_session_has_an_end(fake_clock: FakeClock, fake_bitbucket: FakeBitbucket, site: Site) -> None:
+async def test_a_session_expires(fake_clock: FakeClock, fake_bitbucket: FakeBitbucket, site: Site) -> None:
     async with web_world(serve_aiohttp, fake_bitbucket, site, clock=fake_clock, session_lifetime=7200.0) as world:
         ada = world.browser()
         await ada.sign_in(fake_bitbucket)
-        await fake_clock.advance(7199)  # over two expiries: the token was renewed
+        await fake_clock.advance(7199)  # the token has expired twice and was renewed
         assert (await ada.go("/me")).status == 200
         await fake_clock.advance(1)
         assert (await ada.go("/me")).status == 303
 
 
-async def test_the_server_may_keep_what_is_under_way(fake_bitbucket: FakeBitbucket, site: Site) -> None:
+async def test_a_flow_store_keeps_flows_on_the_server(fake_bitbucket: FakeBitbucket, site: Site) -> None:
     flows = MemoryFlowStore()
     async with web_world(serve_aiohttp, fake_bitbucket, site, flows=flows) as world:
         ada, thief = world.browser(), world.browser()
         callback = ada.back(fake_bitbucket.authorize(await ada.begin("/me")))
         (kept,) = [flow for flow, _ in flows._flows.values()]
         assert kept not in ada.cookies.values()
-        assert (await thief.go(callback)).status == 400  # knows the address, but not the cookie
+        assert (await thief.go(callback)).status == 400  # knows the URL, but not the cookie
         thief.cookies = dict(ada.cookies)
         assert (await ada.go(callback)).location == "/me"
         world.login._flows._replays._until.clear()  # as in another process
@@ -130,7 +130,7 @@ async def test_a_callback_of_another_server_is_refused(fake_bitbucket: FakeBitbu
         assert (await ada.go(f"{callback}&iss=https%3A%2F%2Fbitbucket.example")).status == 303
 
 
-async def test_a_token_that_may_not_tell_who_it_is_is_explained_to_who_runs_the_site(
+async def test_a_token_without_the_scope_account_is_explained_in_the_log(
     fake_bitbucket: FakeBitbucket, site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with web_world(serve_aiohttp, fake_bitbucket, site, scope={"repository"}) as world:
@@ -142,27 +142,27 @@ async def test_a_token_that_may_not_tell_who_it_is_is_explained_to_who_runs_the_
         assert "needs the scope account, and it has repository" in record.getMessage()
 
 
-async def test_people_may_be_told_apart_in_another_way(fake_bitbucket: FakeBitbucket, site: Site) -> None:
+async def test_identify_may_return_any_key(fake_bitbucket: FakeBitbucket, site: Site) -> None:
     seen: list[Token] = []
 
     async def identify(token: Token) -> str:
         seen.append(token)
-        return "somebody"
+        return "some key"
 
     async with web_world(serve_aiohttp, fake_bitbucket, site, scope={"repository"}, identify=identify) as world:
         ada = world.browser()
         await ada.sign_in(fake_bitbucket)
-        assert (await ada.go("/me")).text == "somebody"
+        assert (await ada.go("/me")).text == "some key"
         assert [token.scope for token in seen] == [frozenset({"repository"})]
 
 
-async def test_a_name_that_no_cookie_takes_signs_nobody_in(
+async def test_a_key_too_long_for_a_cookie_fails_the_sign_in(
     fake_bitbucket: FakeBitbucket, site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Else the browser drops the session without a word, and the person signs in again and again."""
+    """Otherwise the browser silently drops the session, and the person signs in again and again."""
 
     async def identify(_token: Token) -> str:
-        return "somebody" * 500
+        return "a person" * 500
 
     async with web_world(serve_aiohttp, fake_bitbucket, site, identify=identify) as world:
         ada = world.browser()
@@ -171,7 +171,7 @@ async def test_a_name_that_no_cookie_takes_signs_nobody_in(
     assert "browsers drop" in caplog.text
 
 
-async def test_an_api_that_is_down_leaves_nothing_behind(fake_bitbucket: FakeBitbucket, site: Site) -> None:
+async def test_an_api_that_is_down_stores_nothing(fake_bitbucket: FakeBitbucket, site: Site) -> None:
     async with web_world(serve_aiohttp, fake_bitbucket, site) as world:
         ada = world.browser()
         with fake_bitbucket.inject(faults.status(500), at="api"):
@@ -194,9 +194,9 @@ async def test_an_api_that_is_down_leaves_nothing_behind(fake_bitbucket: FakeBit
         (502, b"", UnavailableError),
     ],
 )
-async def test_who_it_is_is_never_guessed(status: int, body: bytes, error: type[Exception]) -> None:
+async def test_without_an_account_id_the_sign_in_fails(status: int, body: bytes, error: type[Exception]) -> None:
     class Told:
-        async def send(self, _request: object, /, *, timeout: float) -> Response:  # noqa: ASYNC109 - the port's own word
+        async def send(self, _request: object, /, *, timeout: float) -> Response:  # noqa: ASYNC109 - defined by the protocol
             return Response(status=status, body=body)
 
         async def aclose(self) -> None: ...
@@ -216,9 +216,7 @@ class BrokenStore(MemoryStore):
         return await super().swap(key, record, expected=expected)
 
 
-async def test_a_sign_out_that_can_not_be_written_takes_the_cookie_all_the_same(
-    fake_bitbucket: FakeBitbucket, site: Site
-) -> None:
+async def test_a_sign_out_removes_the_cookie_even_if_the_store_fails(fake_bitbucket: FakeBitbucket, site: Site) -> None:
     store = BrokenStore()
     async with web_world(serve_aiohttp, fake_bitbucket, site, pool={"store": store}) as world:
         ada = world.browser()
@@ -231,23 +229,23 @@ async def test_a_sign_out_that_can_not_be_written_takes_the_cookie_all_the_same(
 
 
 @pytest.mark.parametrize("return_to", ["/login", "/login?return_to=/login", "/callback?code=c", "/logout", "/resource"])
-async def test_a_sign_in_does_not_return_into_a_sign_in(
+async def test_a_sign_in_does_not_return_to_a_sign_in_route(
     fake_bitbucket: FakeBitbucket, site: Site, return_to: str
 ) -> None:
     async with web_world(serve_aiohttp, fake_bitbucket, site) as world:
         assert (await world.browser().sign_in(fake_bitbucket, return_to=return_to)).location == "/"
 
 
-async def test_a_pool_that_is_closed_asks_nobody_to_sign_in(fake_bitbucket: FakeBitbucket, site: Site) -> None:
+async def test_a_closed_pool_gives_500_and_no_redirect_to_the_login(fake_bitbucket: FakeBitbucket, site: Site) -> None:
     async with web_world(serve_aiohttp, fake_bitbucket, site) as world:
         ada = world.browser()
         await ada.sign_in(fake_bitbucket)
-        world.pool._young.clear()  # as after a restart, when the first request comes late
+        world.pool._young.clear()  # as after a restart, if the first request arrives late
         await world.pool.aclose()
         assert (await ada.go("/resource?url=/2.0/user", headers=CALL)).status == 500
 
 
-async def test_nobody_is_signed_in_without_a_cookie() -> None:
+async def test_without_a_cookie_there_is_no_session_and_no_flow() -> None:
     with pytest.raises(LoginRequiredError):
         login().manager(BrowserRequest(method="GET", origin="https://my-app.example", path="/"))
     with pytest.raises(CallbackError):
@@ -256,7 +254,7 @@ async def test_nobody_is_signed_in_without_a_cookie() -> None:
         )
 
 
-async def test_what_is_asked_of_the_server_has_pkce_and_a_state_of_its_own() -> None:
+async def test_each_authorization_request_has_pkce_and_its_own_state() -> None:
     request = BrowserRequest(method="GET", origin="https://my-app.example", path="/login")
     sign_in = login()
     asked = [parse_qs(urlsplit((await sign_in.begin(request)).location).query) for _ in range(2)]

@@ -1,4 +1,4 @@
-"""Where a browser may return to: a path of this site, whatever reads it."""
+"""A browser may return only to a path of this site, as every URL parser reads it."""
 
 from urllib.parse import urljoin, urlsplit
 
@@ -13,7 +13,7 @@ SITE = "https://my-app.example"
 
 
 @pytest.mark.parametrize("path", ["/", "/me", "/me?tab=2&next=//x", "/a/b.c/d~e", "/caf%C3%A9", "/%7Buuid%7D/x"])
-def test_a_path_of_this_site_is_taken_as_it_is(path: str) -> None:
+def test_a_path_of_this_site_is_returned_unchanged(path: str) -> None:
     assert safe_return_path(path) == path
 
 
@@ -50,13 +50,13 @@ def test_a_path_of_this_site_is_taken_as_it_is(path: str) -> None:
         "/" + "a" * 1024,
     ],
 )
-def test_all_else_is_refused(text: str) -> None:
+def test_every_other_text_is_refused(text: str) -> None:
     assert safe_return_path(text) is None
 
 
 @given(st.text(alphabet="/\\.%25cCfF0aA:@?#x\t\n ", max_size=20).map("/".__add__))
 @example("//evil")
-def test_what_is_taken_leads_to_this_site_for_every_reader(text: str) -> None:
+def test_every_url_parser_stays_on_this_site(text: str) -> None:
     taken = safe_return_path(text)
     if taken is not None:
         assert urlsplit(urljoin(SITE, taken))[:2] == ("https", "my-app.example")

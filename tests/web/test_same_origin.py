@@ -21,7 +21,7 @@ OURS = "https://my-app.example"
         ({}, False, False),
     ],
 )
-def test_whose_page_asks(headers: dict[str, str], ours: bool, foreign: bool) -> None:  # noqa: FBT001 - a table
+def test_the_origin_of_a_request_is_recognized(headers: dict[str, str], ours: bool, foreign: bool) -> None:  # noqa: FBT001 - a table
     request = BrowserRequest(method="POST", origin=OURS, path="/", headers=headers)
     assert is_same_origin(request, OURS) is ours
     assert is_cross_origin(request, OURS) is foreign

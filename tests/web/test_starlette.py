@@ -1,4 +1,4 @@
-"""The routes under Starlette, served by uvicorn."""
+"""The sign-in routes for Starlette, served by uvicorn."""
 
 import pytest
 from starlette.applications import Starlette
@@ -17,7 +17,7 @@ class TestStarlette(LoginContract):
         return serve_starlette
 
 
-async def test_an_application_without_a_sign_in_is_told_what_is_missing() -> None:
+async def test_an_application_without_a_sign_in_raises_an_error() -> None:
     request = Request({"type": "http", "app": Starlette(), "headers": []})
     with pytest.raises(ConfigurationError, match="add_login"):
         await current_manager(request)

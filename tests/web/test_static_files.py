@@ -1,4 +1,4 @@
-"""The browser client's files: they are where the folder says, agree with each other, and do with a strict policy."""
+"""The browser client's files exist, export the same names, and work with a strict policy."""
 
 import re
 
@@ -21,5 +21,5 @@ def test_the_global_the_module_and_the_declarations_have_the_same_names() -> Non
 
 
 @pytest.mark.parametrize("word", ["eval(", "new Function", "innerHTML", "document.write", "jQuery", "$(", ".style."])
-def test_nothing_in_it_needs_a_looser_policy(word: str) -> None:
+def test_the_script_works_with_a_strict_policy(word: str) -> None:
     assert word not in SCRIPT

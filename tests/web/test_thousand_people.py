@@ -1,4 +1,4 @@
-"""A thousand people at one process: they sign in at once, and then call at once over an expiry."""
+"""A thousand people of one process sign in at once, and call at once after an expiry."""
 
 import asyncio
 import gc
@@ -17,13 +17,13 @@ from tests.support.web_apps import serve_aiohttp, serve_starlette
 from tests.support.web_sign_in import Browser, Serve, web_world
 
 TOKEN_TEXT = 2 * 2600
-"""What the text of a token and of its refresh token takes; nothing of ours can make that less."""
+"""Bytes of the text of a token and its refresh token, which can't be reduced."""
 COUNTED = 40
-"""InspectablePool; a sign-in under tracemalloc takes its time, and more of them give the same figure."""
+"""People; a sign-in under tracemalloc is slow, and more people give the same figure."""
 
 
 @pytest.mark.parametrize("serve, count", [(serve_aiohttp, 1000), (serve_starlette, 200)])
-async def test_people_who_sign_in_and_call_all_at_once_cost_one_renewal_each(
+async def test_a_thousand_concurrent_people_cause_one_renewal_each(
     serve: Serve, count: int, fake_clock: FakeClock, fake_bitbucket: FakeBitbucket
 ) -> None:
     persons = [fake_bitbucket.register_person(f"person-{number}") for number in range(count)]
@@ -39,7 +39,7 @@ async def test_people_who_sign_in_and_call_all_at_once_cost_one_renewal_each(
         assert len(world.pool.managers) == count
         assert fake_bitbucket.token_requests == count
 
-        await fake_clock.advance(3600)  # every token has run out
+        await fake_clock.advance(3600)  # every token has expired
         calls = await asyncio.gather(*(browser.go("/me") for browser in browsers for _ in range(3)))
         assert Counter(page.status for page in calls) == {200: 3 * count}
         assert {page.text for page in calls} == set(world.pool.managers)
@@ -47,14 +47,14 @@ async def test_people_who_sign_in_and_call_all_at_once_cost_one_renewal_each(
         assert fake_bitbucket.second_spends == []
 
 
-async def test_what_a_person_costs_who_is_signed_in(fake_clock: FakeClock) -> None:
+async def test_a_signed_in_person_takes_limited_memory(fake_clock: FakeClock) -> None:
     fake = FakeBitbucket(fake_clock)
     async with serve_fake(fake) as site, web_world(serve_aiohttp, fake, site, clock=fake_clock) as world:
-        for number in range(20):  # what is made once is made
+        for number in range(20):  # objects that are created once exist by then
             await world.browser().sign_in(fake, fake.register_person(f"early-{number}"))
         gc.collect()
         tracemalloc.start(16)
-        ours = "*/bitbucket_auth_async/[!t]*"  # not the fake's: what is made there, and by others for it
+        ours = "*/bitbucket_auth_async/[!t]*"  # without the fake's own memory
         filters = (tracemalloc.Filter(inclusive=True, filename_pattern=ours, all_frames=True),)
         before = tracemalloc.take_snapshot().filter_traces(filters)
         for number in range(COUNTED):

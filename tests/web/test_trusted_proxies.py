@@ -17,7 +17,7 @@ def seen(peer: str | None, headers: dict[str, str], *trusted: str) -> str:
     "trusted, peer",
     [("10.0.0.0/8", "10.1.2.3"), ("::1", "::1"), ("127.0.0.1", "::ffff:127.0.0.1"), ("unix", None), ("unix", "")],
 )
-def test_a_named_proxy_is_believed(trusted: str, peer: str | None) -> None:
+def test_a_trusted_proxy_is_believed(trusted: str, peer: str | None) -> None:
     assert seen(peer, FORWARDED, trusted) == OURS
 
 
@@ -25,21 +25,21 @@ def test_a_named_proxy_is_believed(trusted: str, peer: str | None) -> None:
     "trusted, peer",
     [("10.0.0.0/8", "11.1.2.3"), ("10.0.0.0/8", None), ("unix", "10.1.2.3"), ("10.0.0.0/8", "proxy"), ("::1", "::2")],
 )
-def test_nobody_else_is(trusted: str, peer: str | None) -> None:
+def test_headers_of_any_other_peer_are_ignored(trusted: str, peer: str | None) -> None:
     assert seen(peer, FORWARDED, trusted) == "http://10.0.0.9:8080"
     assert seen(peer, FORWARDED) == "http://10.0.0.9:8080"
 
 
-def test_what_a_browser_wrote_in_front_of_the_proxy_s_word_does_not_count() -> None:
+def test_only_the_last_forwarded_value_counts() -> None:
     headers = {"x-forwarded-proto": "http, https", "x-forwarded-host": "evil.example, my-app.example"}
     assert seen("127.0.0.1", headers, "127.0.0.1") == OURS
 
 
-def test_an_origin_is_spelled_as_browsers_do() -> None:
+def test_an_origin_is_normalized() -> None:
     headers = {"x-forwarded-proto": "HTTPS", "x-forwarded-host": "My-App.example:443"}
     assert seen("127.0.0.1", headers, "127.0.0.1") == OURS
 
 
-def test_a_proxy_by_name_is_refused() -> None:
+def test_a_host_name_as_proxy_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="trusted_proxies"):
         TrustedProxies(["proxy.example"])

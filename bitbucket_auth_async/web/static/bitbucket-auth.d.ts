@@ -1,11 +1,11 @@
-/** The browser client; with the classic script the same names stand on the global `bitbucketAuth`. */
+/** The browser client; the classic script puts the same names on the global `bitbucketAuth`. */
 export as namespace bitbucketAuth;
 
 export interface ClientRegistration {
   client_id: string;
   redirect_uri?: string;
   redirect_uris?: string[];
-  /** With a blank between scopes. */
+  /** Scopes separated by spaces. */
   scope?: string;
 }
 
@@ -19,7 +19,7 @@ export interface ImplicitToken {
   access_token: string;
   token_type?: string;
   expires_in?: string;
-  /** Milliseconds since the epoch; null: the server did not say. */
+  /** Milliseconds since the epoch; null if the server did not say. */
   expires_at: number | null;
   scope?: string;
   scopes?: string;
@@ -40,19 +40,19 @@ export interface Handlers {
 export interface Options extends Handlers {
   /** For the implicit grant. */
   client?: ClientRegistration;
-  /** For our own routes; true: /login, /resource, /logout. */
+  /** For the site's own routes; true for /login, /resource and /logout. */
   backend?: true | Routes;
   authorizationEndpoint?: string;
   apiOrigin?: string;
-  /** Keeps the token of the implicit grant over a reload; by default nothing does. */
+  /** Keeps the token of the implicit grant over a reload; by default it is not kept. */
   storage?: ConfigStorage;
-  /** Keeps `state` while the person is away; by default sessionStorage. */
+  /** Keeps `state` until the callback; by default sessionStorage. */
   stateStorage?: Storage;
   logging?: boolean;
 }
 
 export interface Resource {
-  /** An address of the API, or its path. */
+  /** A URL or path of the API. */
   resourceUrl: string;
   method?: string;
   body?: unknown;
@@ -71,7 +71,7 @@ export class LocalStorage implements ConfigStorage {
 
 export class BitbucketClient {
   constructor(options: Options);
-  /** Resolves once a callback was taken up; set by createBitbucketClient. */
+  /** Resolves once a callback is handled; set by createBitbucketClient. */
   ready?: Promise<this>;
   init(): Promise<this>;
   authorize(): void;

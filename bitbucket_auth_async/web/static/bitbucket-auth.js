@@ -1,8 +1,8 @@
 /*
- * People sign in with Bitbucket in the browser. A classic script that sets the global `bitbucketAuth`; a strict
- * Content-Security-Policy will do. With `backend` our own routes do it all, and no token ever reaches the page: the way
- * to go with Bitbucket Cloud, which since 2026 has neither the implicit grant nor PKCE for browsers. With `client` it
- * is the implicit grant (RFC 6749 section 4.2), for servers that still have it.
+ * Sign-in with Bitbucket in the browser: a classic script that sets the global `bitbucketAuth` and works with a strict
+ * Content-Security-Policy. With `backend` the site's own routes sign people in, and no token reaches the page. Use this
+ * with Bitbucket Cloud, which since 2026 has neither the implicit grant nor PKCE for browsers. With `client` the page
+ * uses the implicit grant (RFC 6749 section 4.2), for servers that still support it.
  */
 (function () {
   "use strict";
@@ -10,12 +10,13 @@
   const AUTHORIZATION_ENDPOINT = "https://bitbucket.org/site/oauth2/authorize";
   const API_ORIGIN = "https://api.bitbucket.org";
   const ROUTES = { login: "/login", resource: "/resource", logout: "/logout" };
-  const ANSWERS = ["access_token", "expires_in", "scope", "scopes", "state", "token_type", "error", "error_description"];
+  const CALLBACK_FIELDS = [
+    "access_token", "expires_in", "scope", "scopes", "state", "token_type", "error", "error_description"];
   const STATE_KEY = "bitbucket-auth-state";
   const STATE_LIFETIME = 600_000;
   const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-  /** What went wrong; `code` is a word to tell cases apart, `status` the HTTP status if there was one. */
+  /** An error; `code` is a stable word for its kind, `status` the HTTP status if there is one. */
   class BitbucketAuthError extends Error {
     constructor(code, message, status) {
       super(message);
@@ -25,8 +26,8 @@
     }
   }
 
-  const misused = (message) => new BitbucketAuthError("configuration", message);
-  const noAnswer = () => new BitbucketAuthError("no_answer", "No usable answer came back.");
+  const invalid = (message) => new BitbucketAuthError("configuration", message);
+  const noAnswer = () => new BitbucketAuthError("no_answer", "The server sent no usable response. Try again.");
   const isText = (value) => typeof value === "string" && value.trim() !== "";
 
   function absolute(name, value) {
@@ -34,28 +35,28 @@
     try {
       url = new URL(value);
     } catch {
-      throw misused(`${name}: expected an absolute address.`);
+      throw invalid(`${name}: expected an absolute URL.`);
     }
     if (url.protocol !== "https:" && !["localhost", "127.0.0.1", "[::1]"].includes(url.hostname)) {
-      throw misused(`${name}: expected https.`);
+      throw invalid(`${name}: expected an https URL.`);
     }
     return url;
   }
 
   function checkedClient(client) {
     if (typeof client !== "object" || client === null) {
-      throw misused("client: expected an object with client_id, redirect_uri and scope.");
+      throw invalid("client: expected an object with client_id, redirect_uri and scope.");
     }
     if (!isText(client.client_id)) {
-      throw misused("client.client_id: expected the Key of the OAuth consumer.");
+      throw invalid("client.client_id: expected the key of the OAuth consumer.");
     }
     const redirectUri = client.redirect_uri ?? client.redirect_uris?.[0];
     if (absolute("client.redirect_uri", redirectUri).hash) {
-      throw misused("client.redirect_uri: expected an address without fragment.");
+      throw invalid("client.redirect_uri: expected a URL without a fragment.");
     }
     const scope = client.scope ?? "";
     if (typeof scope !== "string" || scope.includes(",")) {
-      throw misused("client.scope: expected text with a blank between scopes.");
+      throw invalid("client.scope: expected a string of scopes separated by spaces.");
     }
     return { client_id: client.client_id, redirect_uri: redirectUri, scope };
   }
@@ -64,13 +65,13 @@
     const routes = { ...ROUTES, ...(backend === true ? {} : backend) };
     for (const [name, path] of Object.entries(routes)) {
       if (!isText(path) || new URL(path, location.href).origin !== location.origin) {
-        throw misused(`backend.${name}: expected a path of this site.`);
+        throw invalid(`backend.${name}: expected a path of this site.`);
       }
     }
     return routes;
   }
 
-  /** Keeps a configuration in localStorage; whoever can run a script on this site can read it. */
+  /** Keeps a configuration in localStorage, where every script of this site can read it. */
   class LocalStorage {
     constructor({ storage = globalThis.localStorage, storageKey = "bitbucket-auth-config" } = {}) {
       this.storage = storage;
@@ -82,7 +83,7 @@
         const config = JSON.parse(this.storage.getItem(this.storageKey) ?? "{}");
         return typeof config === "object" && config !== null ? config : {};
       } catch (error) {
-        if (error instanceof SyntaxError) return {}; // somebody else's; the next save replaces it
+        if (error instanceof SyntaxError) return {}; // not written by this class; the next save replaces it
         throw error;
       }
     }
@@ -98,7 +99,7 @@
     constructor(options = {}) {
       const { client, backend, storage, stateStorage, logging = false } = options;
       if ((client === undefined) === !backend) {
-        throw misused("Give either client (the implicit grant) or backend (our own routes).");
+        throw invalid("options: pass either client (the implicit grant) or backend (the site's own routes).");
       }
       this.options = options;
       this.routes = backend ? checkedRoutes(backend) : null;
@@ -114,10 +115,10 @@
       }
     }
 
-    /** Take up a callback, and let the page's own buttons work: data-authorize, data-resource, data-sign-out. */
+    /** Handle a callback, and bind the page's buttons: data-authorize, data-resource and data-sign-out. */
     async init() {
-      const bind = (selector, work) =>
-        document.querySelectorAll(selector).forEach((element) => element.addEventListener("click", work));
+      const bind = (selector, handler) =>
+        document.querySelectorAll(selector).forEach((element) => element.addEventListener("click", handler));
       bind("[data-authorize]", () => this.authorize());
       bind("[data-sign-out]", () => this.signOut());
       bind("[data-resource]", (event) => this.handleFetchResourceClick(event));
@@ -125,10 +126,10 @@
       return this;
     }
 
-    /** Send the browser away to sign in; it comes back to this page, or to redirect_uri. */
+    /** Redirect the browser to sign in; it returns to this page, or to redirect_uri. */
     authorize() {
       if (this.routes) {
-        const here = location.pathname + location.search; // what is longer than this our routes refuse in any case
+        const here = location.pathname + location.search; // the routes refuse longer paths
         this.redirect(`${this.routes.login}?return_to=${encodeURIComponent(here.length > 1024 ? "/" : here)}`);
         return;
       }
@@ -136,33 +137,33 @@
       this.stateStorage.setItem(STATE_KEY, JSON.stringify({ state, since: Date.now() }));
       const url = new URL(this.authorizationEndpoint);
       const { client_id, redirect_uri, scope } = this.client;
-      const asked = { response_type: "token", client_id, redirect_uri, state, ...(scope ? { scope } : {}) };
-      for (const [name, value] of Object.entries(asked)) url.searchParams.set(name, value);
-      this.log("to the authorization endpoint");
+      const params = { response_type: "token", client_id, redirect_uri, state, ...(scope ? { scope } : {}) };
+      for (const [name, value] of Object.entries(params)) url.searchParams.set(name, value);
+      this.log("redirecting to the authorization endpoint");
       this.redirect(url.href);
     }
 
-    /** Judge what came back in the fragment; returns whether there is a token now. */
+    /** Handle the callback in the fragment; resolves to whether it brought a token. */
     async processCallback() {
       if (this.routes || !location.hash.includes("=")) return false;
-      const pairs = [...new URLSearchParams(location.hash.slice(1))].filter(([name]) => ANSWERS.includes(name));
-      const answer = Object.fromEntries(pairs);
-      if (!("state" in answer || "access_token" in answer || "error" in answer)) return false;
-      // Out of the address and the history before anything else happens.
+      const pairs = [...new URLSearchParams(location.hash.slice(1))].filter(([name]) => CALLBACK_FIELDS.includes(name));
+      const callback = Object.fromEntries(pairs);
+      if (!("state" in callback || "access_token" in callback || "error" in callback)) return false;
+      // Remove the callback from address and history before anything else.
       history.replaceState(history.state, "", location.pathname + location.search);
       const expected = this.#takeState();
-      if (expected === null || answer.state !== expected || pairs.length !== Object.keys(answer).length) {
-        this.log("a callback with another state");
-        this.onStateMismatch(new BitbucketAuthError("state_mismatch", "The callback does not answer our request."));
+      if (expected === null || callback.state !== expected || pairs.length !== Object.keys(callback).length) {
+        this.log("the callback has a wrong state");
+        this.onStateMismatch(new BitbucketAuthError("state_mismatch", "The callback does not match our request. Sign in again."));
         return false;
       }
-      const { state, ...rest } = answer;
+      const { state, ...rest } = callback;
       if (rest.error !== undefined) {
         this.onFailure(new BitbucketAuthError(rest.error, rest.error_description ?? "The sign-in was refused."));
         return false;
       }
       if (!isText(rest.access_token) || (rest.token_type ?? "bearer").toLowerCase() !== "bearer") {
-        this.onFailure(new BitbucketAuthError("no_token", "The callback holds no usable token."));
+        this.onFailure(new BitbucketAuthError("no_token", "The callback has no valid token. Sign in again."));
         return false;
       }
       const seconds = Number(rest.expires_in);
@@ -172,26 +173,26 @@
       return true;
     }
 
-    /** The token of the implicit grant, as long as it is good. */
+    /** Resolves to the token of the implicit grant; rejects once it has expired. */
     async getAccessToken() {
       if (this.routes) {
-        throw misused("With a backend no token reaches the page; use fetchResource.");
+        throw invalid("getAccessToken: with a backend no token reaches the page. Use fetchResource.");
       }
       this.#token ??= (await this.storage?.loadConfig())?.token ?? null;
       const token = this.#token;
       if (!isText(token?.access_token) || (token.expires_at !== null && Date.now() >= token.expires_at)) {
-        throw new BitbucketAuthError("login_required", "Nobody is signed in here: call authorize().");
+        throw new BitbucketAuthError("login_required", "This page has no valid token: call authorize().");
       }
       return { ...token };
     }
 
-    /** Fetch from the API on behalf of the person; calls onSuccess or onFailure, and returns the data or null. */
+    /** Fetch from the API as the signed-in person; calls onSuccess or onFailure, and resolves to the data or null. */
     async fetchResource({ resourceUrl, method = "GET", body } = {}) {
       try {
         const response = await this.makeAjaxRequest(await this.buildRequestObj({ resourceUrl, method, body }));
         const isJson = (response.headers.get("content-type") ?? "").startsWith("application/json");
         const text = await response.text();
-        const data = isJson ? JSON.parse(text || "null") : text; // the answer to a HEAD is empty
+        const data = isJson ? JSON.parse(text || "null") : text; // the response to a HEAD is empty
         if (!response.ok) throw this.#refusal(response, data);
         this.onSuccess(data, response);
         return data;
@@ -212,7 +213,7 @@
       }
       const url = new URL(resourceUrl, this.apiOrigin);
       if (url.origin !== this.apiOrigin) {
-        throw misused(`resourceUrl: the token goes to ${this.apiOrigin} and nowhere else.`);
+        throw invalid(`resourceUrl: expected a URL of ${this.apiOrigin}, because the token is sent nowhere else.`);
       }
       headers.authorization = `Bearer ${(await this.getAccessToken()).access_token}`;
       return new Request(url, { ...common, credentials: "omit", redirect: "error", referrerPolicy: "no-referrer" });
@@ -222,7 +223,7 @@
       return fetch(request);
     }
 
-    /** Forget the person: at the backend, or in this page. */
+    /** Sign out: at the backend, or in this page. */
     async signOut() {
       if (this.routes) {
         const response = await fetch(this.routes.logout, { method: "POST", redirect: "manual" }).catch(() => null);
@@ -239,7 +240,7 @@
       return this.fetchResource({ resourceUrl, method });
     }
 
-    /** Text that nobody can guess: 64 possible characters, so that each is as likely as any other. */
+    /** Return unguessable text; with 64 characters, a byte modulo 64 makes each equally likely. */
     generateState(length = 32) {
       return Array.from(crypto.getRandomValues(new Uint8Array(length)), (byte) => ALPHABET[byte % 64]).join("");
     }
@@ -248,17 +249,17 @@
       location.assign(url);
     }
 
-    // Override these, or give them as options.
+    // Override these, or pass them as options.
     onStateMatch(token) {}
     onStateMismatch(error) {}
     onSuccess(data, response) {}
     onFailure(error) {}
 
     #takeState() {
-      const kept = this.stateStorage.getItem(STATE_KEY);
-      this.stateStorage.removeItem(STATE_KEY); // good once
+      const saved = this.stateStorage.getItem(STATE_KEY);
+      this.stateStorage.removeItem(STATE_KEY); // valid once
       try {
-        const { state, since } = JSON.parse(kept ?? "{}");
+        const { state, since } = JSON.parse(saved ?? "{}");
         return isText(state) && Date.now() - since < STATE_LIFETIME ? state : null;
       } catch {
         return null;
@@ -269,19 +270,19 @@
       if (response.status === 401) {
         return new BitbucketAuthError("login_required", "The person must sign in again: call authorize().", 401);
       }
-      const told = data?.error?.message ?? data?.message ?? `The API answered ${response.status}.`;
-      return new BitbucketAuthError("refused", String(told), response.status);
+      const message = data?.error?.message ?? data?.message ?? `The API answered ${response.status}.`;
+      return new BitbucketAuthError("refused", String(message), response.status);
     }
   }
 
-  /** Make a client and let it begin. */
+  /** Create a client and call its init. */
   function createBitbucketClient(options) {
     const client = new BitbucketClient(options);
     client.ready = client.init();
     return client;
   }
 
-  /** The token that a sign-in left in the storage, taking up a callback first; rejects if the person must sign in. */
+  /** Handle a callback, and resolve to the stored token; rejects if the person must sign in. */
   async function getAccessToken(config) {
     const client = new BitbucketClient({ storage: new LocalStorage(), ...config });
     await client.processCallback();

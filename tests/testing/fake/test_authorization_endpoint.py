@@ -1,4 +1,4 @@
-"""The authorization endpoint of the fake: who is sent where."""
+"""The authorization endpoint of the fake."""
 
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
@@ -25,12 +25,12 @@ async def test_consent_sends_code_and_state_to_the_registered_callback(fake: Fak
     assert len(back["code"]) == 1
 
 
-async def test_an_authorization_url_does_as_well_as_its_parameters(fake: FakeBitbucket) -> None:
+async def test_authorize_accepts_a_url(fake: FakeBitbucket) -> None:
     url = f"https://bitbucket.org/site/oauth2/authorize?client_id={fake.client.client_id}&response_type=code&state=s"
     assert "&state=s" in fake.authorize(url)
 
 
-async def test_a_refusal_is_sent_back_as_access_denied(fake: FakeBitbucket) -> None:
+async def test_a_declined_request_redirects_with_access_denied(fake: FakeBitbucket) -> None:
     back = dict(parse_qsl(urlsplit(fake.authorize(params(fake, state="s"), consent=False)).query))
     assert (back["error"], back["state"]) == ("access_denied", "s")
     assert "code" not in back
@@ -66,7 +66,7 @@ async def test_a_redirect_uri_may_extend_the_callback(fake: FakeBitbucket, regis
         (None, CALLBACK),
     ],
 )
-async def test_a_foreign_redirect_uri_shows_a_page_and_sends_nobody_back(
+async def test_a_wrong_redirect_uri_shows_a_page_without_a_redirect(
     fake: FakeBitbucket, registered: str | None, sent: str
 ) -> None:
     fake.registration().callback = registered
@@ -86,12 +86,12 @@ async def test_an_unknown_client_shows_a_page(fake: FakeBitbucket) -> None:
     [
         ({"response_type": "token"}, "unsupported_response_type"),
         ({"scope": "account webhook"}, "invalid_scope"),
-        ({"scope": "account,email"}, "invalid_scope"),  # commas separate nothing
+        ({"scope": "account,email"}, "invalid_scope"),  # a comma is no separator
         ({"code_challenge": "c"}, "invalid_request"),  # RFC 7636: the default method is plain
         ({"code_challenge": "c", "code_challenge_method": "plain"}, "invalid_request"),
     ],
 )
-async def test_what_can_not_be_granted_is_told_to_the_client(
+async def test_a_request_that_can_not_be_granted_redirects_with_an_error(
     fake: FakeBitbucket, more: dict[str, str], error: str
 ) -> None:
     parts = urlsplit(fake.authorize({**params(fake, state="s"), **more}))
@@ -99,13 +99,13 @@ async def test_what_can_not_be_granted_is_told_to_the_client(
     assert (back["error"], back["state"]) == (error, "s")
 
 
-async def test_scope_narrows_what_is_granted(fake: FakeBitbucket, ask: Ask) -> None:
+async def test_a_requested_scope_narrows_the_grant(fake: FakeBitbucket, ask: Ask) -> None:
     fake.authorize(params(fake, scope="email account"))
     [code] = fake._issued.codes.values()
     assert code.scope == {"account", "email"}
 
 
-async def test_the_older_bitbucket_answers_in_the_fragment(clock: FakeClock) -> None:
+async def test_a_legacy_fake_returns_the_implicit_token_in_the_fragment(clock: FakeClock) -> None:
     fake = FakeBitbucket(clock, legacy=True)
     parts = urlsplit(fake.authorize(params(fake, response_type="token", state="s")))
     back = dict(parse_qsl(parts.fragment))
@@ -114,7 +114,7 @@ async def test_the_older_bitbucket_answers_in_the_fragment(clock: FakeClock) -> 
     assert fake.is_live(back["access_token"])
 
 
-async def test_the_token_is_the_persons_who_said_yes(fake: FakeBitbucket) -> None:
+async def test_the_code_belongs_to_the_person_who_agreed(fake: FakeBitbucket) -> None:
     grace = fake.register_person("grace")
     fake.authorize(params(fake), grace)
     [code] = fake._issued.codes.values()

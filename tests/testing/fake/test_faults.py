@@ -1,4 +1,4 @@
-"""Faults of the fake as a Transport meets them."""
+"""Faults of the fake as a Transport."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ Send = Callable[..., asyncio.Task[Response]]
 
 @pytest.fixture
 def send(fake: FakeBitbucket, ask: Ask) -> Send:
-    """Begin to send a grant through the fake as a Transport."""
+    """Start to send a grant through the fake as a Transport."""
 
     def begin(grant: Grant | None = None, timeout: float = 30.0) -> asyncio.Task[Response]:
         return asyncio.ensure_future(fake.send(ask.request(grant or ClientCredentials()), timeout=timeout))
@@ -30,7 +30,7 @@ def send(fake: FakeBitbucket, ask: Ask) -> Send:
     return begin
 
 
-async def test_without_a_fault_a_transport_gets_what_the_endpoint_says(fake: FakeBitbucket, send: Send) -> None:
+async def test_without_a_fault_the_fake_is_a_working_transport(fake: FakeBitbucket, send: Send) -> None:
     response = await send()
     assert fake.is_live(json.loads(response.body)["access_token"])
     await fake.aclose()
@@ -39,7 +39,7 @@ async def test_without_a_fault_a_transport_gets_what_the_endpoint_says(fake: Fak
 
 
 @pytest.mark.parametrize("code", [429, 500, 503])
-async def test_a_status_takes_the_place_of_the_request(fake: FakeBitbucket, send: Send, code: int) -> None:
+async def test_a_status_fault_replaces_the_request(fake: FakeBitbucket, send: Send, code: int) -> None:
     token = fake.sign_in()
     injection = fake.inject(faults.status(code, retry_after=7), times=2)
     for _ in range(2):
@@ -55,7 +55,7 @@ async def test_a_status_takes_the_place_of_the_request(fake: FakeBitbucket, send
     ]
 
 
-async def test_a_status_may_have_a_body_of_its_own(fake: FakeBitbucket, send: Send) -> None:
+async def test_a_status_fault_may_have_a_body(fake: FakeBitbucket, send: Send) -> None:
     fake.inject(faults.status(403, body=b'{"error": "invalid_grant"}'))
     response = await send()
     assert (response.status, response.body, dict(response.headers)["content-type"][:16]) == (
@@ -66,7 +66,7 @@ async def test_a_status_may_have_a_body_of_its_own(fake: FakeBitbucket, send: Se
 
 
 @pytest.mark.parametrize("processed, spends", [(True, 1), (False, 0)])
-async def test_a_reset_leaves_the_client_in_doubt(
+async def test_a_reset_counts_as_sent_whether_processed_or_not(
     fake: FakeBitbucket,
     send: Send,
     processed: bool,  # noqa: FBT001  - a parameter of the test
@@ -80,7 +80,7 @@ async def test_a_reset_leaves_the_client_in_doubt(
     assert fake.spends(str(token.refresh_token)) == spends
 
 
-async def test_an_unreachable_server_surely_saw_nothing(fake: FakeBitbucket, send: Send) -> None:
+async def test_an_unreachable_server_counts_as_not_sent(fake: FakeBitbucket, send: Send) -> None:
     fake.inject(faults.unreachable())
     with pytest.raises(TransportError) as caught:
         await send()
@@ -89,7 +89,7 @@ async def test_an_unreachable_server_surely_saw_nothing(fake: FakeBitbucket, sen
 
 
 @pytest.mark.parametrize("late", [False, True])
-async def test_latency_passes_on_the_clock(fake: FakeBitbucket, send: Send, clock: FakeClock, late: bool) -> None:  # noqa: FBT001  - a parameter of the test
+async def test_latency_uses_the_fakes_clock(fake: FakeBitbucket, send: Send, clock: FakeClock, late: bool) -> None:  # noqa: FBT001  - a parameter of the test
     fake.inject(faults.latency(5, late=late))
     task = send()
     await clock.advance(4.9)
@@ -100,7 +100,7 @@ async def test_latency_passes_on_the_clock(fake: FakeBitbucket, send: Send, cloc
     assert fake.log[0].processed
 
 
-async def test_an_answer_is_held_until_it_is_released(fake: FakeBitbucket, send: Send, clock: FakeClock) -> None:
+async def test_a_response_is_held_until_it_is_released(fake: FakeBitbucket, send: Send, clock: FakeClock) -> None:
     token = fake.sign_in()
     injection = fake.inject(faults.hold(), times=None)
     tasks = [send(RefreshToken(str(token.refresh_token))) for _ in range(3)]
@@ -110,10 +110,10 @@ async def test_an_answer_is_held_until_it_is_released(fake: FakeBitbucket, send:
     assert fake.spends(str(token.refresh_token)) == 3
     injection.release()
     assert [response.status for response in await asyncio.gather(*tasks)] == [200] * 3
-    assert (await send()).status == 200  # released is released
+    assert (await send()).status == 200  # later requests are released too
 
 
-async def test_a_held_request_takes_effect_late_if_told_so(fake: FakeBitbucket, send: Send) -> None:
+async def test_a_late_held_request_takes_effect_at_its_release(fake: FakeBitbucket, send: Send) -> None:
     token = fake.sign_in()
     injection = fake.inject(faults.hold(late=True))
     task = send(RefreshToken(str(token.refresh_token)))
@@ -125,7 +125,7 @@ async def test_a_held_request_takes_effect_late_if_told_so(fake: FakeBitbucket, 
 
 
 @pytest.mark.parametrize("late", [False, True])
-async def test_a_client_who_gives_up_does_not_stop_the_server(
+async def test_a_cancelled_client_does_not_stop_the_request(
     fake: FakeBitbucket,
     send: Send,
     clock: FakeClock,
@@ -151,7 +151,7 @@ async def test_a_client_who_gives_up_does_not_stop_the_server(
     assert troubles == []
 
 
-async def test_an_answer_may_be_held_back_and_then_lost(fake: FakeBitbucket, send: Send, clock: FakeClock) -> None:
+async def test_a_response_may_be_delayed_and_then_lost(fake: FakeBitbucket, send: Send, clock: FakeClock) -> None:
     fake.inject(faults.latency(2, then=faults.status(503)))
     injection = fake.inject(faults.hold(then=faults.reset(processed=True)))
     slow = send()
@@ -181,7 +181,7 @@ async def test_an_answer_may_be_held_back_and_then_lost(fake: FakeBitbucket, sen
     ],
     ids=lambda value: value.name if isinstance(value, Fault) else "",
 )
-async def test_what_is_no_answer_is_handed_on_as_it_came(
+async def test_unusable_responses_are_passed_on_unchanged(
     fake: FakeBitbucket,
     send: Send,
     fault: Fault,
@@ -197,7 +197,7 @@ async def test_what_is_no_answer_is_handed_on_as_it_came(
     assert fake.log[0].processed is processed
 
 
-async def test_half_an_answer_and_one_without_end_are_transport_errors(fake: FakeBitbucket, send: Send) -> None:
+async def test_truncated_and_oversized_responses_are_transport_errors(fake: FakeBitbucket, send: Send) -> None:
     for fault in (faults.truncated(), faults.gigantic()):
         fake.inject(fault)
         with pytest.raises(TransportError) as caught:
@@ -207,7 +207,7 @@ async def test_half_an_answer_and_one_without_end_are_transport_errors(fake: Fak
     assert len((await send()).body) == 1024 * 1024
 
 
-async def test_a_fault_strikes_only_the_calls_it_is_meant_for(fake: FakeBitbucket, send: Send) -> None:
+async def test_a_fault_hits_only_the_selected_requests(fake: FakeBitbucket, send: Send) -> None:
     token = fake.sign_in()
     injection = fake.inject(faults.status(503), times=None, when=lambda call: call.grant_type == "refresh_token")
     assert (await send()).status == 200
@@ -217,13 +217,13 @@ async def test_a_fault_strikes_only_the_calls_it_is_meant_for(fake: FakeBitbucke
     assert injection.hits == 1
 
 
-async def test_the_first_fault_in_the_queue_strikes_first(fake: FakeBitbucket, send: Send) -> None:
+async def test_faults_hit_in_the_order_of_injection(fake: FakeBitbucket, send: Send) -> None:
     fake.inject(faults.status(500))
     fake.inject(faults.status(503))
     assert [(await send()).status for _ in range(3)] == [500, 503, 200]
 
 
-async def test_a_fault_ends_with_its_block(fake: FakeBitbucket, send: Send) -> None:
+async def test_a_fault_is_removed_at_the_end_of_its_block(fake: FakeBitbucket, send: Send) -> None:
     with fake.inject(faults.hold(), times=None) as injection:
         task = send()
         await injection.reached.wait()
@@ -232,7 +232,7 @@ async def test_a_fault_ends_with_its_block(fake: FakeBitbucket, send: Send) -> N
     assert injection.hits == 1
 
 
-async def test_mending_removes_and_releases_everything(fake: FakeBitbucket, send: Send) -> None:
+async def test_clear_faults_removes_and_releases_everything(fake: FakeBitbucket, send: Send) -> None:
     fake.inject(faults.status(503), times=None, when=lambda call: call.grant_type == "password")
     injection = fake.inject(faults.hold(), times=None)
     task = send()
@@ -242,7 +242,7 @@ async def test_mending_removes_and_releases_everything(fake: FakeBitbucket, send
     assert (await send()).status == 200
 
 
-async def test_faults_at_the_api_leave_the_token_endpoint_alone(fake: FakeBitbucket, send: Send) -> None:
+async def test_faults_at_the_api_do_not_affect_the_token_endpoint(fake: FakeBitbucket, send: Send) -> None:
     fake.inject(faults.status(429, retry_after=3), at="api")
     assert (await send()).status == 200
     response = await fake.answer_api_request("GET", "/2.0/user", {}, {})
@@ -251,24 +251,24 @@ async def test_faults_at_the_api_leave_the_token_endpoint_alone(fake: FakeBitbuc
     assert (await fake.answer_api_request("GET", "/2.0/user", {}, {})).status == 401
 
 
-async def test_a_fake_on_a_plain_wall_clock_waits_on_the_loop(ask: Ask) -> None:
+async def test_a_fake_with_a_wall_clock_function_uses_the_loop_for_timers(ask: Ask) -> None:
     fake = FakeBitbucket(lambda: 1_800_000_000.0)
     fake.inject(faults.latency(0.01))
     assert (await fake.send(ask.request(ClientCredentials()), timeout=5)).status == 200
 
 
 @pytest.mark.parametrize("fault", [503, None, faults.status], ids=["status", "nothing", "function"])
-def test_what_is_no_fault_is_refused_before_it_passes_for_an_outage(fake: FakeBitbucket, fault: Any) -> None:  # noqa: ANN401
+def test_inject_refuses_anything_that_is_not_a_fault(fake: FakeBitbucket, fault: Any) -> None:  # noqa: ANN401
     with pytest.raises(TypeError, match=r"takes a fault such as faults\.status\(503\)"):
         fake.inject(fault)
 
 
-def test_an_injection_shows_how_often_it_struck(fake: FakeBitbucket) -> None:
+def test_an_injection_shows_its_hits(fake: FakeBitbucket) -> None:
     assert repr(fake.inject(faults.status(503), times=2)).endswith(": 0 hits, 2 left>")
     assert repr(fake.inject(faults.html(), times=None)).endswith(": 0 hits, until removed>")
 
 
-def test_a_place_that_is_none_is_refused() -> None:
-    """Else a test would hold its breath for a fault that never comes."""
+def test_an_unknown_endpoint_for_a_fault_is_refused() -> None:
+    """Otherwise a test would wait for a fault that never hits."""
     with pytest.raises(ValueError, match="at='token' or at='api'"):
         FakeBitbucket().inject(faults.status(503), at="tokens")

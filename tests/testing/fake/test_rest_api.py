@@ -1,4 +1,4 @@
-"""The API of the fake: who gets in, and what they see."""
+"""The API of the fake: access, errors and data."""
 
 import json
 from typing import Any
@@ -21,7 +21,7 @@ def get(fake: FakeBitbucket, path: str, bearer: str, **query: str) -> tuple[int,
     return response.status, json.loads(response.body)
 
 
-async def test_a_person_is_shown_with_all_addresses(fake: FakeBitbucket) -> None:
+async def test_a_person_is_returned_with_all_addresses(fake: FakeBitbucket) -> None:
     bearer = fake.sign_in().access_token
     status, user = get(fake, "/2.0/user", bearer)
     assert (status, user["type"], user["username"]) == (200, "user", "ada")
@@ -42,7 +42,7 @@ async def test_client_credentials_act_as_an_app_user(fake: FakeBitbucket, ask: A
     assert get(fake, "/2.0/user/emails", answer["access_token"])[1]["values"] == []
 
 
-async def test_repositories_come_by_the_page_until_there_is_no_next(fake: FakeBitbucket) -> None:
+async def test_repositories_are_paginated_until_there_is_no_next(fake: FakeBitbucket) -> None:
     fake.rest.repositories = 25
     bearer, query, slugs, pages = fake.sign_in().access_token, dict[str, str](), list[str](), 0
     while True:
@@ -56,7 +56,7 @@ async def test_repositories_come_by_the_page_until_there_is_no_next(fake: FakeBi
         assert (following.scheme, following.netloc) == ("https", "api.bitbucket.org")
         assert following.path == "/2.0/repositories/acme"
         query = dict(parse_qsl(following.query))
-    assert pages == 3  # ten to a page
+    assert pages == 3  # ten on each page
     assert slugs == [f"acme-{number}" for number in range(1, 26)]
     assert "previous" in page
 
@@ -72,13 +72,13 @@ async def test_an_empty_workspace_has_one_empty_page(fake: FakeBitbucket) -> Non
     assert (status, page["values"], "next" in page) == (200, [], False)
 
 
-async def test_one_repository_has_its_own_address(fake: FakeBitbucket) -> None:
+async def test_a_repository_has_its_own_path(fake: FakeBitbucket) -> None:
     bearer = fake.sign_in().access_token
     assert get(fake, "/2.0/repositories/acme/acme-7", bearer)[1]["full_name"] == "acme/acme-7"
     assert get(fake, "/2.0/repositories/acme/acme-700", bearer)[0] == 404
 
 
-async def test_a_missing_scope_is_named_beside_what_was_granted(fake: FakeBitbucket) -> None:
+async def test_a_missing_scope_is_named_with_the_granted_ones(fake: FakeBitbucket) -> None:
     bearer = fake.sign_in(scope={"repository"}).access_token
     assert get(fake, "/2.0/user", bearer) == (
         403,
@@ -92,12 +92,12 @@ async def test_a_missing_scope_is_named_beside_what_was_granted(fake: FakeBitbuc
     )
 
 
-async def test_an_implied_scope_opens_the_door(fake: FakeBitbucket) -> None:
+async def test_an_implied_scope_is_enough(fake: FakeBitbucket) -> None:
     assert get(fake, "/2.0/repositories/acme", fake.sign_in(scope={"pullrequest:write"}).access_token)[0] == 200
     assert get(fake, "/2.0/repositories/acme", fake.sign_in(scope={"project:admin"}).access_token)[0] == 403
 
 
-async def test_headers_tell_granted_and_accepted_scopes(fake: FakeBitbucket) -> None:
+async def test_headers_name_granted_and_accepted_scopes(fake: FakeBitbucket) -> None:
     bearer = fake.sign_in(scope={"email", "account"}).access_token
     for path, status in (("/2.0/user", 200), ("/2.0/repositories/acme", 403)):
         response = fake.api("GET", path, headers={"Authorization": f"Bearer {bearer}"})
@@ -107,13 +107,13 @@ async def test_headers_tell_granted_and_accepted_scopes(fake: FakeBitbucket) -> 
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", "bearer {}", "Basic {}", "Bearer  {}", "Bearer {}x"])
-async def test_a_bearer_is_taken_in_one_form_only(fake: FakeBitbucket, header: str) -> None:
+async def test_a_bearer_is_accepted_in_one_form_only(fake: FakeBitbucket, header: str) -> None:
     bearer = fake.sign_in().access_token
     assert fake.api("GET", "/2.0/user", headers={"Authorization": header.format(bearer)}).status == 401
     assert fake.api("GET", "/2.0/user", {"access_token": bearer}).status == 401
 
 
-async def test_an_expired_token_is_told_from_an_unknown_one(fake: FakeBitbucket, clock: FakeClock) -> None:
+async def test_an_expired_and_an_unknown_token_have_different_errors(fake: FakeBitbucket, clock: FakeClock) -> None:
     bearer = fake.sign_in().access_token
     invalid = "Token is invalid, expired, or not supported for this endpoint."
     assert get(fake, "/2.0/user", "unknown")[1]["error"]["message"] == invalid
@@ -122,7 +122,7 @@ async def test_an_expired_token_is_told_from_an_unknown_one(fake: FakeBitbucket,
     assert get(fake, "/2.0/user", bearer) == (401, {"type": "error", "error": {"message": expired}})
 
 
-async def test_who_forgot_to_give_the_manager_the_clock_is_told(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_manager_on_another_clock_causes_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     clock = FakeClock()
     fake = FakeBitbucket(clock)
     async with TokenManager(fake.client, grant=ClientCredentials(), transport=fake) as manager:
@@ -135,7 +135,7 @@ async def test_who_forgot_to_give_the_manager_the_clock_is_told(caplog: pytest.L
 
 
 @pytest.mark.parametrize("clock", [FakeClock(), SYSTEM_CLOCK])
-async def test_a_token_that_was_made_to_expire_says_nothing_of_clocks(
+async def test_a_token_expired_by_the_test_causes_no_clock_warning(
     clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     fake = FakeBitbucket(clock, lifetime=0)
@@ -147,7 +147,7 @@ async def test_a_token_that_was_made_to_expire_says_nothing_of_clocks(
 
 
 @pytest.mark.parametrize("as_expired, word", [(True, "expired. Use your"), (False, "invalid, expired, or")])
-async def test_all_access_tokens_die_on_command(fake: FakeBitbucket, as_expired: bool, word: str) -> None:  # noqa: FBT001  - a parameter of the test
+async def test_all_access_tokens_can_be_expired(fake: FakeBitbucket, as_expired: bool, word: str) -> None:  # noqa: FBT001  - a parameter of the test
     bearer = fake.sign_in().access_token
     fake.expire_access_tokens(as_expired=as_expired)
     status, answer = get(fake, "/2.0/user", bearer)
@@ -156,7 +156,7 @@ async def test_all_access_tokens_die_on_command(fake: FakeBitbucket, as_expired:
     assert get(fake, "/2.0/user", fake.sign_in().access_token)[0] == 200
 
 
-async def test_the_older_bitbucket_words_it_without_oauth2(clock: FakeClock) -> None:
+async def test_a_legacy_fake_has_the_old_expiry_message(clock: FakeClock) -> None:
     fake = FakeBitbucket(clock, legacy=True)
     bearer = fake.sign_in().access_token
     await clock.advance(7200)
@@ -164,13 +164,13 @@ async def test_the_older_bitbucket_words_it_without_oauth2(clock: FakeClock) -> 
 
 
 @pytest.mark.parametrize("path", ["/2.0/workspaces", "/2.0/repositories", "/2.0/user/permissions/repositories"])
-async def test_cross_workspace_endpoints_are_gone(fake: FakeBitbucket, path: str) -> None:
+async def test_cross_workspace_endpoints_return_410(fake: FakeBitbucket, path: str) -> None:
     status, answer = get(fake, path, fake.sign_in().access_token)
     assert status == 410
     assert answer["error"]["message"].startswith("CHANGE-2770")
 
 
-async def test_what_is_not_there_and_what_can_not_be_done(fake: FakeBitbucket) -> None:
+async def test_unknown_paths_and_methods_are_refused(fake: FakeBitbucket) -> None:
     bearer = fake.sign_in().access_token
     assert get(fake, "/2.0/nothing", bearer)[0] == 404
     assert fake.api("DELETE", "/2.0/user", headers={"Authorization": f"Bearer {bearer}"}).status == 405

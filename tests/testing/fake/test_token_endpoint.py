@@ -44,7 +44,7 @@ async def test_each_refresh_gives_a_new_pair_of_2600_characters(fake: FakeBitbuc
     assert "scopes" not in answer
 
 
-async def test_a_second_use_inside_the_grace_gives_another_pair(
+async def test_a_second_use_within_the_grace_returns_another_pair(
     fake: FakeBitbucket, ask: Ask, clock: FakeClock
 ) -> None:
     token = fake.sign_in()
@@ -58,19 +58,21 @@ async def test_a_second_use_inside_the_grace_gives_another_pair(
     assert len(fake.second_spends) == 1
 
 
-async def test_ten_minutes_after_its_first_use_it_is_dead_and_its_successor_lives(
+async def test_a_used_refresh_token_expires_ten_minutes_after_its_first_use(
     fake: FakeBitbucket, ask: Ask, clock: FakeClock
 ) -> None:
     token = fake.sign_in()
     _, first = ask.refresh(token.refresh_token)
     await clock.advance(300)
     ask.refresh(token.refresh_token)
-    await clock.advance(300)  # the grace counts from the first use, not from the last
+    await clock.advance(300)  # the grace period counts from the first use, not from the last
     assert ask.refresh(token.refresh_token) == DEAD
     assert ask.refresh(first["refresh_token"])[0] == 200
 
 
-async def test_unused_for_three_months_it_is_dead(fake: FakeBitbucket, ask: Ask, clock: FakeClock) -> None:
+async def test_an_unused_refresh_token_expires_after_three_months(
+    fake: FakeBitbucket, ask: Ask, clock: FakeClock
+) -> None:
     early, late = fake.sign_in(), fake.sign_in()
     await clock.advance(90 * DAY - 1)
     status, renewed = ask.refresh(early.refresh_token)
@@ -80,7 +82,7 @@ async def test_unused_for_three_months_it_is_dead(fake: FakeBitbucket, ask: Ask,
     assert ask.refresh(renewed["refresh_token"])[0] == 200  # each rotation starts a new three months
 
 
-async def test_refreshing_leaves_the_former_access_token_alive_unless_told(fake: FakeBitbucket, ask: Ask) -> None:
+async def test_a_refresh_keeps_the_earlier_access_token_valid_by_default(fake: FakeBitbucket, ask: Ask) -> None:
     token = fake.sign_in()
     _, renewed = ask.refresh(token.refresh_token)
     assert fake.is_live(token.access_token)
@@ -90,7 +92,7 @@ async def test_refreshing_leaves_the_former_access_token_alive_unless_told(fake:
     assert not fake.is_live(renewed["access_token"])
 
 
-async def test_under_strict_rules_a_second_use_takes_the_whole_sign_in(
+async def test_under_strict_rules_a_second_use_revokes_the_whole_sign_in(
     clock: FakeClock, asking: Callable[[FakeBitbucket], Ask]
 ) -> None:
     fake = FakeBitbucket(clock, strict=True)
@@ -101,10 +103,10 @@ async def test_under_strict_rules_a_second_use_takes_the_whole_sign_in(
     assert ask.refresh(token.refresh_token) == DEAD
     assert ask.refresh(renewed["refresh_token"]) == DEAD
     assert not fake.is_live(renewed["access_token"])
-    assert fake.is_live(other.access_token)  # another sign-in is another family
+    assert fake.is_live(other.access_token)  # another sign-in is not affected
 
 
-async def test_a_dead_token_that_was_never_used_takes_nothing_with_it(
+async def test_under_strict_rules_an_unused_revoked_token_revokes_nothing_else(
     clock: FakeClock, asking: Callable[[FakeBitbucket], Ask]
 ) -> None:
     fake = FakeBitbucket(clock, strict=True)
@@ -114,7 +116,7 @@ async def test_a_dead_token_that_was_never_used_takes_nothing_with_it(
     assert fake.is_live(token.access_token)
 
 
-async def test_where_the_last_pair_wins_a_repeat_kills_the_first_successor(fake: FakeBitbucket, ask: Ask) -> None:
+async def test_with_last_pair_wins_a_second_use_revokes_the_first_pair(fake: FakeBitbucket, ask: Ask) -> None:
     fake.rules.last_pair_wins = True
     token = fake.sign_in()
     _, first = ask.refresh(token.refresh_token)
@@ -131,7 +133,7 @@ async def test_a_refresh_can_narrow_the_scope_but_not_widen_it(fake: FakeBitbuck
     assert (status, answer["error"]) == (400, "invalid_scope")
 
 
-async def test_a_refresh_token_is_of_no_use_to_another_client(fake: FakeBitbucket, ask: Ask) -> None:
+async def test_a_refresh_token_is_not_valid_for_another_client(fake: FakeBitbucket, ask: Ask) -> None:
     other = fake.register_client()
     token = fake.sign_in()
     assert ask(RefreshToken(str(token.refresh_token)), other) == DEAD
@@ -139,7 +141,7 @@ async def test_a_refresh_token_is_of_no_use_to_another_client(fake: FakeBitbucke
     assert ask.refresh("made up") == DEAD
 
 
-async def test_a_closed_account_is_told_apart_from_a_dead_token(fake: FakeBitbucket, ask: Ask) -> None:
+async def test_a_closed_account_has_its_own_error(fake: FakeBitbucket, ask: Ask) -> None:
     token = fake.sign_in()
     fake.person.active = False
     status, answer = ask.refresh(token.refresh_token)
@@ -159,7 +161,7 @@ async def test_a_revoked_authorization_ends_all_sign_ins_to_that_client(fake: Fa
 # Authorization codes.
 
 
-async def test_a_code_is_good_once(fake: FakeBitbucket, ask: Ask) -> None:
+async def test_a_code_is_valid_once(fake: FakeBitbucket, ask: Ask) -> None:
     code = code_of(fake)
     status, answer = ask(AuthorizationCode(code))
     assert (status, answer["state"]) == (200, "authorization_code")
@@ -171,7 +173,7 @@ async def test_a_code_is_good_once(fake: FakeBitbucket, ask: Ask) -> None:
     assert fake.is_live(answer["access_token"])
 
 
-async def test_under_strict_rules_a_second_use_of_a_code_ends_what_the_first_began(
+async def test_under_strict_rules_a_second_use_of_a_code_revokes_its_sign_in(
     clock: FakeClock, asking: Callable[[FakeBitbucket], Ask]
 ) -> None:
     fake = FakeBitbucket(clock, strict=True)
@@ -181,13 +183,13 @@ async def test_under_strict_rules_a_second_use_of_a_code_ends_what_the_first_beg
     assert not fake.is_live(answer["access_token"])
 
 
-async def test_a_code_grows_stale(fake: FakeBitbucket, ask: Ask, clock: FakeClock) -> None:
+async def test_a_code_expires(fake: FakeBitbucket, ask: Ask, clock: FakeClock) -> None:
     code = code_of(fake)
     await clock.advance(fake.rules.code_lifetime)
     assert ask(AuthorizationCode(code))[1]["error"] == "invalid_grant"
 
 
-async def test_a_code_is_of_no_use_to_another_client(fake: FakeBitbucket, ask: Ask) -> None:
+async def test_a_code_is_not_valid_for_another_client(fake: FakeBitbucket, ask: Ask) -> None:
     assert ask(AuthorizationCode(code_of(fake)), fake.register_client())[1]["error"] == "invalid_grant"
 
 
@@ -202,7 +204,7 @@ async def test_a_code_is_of_no_use_to_another_client(fake: FakeBitbucket, ask: A
         ({"redirect_uri": "http://127.0.0.1:8372/callback/a"}, None, 400),
     ],
 )
-async def test_a_redirect_uri_that_was_sent_must_be_sent_again(
+async def test_a_redirect_uri_must_be_repeated_in_the_token_request(
     fake: FakeBitbucket, ask: Ask, authorized: Mapping[str, str], exchanged: str | None, status: int
 ) -> None:
     got, answer = ask(AuthorizationCode(code_of(fake, **authorized), redirect_uri=exchanged))
@@ -243,16 +245,14 @@ async def test_a_consumer_without_a_callback_gets_no_client_credentials(fake: Fa
     )
 
 
-async def test_scope_narrows_and_what_the_client_has_not_is_refused(fake: FakeBitbucket, ask: Ask) -> None:
+async def test_a_scope_can_be_narrowed_and_an_unregistered_one_is_refused(fake: FakeBitbucket, ask: Ask) -> None:
     assert ask(ClientCredentials(scope=frozenset({"email"})))[1]["scope"] == "email"
     status, answer = ask(ClientCredentials(scope=frozenset({"email", "webhook"})))
     assert (status, answer["error"]) == (400, "invalid_scope")
 
 
 @pytest.mark.parametrize("grant", [Password("ada", "x"), RefreshToken("")], ids=["password", "nothing"])
-async def test_what_bitbucket_has_withdrawn_is_refused_in_its_words(
-    fake: FakeBitbucket, ask: Ask, grant: Grant
-) -> None:
+async def test_withdrawn_grants_are_refused_with_bitbuckets_errors(fake: FakeBitbucket, ask: Ask, grant: Grant) -> None:
     if isinstance(grant, Password):
         expected = {"error": "invalid_grant", "error_description": "Unsupported grant type: password"}
         assert ask(grant) == (400, expected)
@@ -260,7 +260,7 @@ async def test_what_bitbucket_has_withdrawn_is_refused_in_its_words(
         assert ask(grant) == DEAD
 
 
-async def test_a_body_that_is_called_json_asks_for_nothing(fake: FakeBitbucket, ask: Ask) -> None:
+async def test_a_json_body_has_no_fields(fake: FakeBitbucket, ask: Ask) -> None:
     request = ask.request(ClientCredentials())
     headers = {**request.headers, "Content-Type": "application/json"}
     response = fake.token(replace(request, headers=headers))
@@ -271,7 +271,7 @@ async def test_a_body_that_is_called_json_asks_for_nothing(fake: FakeBitbucket, 
     }
 
 
-async def test_a_connect_app_trades_its_jwt_for_a_token(fake: FakeBitbucket, ask: Ask) -> None:
+async def test_a_connect_app_exchanges_its_jwt_for_a_token(fake: FakeBitbucket, ask: Ask) -> None:
     secret = "a shared secret of 32 characters"
     fake.register_installation("app-key", "client-key", secret)
     signer = ConnectSigner(app_key="app-key", client_key="client-key", shared_secret=secret)
@@ -290,7 +290,7 @@ async def test_a_connect_app_trades_its_jwt_for_a_token(fake: FakeBitbucket, ask
         (JwtClient("app-key", "not.a.jwt"), "can't be read"),
     ],
 )
-async def test_a_jwt_that_proves_nothing_is_refused(
+async def test_an_invalid_jwt_is_refused(
     fake: FakeBitbucket, ask: Ask, signer: ConnectSigner | JwtClient, said: str
 ) -> None:
     fake.register_installation("app-key", "client-key", "s" * 32)
@@ -299,7 +299,7 @@ async def test_a_jwt_that_proves_nothing_is_refused(
     assert said in answer["error_description"]
 
 
-async def test_a_jwt_is_good_for_its_time_and_its_request_alone(
+async def test_a_jwt_is_valid_only_for_its_time_and_its_request(
     fake: FakeBitbucket, ask: Ask, clock: FakeClock
 ) -> None:
     fake.register_installation("app-key", "client-key", "s" * 32)
@@ -321,16 +321,16 @@ async def test_a_jwt_without_a_signature_is_refused(fake: FakeBitbucket, ask: As
     assert (status, answer["error_description"]) == (401, "JWT must be signed with HS256")
 
 
-async def test_the_jwt_grant_takes_no_client_secret(fake: FakeBitbucket, ask: Ask) -> None:
+async def test_the_jwt_grant_refuses_a_client_secret(fake: FakeBitbucket, ask: Ask) -> None:
     status, answer = ask(JwtGrant())
     assert (status, answer["error"]) == (401, "unauthorized_client")
 
 
-# Who is asking.
+# Client authentication.
 
 
 @pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])
-async def test_credentials_come_in_the_header_or_in_the_body(fake: FakeBitbucket, ask: Ask, method: Method) -> None:
+async def test_credentials_may_be_in_the_header_or_the_body(fake: FakeBitbucket, ask: Ask, method: Method) -> None:
     odd = fake.register_client("an id: with+odd%characters", "a secret & more: +%ü")
     assert ask(ClientCredentials(), Client(odd.client_id, odd.client_secret, method))[0] == 200
 
@@ -344,14 +344,18 @@ async def test_credentials_come_in_the_header_or_in_the_body(fake: FakeBitbucket
         (Client("fake-client-id", "wrong", "client_secret_post"), "Invalid OAuth client credentials"),
     ],
 )
-async def test_who_proves_nothing_is_refused(fake: FakeBitbucket, ask: Ask, client: Client, said: str) -> None:
+async def test_a_client_without_valid_credentials_is_refused(
+    fake: FakeBitbucket, ask: Ask, client: Client, said: str
+) -> None:
     assert ask(ClientCredentials(), client) == (400, {"error": "unauthorized_client", "error_description": said})
 
 
 @pytest.mark.parametrize(
     "header", ["Basic", "Basic !!!", "Basic bm9jb2xvbg==", "Basic //8=", "Basic \udcff", "Bearer abc"]
 )
-async def test_a_broken_authorization_header_proves_nothing(fake: FakeBitbucket, ask: Ask, header: str) -> None:
+async def test_a_malformed_authorization_header_does_not_authenticate(
+    fake: FakeBitbucket, ask: Ask, header: str
+) -> None:
     request = ask.request(ClientCredentials())
     response = fake.token(replace(request, headers={**request.headers, "Authorization": header}))
     assert b"Requests must be authenticated" in response.body
@@ -360,7 +364,7 @@ async def test_a_broken_authorization_header_proves_nothing(fake: FakeBitbucket,
 # Before May 2026.
 
 
-async def test_the_older_bitbucket_rotates_nothing_and_says_scopes(
+async def test_a_legacy_fake_does_not_rotate_and_returns_scopes(
     clock: FakeClock, asking: Callable[[FakeBitbucket], Ask]
 ) -> None:
     fake = FakeBitbucket(clock, legacy=True)
@@ -370,13 +374,13 @@ async def test_the_older_bitbucket_rotates_nothing_and_says_scopes(
         assert (status, answer["refresh_token"], answer["expires_in"]) == (200, token.refresh_token, 7200)
         assert "scope" not in answer
         assert answer["scopes"] == "account email repository"
-        await clock.advance(80 * DAY)  # each use begins its three months anew
+        await clock.advance(80 * DAY)  # each use starts three new months
     assert fake.second_spends == []
     await clock.advance(10 * DAY)
     assert asking(fake).refresh(token.refresh_token) == DEAD
 
 
-async def test_the_older_bitbucket_gives_a_refresh_token_for_client_credentials(
+async def test_a_legacy_fake_returns_a_refresh_token_for_client_credentials(
     clock: FakeClock, asking: Callable[[FakeBitbucket], Ask]
 ) -> None:
     fake = FakeBitbucket(clock, legacy=True)
@@ -386,22 +390,22 @@ async def test_the_older_bitbucket_gives_a_refresh_token_for_client_credentials(
     assert asking(fake).refresh(answer["refresh_token"])[0] == 200
 
 
-async def test_the_older_bitbucket_takes_a_password(clock: FakeClock, asking: Callable[[FakeBitbucket], Ask]) -> None:
+async def test_a_legacy_fake_has_the_password_grant(clock: FakeClock, asking: Callable[[FakeBitbucket], Ask]) -> None:
     fake = FakeBitbucket(clock, legacy=True)
     fake.register_person("grace", password="open sesame")
     status, answer = asking(fake)(Password("grace", "open sesame"))
     assert status == 200
     assert asking(fake).refresh(answer["refresh_token"])[0] == 200
-    for wrong in (Password("grace", "guess"), Password("nobody", "open sesame")):
+    for wrong in (Password("grace", "guess"), Password("unknown", "open sesame")):
         assert asking(fake)(wrong)[1]["error"] == "invalid_grant"
     fake.persons["grace"].active = False
     assert asking(fake)(Password("grace", "open sesame"))[0] == 401
 
 
-# Lifetimes and books.
+# Lifetimes and the log.
 
 
-async def test_a_lifetime_can_be_set_and_fractions_are_told(fake: FakeBitbucket, ask: Ask, clock: FakeClock) -> None:
+async def test_the_lifetime_can_be_set_and_may_be_a_fraction(fake: FakeBitbucket, ask: Ask, clock: FakeClock) -> None:
     fake.rules.lifetime = 8
     _, answer = ask(ClientCredentials())
     assert answer["expires_in"] == 8
@@ -413,7 +417,7 @@ async def test_a_lifetime_can_be_set_and_fractions_are_told(fake: FakeBitbucket,
     assert ask(ClientCredentials())[1]["expires_in"] == 0.5
 
 
-async def test_the_books_name_tokens_and_never_show_them(fake: FakeBitbucket, ask: Ask, clock: FakeClock) -> None:
+async def test_the_request_log_has_fingerprints_and_no_tokens(fake: FakeBitbucket, ask: Ask, clock: FakeClock) -> None:
     token = fake.sign_in()
     _, answer = ask.refresh(token.refresh_token)
     ask.refresh(answer["refresh_token"])
@@ -430,7 +434,7 @@ async def test_the_books_name_tokens_and_never_show_them(fake: FakeBitbucket, as
         assert str(secret) not in repr((fake.log, fake.families, fake.request_log))
 
 
-async def test_every_presentation_of_a_token_is_counted(fake: FakeBitbucket, ask: Ask) -> None:
+async def test_every_use_of_a_refresh_token_is_counted(fake: FakeBitbucket, ask: Ask) -> None:
     token = fake.sign_in()
     for _ in range(3):
         ask.refresh(token.refresh_token)
@@ -443,6 +447,6 @@ async def test_two_fakes_never_issue_the_same_token_unless_seeded(clock: FakeClo
     assert FakeBitbucket(clock, seed="s").sign_in() == FakeBitbucket(clock, seed="s").sign_in()
 
 
-async def test_tokens_are_as_long_as_asked_but_never_guessable() -> None:
+async def test_tokens_have_the_requested_length_but_enough_randomness() -> None:
     assert len(FakeBitbucket(token_length=6000).sign_in().access_token) == 6000
     assert len(FakeBitbucket(token_length=1).sign_in().access_token) >= 32

@@ -1,4 +1,4 @@
-"""Access tokens and API tokens of the fake: what opens what, until when, and what a program by them sees."""
+"""Access tokens and API tokens of the fake: where they are accepted, and until when."""
 
 import base64
 import json
@@ -26,20 +26,20 @@ def basic(user: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
 
 
-async def test_a_program_by_an_access_token_reads_what_it_may() -> None:
+async def test_an_access_token_reads_only_what_its_scope_allows() -> None:
     async with mock_bitbucket() as fake, BitbucketAPI(AccessToken(fake.issue_access_token())) as api:
         assert len([row async for row in api.paginate("/repositories/acme")]) == 25
         with pytest.raises(MissingScopeError):
             await api.get("/user")
 
 
-async def test_an_access_token_is_a_user_of_its_own(fake: FakeBitbucket) -> None:
+async def test_each_access_token_is_a_separate_user(fake: FakeBitbucket) -> None:
     status, user = get(fake, "/2.0/user", f"Bearer {fake.issue_access_token(scope={'account'})}")
     assert (status, user["type"]) == (200, "app_user")
     assert get(fake, "/2.0/user", f"Bearer {fake.issue_access_token(scope={'account'})}")[1]["uuid"] != user["uuid"]
 
 
-async def test_a_program_by_an_api_token_is_its_person() -> None:
+async def test_an_api_token_acts_as_its_person() -> None:
     fake = FakeBitbucket()
     grace = fake.register_person("grace")
     async with serve(fake) as site:
@@ -49,7 +49,7 @@ async def test_a_program_by_an_api_token_is_its_person() -> None:
                 assert (await api.get("/user"))["username"] == email.partition("@")[0]
 
 
-async def test_each_token_is_taken_in_its_own_form_only(fake: FakeBitbucket) -> None:
+async def test_each_kind_of_token_is_accepted_in_its_own_form_only(fake: FakeBitbucket) -> None:
     grace = fake.register_person("grace")
     bearers = [fake.issue_access_token(scope={"account"}), fake.sign_in().access_token]
     api_token = fake.issue_api_token()
@@ -68,7 +68,7 @@ async def test_each_token_is_taken_in_its_own_form_only(fake: FakeBitbucket) -> 
         assert get(fake, "/2.0/user", header)[0] == 200
 
 
-async def test_git_takes_each_token_under_its_own_user_name(fake: FakeBitbucket) -> None:
+async def test_git_accepts_each_token_with_its_own_user_name(fake: FakeBitbucket) -> None:
     for bearer in (fake.issue_access_token(), fake.sign_in().access_token):
         assert [fake.git_accepts(user, bearer) for user in (OAUTH, API, "ada", ADA, "")] == [True, *[False] * 4]
     token = fake.issue_api_token()
@@ -76,7 +76,7 @@ async def test_git_takes_each_token_under_its_own_user_name(fake: FakeBitbucket)
     assert not fake.git_accepts(OAUTH, "unknown")
 
 
-async def test_a_token_that_was_revoked_opens_nothing_and_others_do(fake: FakeBitbucket) -> None:
+async def test_a_revoked_user_token_is_refused_and_others_are_not(fake: FakeBitbucket) -> None:
     texts = fake.issue_access_token(), fake.issue_api_token(), fake.sign_in().access_token
     for text in texts:
         other = fake.issue_access_token()
@@ -88,7 +88,7 @@ async def test_a_token_that_was_revoked_opens_nothing_and_others_do(fake: FakeBi
         assert [get(fake, "/2.0/user", header)[0] for header in (f"Bearer {text}", basic(ADA, text))] == [401, 401]
 
 
-async def test_a_token_ends_when_it_was_said_to_and_knows_no_refresh_token(clock: FakeClock) -> None:
+async def test_a_user_token_expires_and_its_error_names_no_refresh_token(clock: FakeClock) -> None:
     fake = FakeBitbucket(clock)
     end = clock.wall() + 60
     texts = fake.issue_access_token(expires_at=end), fake.issue_api_token(expires_at=end)
@@ -102,25 +102,25 @@ async def test_a_token_ends_when_it_was_said_to_and_knows_no_refresh_token(clock
     assert fake.is_live(endless)
 
 
-async def test_an_api_token_of_somebody_without_an_address_opens_git_alone(fake: FakeBitbucket) -> None:
-    token = fake.issue_api_token(fake.register_person("nobody", emails=()))
+async def test_an_api_token_of_a_person_without_an_address_works_only_for_git(fake: FakeBitbucket) -> None:
+    token = fake.issue_api_token(fake.register_person("grace", emails=()))
     assert get(fake, "/2.0/user", basic("", token))[0] == 401
     assert fake.git_accepts(API, token)
 
 
-async def test_they_are_no_sign_ins_and_end_with_none(fake: FakeBitbucket) -> None:
+async def test_user_tokens_are_independent_of_sign_ins(fake: FakeBitbucket) -> None:
     text = fake.issue_api_token()
     fake.expire_access_tokens()
     fake.revoke()
     assert (fake.is_live(text), fake.families, fake.token_requests) == (True, [], 0)
 
 
-async def test_an_api_token_lacks_what_it_was_not_given(fake: FakeBitbucket) -> None:
+async def test_an_api_token_has_only_its_scopes(fake: FakeBitbucket) -> None:
     status, answer = get(fake, "/2.0/user", basic(ADA, fake.issue_api_token(scope={"repository"})))
     assert (status, answer["error"]["detail"]["required"]) == (403, ["account"])
 
 
-async def test_a_scope_may_be_one_text_as_everywhere(fake: FakeBitbucket) -> None:
+async def test_a_scope_may_be_a_string(fake: FakeBitbucket) -> None:
     wanted = frozenset({"account", "email"})
     assert fake.sign_in(scope="account email").scope == wanted
     assert fake.registration(fake.register_client(scope="email account")).scope == wanted
@@ -131,7 +131,7 @@ async def test_a_scope_may_be_one_text_as_everywhere(fake: FakeBitbucket) -> Non
         assert [get(fake, path, header)[0] for path in ("/2.0/user", "/2.0/repositories/acme")] == [200, 403]
 
 
-async def test_a_refusal_reaches_the_program_as_it_is() -> None:
+async def test_a_revoked_api_token_raises_the_api_error() -> None:
     async with mock_bitbucket() as fake:
         text = fake.issue_api_token()
         fake.kill_access_token(text)
