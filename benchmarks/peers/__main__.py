@@ -1,4 +1,4 @@
-"""Measures this library beside its peers: `python -m benchmarks.peers`, or `make compare`."""
+"""Compares this library with others: `python -m benchmarks.peers`, or `make compare`."""
 
 import argparse
 import asyncio
@@ -11,24 +11,24 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.peers import peer, plots, scenario, table
-from benchmarks.peers.preflight import prove
+from benchmarks.peers.preflight import check_adapter
 from benchmarks.peers.results import Outcome, Results, machine, versions
 from benchmarks.peers.world import fakes, opened
 
 
 def main() -> None:
-    """Measure everything and write the docs' figures; parts are only printed."""
+    """Measure all and write the figures of the documentation; with --only or --peers, print a part."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
-    parser.add_argument("--only", help=f"print these scenarios and write nothing: {','.join(scenario.NAMES)}")
-    parser.add_argument("--peers", help=f"print these libraries and write nothing: {','.join(peer.NAMES)}")
-    parser.add_argument("--draw", action="store_true", help="measure nothing: make tables and plots anew")
+    parser.add_argument("--only", help=f"measure and print only these scenarios: {','.join(scenario.NAMES)}")
+    parser.add_argument("--peers", help=f"measure and print only these libraries: {','.join(peer.NAMES)}")
+    parser.add_argument("--draw", action="store_true", help="only write tables and plots again from the last results")
     options = parser.parse_args()
     if options.draw:
         write(Results.read())
         return
     names = options.only.split(",") if options.only else list(scenario.NAMES)
     peers = options.peers.split(",") if options.peers else list(peer.NAMES)
-    results = measured(names, peers)
+    results = measure(names, peers)
     if options.only or options.peers:
         for name in names:
             print("\n".join(table.section(results, name)))
@@ -38,13 +38,13 @@ def main() -> None:
 
 
 def write(results: Results) -> None:
-    """Write tables and plots."""
-    table.FILE.write_text(table.rendered(results), encoding="utf-8")
+    """Write the tables and plots."""
+    table.FILE.write_text(table.render(results), encoding="utf-8")
     plots.draw(results)
 
 
-def measured(names: list[str], peers: list[str]) -> Results:
-    """Put each scenario to each library, round by round, and in each round with another one first."""
+def measure(names: list[str], peers: list[str]) -> Results:
+    """Run each scenario with each library, in rounds, each of which begins with another library."""
     adapters = {name: peer.load(name) for name in peers}
     results = Results(
         date=datetime.now(UTC).date().isoformat(),
@@ -56,7 +56,7 @@ def measured(names: list[str], peers: list[str]) -> Results:
     with fakes() as control, TemporaryDirectory() as folder:
         for name in peers:
             with opened(control, latency=0) as world:
-                asyncio.run(prove(adapters[name], world, Path(folder) / f"{name}.json"))
+                asyncio.run(check_adapter(adapters[name], world, Path(folder) / f"{name}.json"))
         for name in names:
             outcomes = {each: Outcome(adapters[each].LACKS.get(name)) for each in peers}
             results.scenarios[name] = outcomes
@@ -69,7 +69,7 @@ def measured(names: list[str], peers: list[str]) -> Results:
 
 
 def _turns(peers: list[str], rounds: int) -> Iterator[str]:
-    """Yield everybody once a round; whoever went first goes last in the next one."""
+    """Yield each library once a round; the first one of a round is the last one of the next."""
     for number in range(rounds):
         begin = number % len(peers)
         yield from peers[begin:] + peers[:begin]

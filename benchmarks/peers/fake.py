@@ -1,6 +1,6 @@
-"""A process with fake Bitbuckets in it, each on a port of its own, and a port by which the measuring ones rule them.
+"""A process that serves fake Bitbuckets, each on its own port, and a port that controls them.
 
-It stands apart, so that what a fake costs is on nobody's account, and a library that blocks its loop can't block ours.
+It is separate, so that the cost of a fake counts for no library, and a library that blocks its loop does not block it.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ _FAULTS: dict[str, Callable[..., faults.Fault]] = {
 
 @dataclass(slots=True)
 class Served:
-    """One fake, and how far its clock is ahead of this machine's."""
+    """A fake, and by how many seconds its clock is ahead of this machine's."""
 
     exits: AsyncExitStack
     ahead: float = 0.0
@@ -37,7 +37,7 @@ class Served:
 
 
 class Control:
-    """What the measuring processes may ask; every answer is JSON."""
+    """The requests of the measuring processes; each answer is JSON."""
 
     def __init__(self) -> None:
         self._worlds: dict[int, Served] = {}
@@ -71,7 +71,7 @@ class Control:
         await served.exits.aclose()
 
     def do_sign_in(self, served: Served, *, left: float) -> dict[str, Any]:
-        """Sign a person in; the access token has *left* seconds to live, and says that it was issued for an hour."""
+        """Sign a person in; the access token is valid for *left* more seconds of an hour."""
         fake = served.fake
         lifetime, fake.rules.lifetime = fake.rules.lifetime, left
         token = fake.sign_in()
@@ -85,24 +85,24 @@ class Control:
         }
 
     def do_inject(self, served: Served, *, fault: str, times: int | None, **details: Any) -> None:  # noqa: ANN401 - a fault's own
-        """Let a fault befall the next token requests, instead of any that was there."""
+        """Let the next token requests meet a fault, which replaces any earlier one."""
         served.fake.clear_faults()
         served.fake.inject(_FAULTS[fault](**details), times=times)
 
-    def do_mend(self, served: Served) -> None:
+    def do_clear_faults(self, served: Served) -> None:
         served.fake.clear_faults()
 
     def do_requests(self, served: Served) -> dict[str, int]:
-        """Say how many token requests came, and how many presented a refresh token that had been used before."""
+        """Return the number of token requests, and of those that presented a used refresh token."""
         return {"requests": served.fake.token_requests, "again": len(served.fake.second_spends)}
 
     async def do_until_spent(self, served: Served) -> None:
-        """Answer once a refresh token has been presented."""
+        """Answer after a refresh token has been presented."""
         while not served.fake.request_log.spends:  # noqa: ASYNC110 - the fake has no event for it
             await asyncio.sleep(0.001)
 
     def do_survives(self, served: Served, *, refresh_token: str) -> bool:
-        """Tell whether a refresh token is of use for longer than the grace after somebody's use of it."""
+        """Return whether a refresh token will still work after the grace period of a possible use."""
         grace = served.fake.rules.reuse_grace + 1
         served.ahead += grace
         alive = served.fake.is_spendable(refresh_token)
@@ -110,12 +110,12 @@ class Control:
         return alive
 
     def do_expiries(self, served: Served) -> dict[str, float]:
-        """Say when each access token expires."""
+        """Return when each access token expires."""
         return {token.text: token.expires_at for family in served.fake.families for token in family.access}
 
 
 async def main() -> None:
-    """Serve until the process is ended; the first line printed is the port of the control."""
+    """Serve until the process ends; the first printed line is the control port."""
     async with listening(Control().app()) as port:
         print(json.dumps(port), flush=True)
         await asyncio.Event().wait()

@@ -1,4 +1,4 @@
-"""Which figures of the results are drawn as bars, and into which files."""
+"""The figures that are drawn as bars, and their files."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from benchmarks.peers.results import FOLDER
 
 INK = {"light": "#1f2328", "dark": "#e6edf3"}
-"""What is written in, by the page that it stands on."""
+"""The text colour, by the shade of the page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +20,14 @@ class Plot:
     log: bool = False
 
     def file(self, shade: str) -> Path:
-        """Say where it is kept for light or dark pages."""
+        """Return the file for light or dark pages."""
         return FOLDER / f"{self.name}-{shade}.svg"
 
 
 PLOTS = (
-    Plot("fresh", "fresh", "ns", "A token that is good: ns a call (logarithmic)", log=True),
+    Plot("fresh", "fresh", "ns", "A valid token: ns a call (logarithmic)", log=True),
     Plot("waits", "ahead", "p99", "Renewal at a slow token endpoint: p99 of the wait, ms (logarithmic)", log=True),
-    Plot("outage", "outage", "errors_percent", "Token endpoint down as the token falls due: calls with an error, %"),
+    Plot("outage", "outage", "errors_percent", "Token endpoint down while a renewal is due: calls with an error, %"),
     Plot(
         "processes",
         "processes",

@@ -1,4 +1,4 @@
-"""What each library is asked to do, and the list of those that are asked."""
+"""The Protocol of an adapter for a library, and the list of libraries."""
 
 import json
 import os
@@ -23,54 +23,53 @@ NAMES: tuple[str, ...] = (
 
 
 class Peer(Protocol):
-    """One identity's token in one library's hands, used as that library's documentation says.
+    """One identity's token, managed by one library as its documentation says.
 
-    A library that keeps nothing itself has its tokens kept by the program, in a JSON file, as the program that its
-    documentation shows would do.
+    If a library does not save tokens, the adapter saves them in a JSON file, like the programs in its documentation.
     """
 
     TITLE: ClassVar[str]
     DISTRIBUTIONS: ClassVar[tuple[str, ...]]
-    """What a program installs."""
+    """The distributions that a program installs."""
     STATEMENT: ClassVar[str]
-    """What a program imports."""
+    """The import statement of a program."""
     HTTP: ClassVar[str | None]
-    """The client by which it sends a request to an API; None: it sends none."""
+    """Its HTTP client for API requests; None: it sends no API requests."""
     AHEAD: ClassVar[float]
-    """Seconds before its expiry at which an hour's token is renewed, by the library's own default."""
+    """How many seconds before its expiry a token of one hour is renewed by default."""
     LACKS: ClassVar[Mapping[str, str]]
-    """By the scenario: why it has no such thing."""
+    """The scenarios that the library does not support, and why."""
 
     def __init__(self, world: World, file: Path | None) -> None:
-        """Prepare; the sign-in is in *file* if one is given."""
+        """Prepare; the tokens are saved in *file*, if one is given."""
 
     async def start(self, sign_in: SignIn | None) -> None:
-        """Begin with a sign-in just made; None: with the one that an earlier run left in the file."""
+        """Start with a new sign-in; None: with the one that an earlier run saved in the file."""
 
     async def get_token(self) -> str:
-        """Return an access token that the library holds to be good."""
+        """Return an access token that the library considers valid."""
         ...
 
     async def next_refresh_token(self) -> str | None:
-        """Say which refresh token would be spent next."""
+        """Return the refresh token that the library would use next."""
         ...
 
     async def get(self, url: str) -> int:
-        """Send a GET with the token, and return the status of the answer, which has been read."""
+        """Send a GET with the token, read the answer and return its status."""
         ...
 
     async def aclose(self) -> None:
-        """Close what was opened."""
+        """Close the library's connections."""
 
 
 def load(name: str, *, many: bool = False) -> type[Peer]:
-    """Import an adapter, and with it its library; with *many* the one for many identities, where there is another."""
+    """Import an adapter and its library; with *many*, the adapter for many identities if there is one."""
     module = import_module(f"benchmarks.peers.adapters.{name}_peer")
     return cast("type[Peer]", getattr(module, "Many", module.Adapter) if many else module.Adapter)
 
 
 def save(file: Path | None, content: Mapping[str, Any] | str) -> None:
-    """Keep tokens as a careful program does: beside, then over."""
+    """Save tokens as a careful program does: write a new file, then replace the old one."""
     if file is not None:
         beside = file.with_suffix(f".{os.getpid()}")
         beside.write_text(content if isinstance(content, str) else json.dumps(content))
@@ -78,6 +77,6 @@ def save(file: Path | None, content: Mapping[str, Any] | str) -> None:
 
 
 def saved(file: Path | None) -> dict[str, Any]:
-    """Return what an earlier run has kept."""
+    """Return the tokens that an earlier run saved."""
     assert file is not None, "without a file there is no earlier run"
     return dict(json.loads(file.read_text()))

@@ -1,6 +1,6 @@
-"""The plots of docs/comparison, for light and for dark pages, made from the results."""
+"""Draws the plots of docs/comparison from the results, for light and dark pages."""
 
-# matplotlib is there in the environment of `make compare` alone.
+# Only the environment of `make compare` has matplotlib.
 # pyright: reportMissingImports=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false
 
@@ -50,7 +50,7 @@ def _draw(results: Results, plot: Plot, shade: str) -> None:
         if plot.log:
             axes.set_xscale("log")
         axes.set_xlim(right=max(values) * (3.0 if plot.log else 1.15))
-        axes.xaxis.set_visible(False)  # the bars bear their figures
+        axes.xaxis.set_visible(False)  # the bars are labelled
         axes.spines[:].set_visible(False)
         axes.tick_params(left=False)
         figure.savefig(plot.file(shade), transparent=True, bbox_inches="tight", metadata={"Date": None})

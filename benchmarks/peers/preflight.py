@@ -1,4 +1,4 @@
-"""Before anything is measured: each adapter does what every scenario counts on."""
+"""Checks before the measurements that each adapter does what the scenarios rely on."""
 
 import asyncio
 from pathlib import Path
@@ -8,11 +8,11 @@ from benchmarks.peers.world import World
 
 
 class UnfitError(Exception):
-    """An adapter does not do what it is to be measured at."""
+    """An adapter does not do what the scenarios rely on."""
 
 
-async def prove(adapter: type[Peer], world: World, file: Path) -> None:
-    """Let one library hand out a token that is good, renew one that is not, save it, and begin again from the file.
+async def check_adapter(adapter: type[Peer], world: World, file: Path) -> None:
+    """Check that a library hands out a valid token, renews an expired one, saves it and loads it again.
 
     Raises:
         UnfitError: It does not.
@@ -27,10 +27,10 @@ async def _hands_out(adapter: type[Peer], world: World) -> None:
     before = world.requests()["requests"]
     peer = adapter(world, None)
     await peer.start(sign_in)
-    _see(await peer.get_token() == sign_in.access_token, adapter, "does not hand out the token of the sign-in")
+    _need(await peer.get_token() == sign_in.access_token, adapter, "does not hand out the token of the sign-in")
     if "request" not in adapter.LACKS:
-        _see(await peer.get(world.api) == 200, adapter, "does not reach the API")
-    _see(world.requests()["requests"] == before, adapter, "renews a token that is good")
+        _need(await peer.get(world.api) == 200, adapter, "does not reach the API")
+    _need(world.requests()["requests"] == before, adapter, "renews a valid token")
     await peer.aclose()
 
 
@@ -39,17 +39,17 @@ async def _renews_and_saves(adapter: type[Peer], world: World, file: Path) -> No
     peer = adapter(world, file)
     await peer.start(sign_in)
     token = await peer.get_token()
-    _see(token != sign_in.access_token and token in world.expiries(), adapter, "does not renew an expired token")
-    _see(world.survives(await peer.next_refresh_token()), adapter, "does not keep the new refresh token")
+    _need(token != sign_in.access_token and token in world.expiries(), adapter, "does not renew an expired token")
+    _need(world.survives(await peer.next_refresh_token()), adapter, "does not keep the new refresh token")
     await peer.aclose()
     await asyncio.sleep(0)
     again = adapter(world, file)
     await again.start(None)
-    _see(await again.get_token() == token, adapter, "does not find again what was saved")
+    _need(await again.get_token() == token, adapter, "does not load the token that it saved")
     await again.aclose()
 
 
-def _see(good: bool, adapter: type[Peer], what: str) -> None:  # noqa: FBT001 - it is what it asks
-    if not good:
+def _need(fulfilled: bool, adapter: type[Peer], what: str) -> None:  # noqa: FBT001 - the condition to check
+    if not fulfilled:
         msg = f"The adapter of {adapter.TITLE} {what}."
         raise UnfitError(msg)

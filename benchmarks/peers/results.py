@@ -1,4 +1,4 @@
-"""The figures of a run: gathered round by round, kept as JSON, and read back for tables and plots."""
+"""The figures of a run, saved as JSON; tables and plots are made from them."""
 
 import json
 import os
@@ -18,10 +18,10 @@ FILE = FOLDER / "results.json"
 
 @dataclass(slots=True)
 class Outcome:
-    """What one library came to in one scenario."""
+    """The figures of one library in one scenario."""
 
     lacks: str | None = None
-    """Why there are no figures."""
+    """Why the library has no figures."""
     rounds: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
 
     def add(self, figures: Mapping[str, float], wanted: Iterable[str]) -> None:
@@ -46,7 +46,7 @@ class Results:
     scenarios: dict[str, dict[str, Outcome]] = field(default_factory=dict[str, dict[str, Outcome]])
 
     def save(self) -> None:
-        """Write the file, so that a later run differs in its figures alone."""
+        """Write the file in a format in which two runs differ in their figures only."""
         FOLDER.mkdir(parents=True, exist_ok=True)
         FILE.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
 
@@ -62,12 +62,12 @@ class Results:
 
 
 def versions(distributions: Iterable[str]) -> str:
-    """Say which releases were measured."""
+    """Return the measured releases."""
     return ", ".join(f"{name} {version(name)}" for name in distributions)
 
 
 def machine() -> str:
-    """Say on what the run was made."""
+    """Return the cores, processor and system of this machine."""
     model = platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():

@@ -1,4 +1,4 @@
-"""What a scenario is: a question, what is counted, and how it is put to one library; and the children that answer."""
+"""The Protocol of a scenario, and the child processes in which scenarios measure."""
 
 import json
 import subprocess
@@ -37,11 +37,11 @@ class Column:
     header: str
     digits: int = 0
     better: str | None = "low"
-    """`low`, `high`, or None: it tells nothing of better or worse."""
+    """`low`, `high`, or None if no value is better."""
     truth: bool = False
-    """It is 1 for yes and 0 for no."""
+    """True for a yes-or-no figure: 1 is yes, 0 is no."""
     noise: float = 0.0
-    """A difference up to this is none: the machine makes as much from one round to the next."""
+    """Differences up to this do not count: rounds on one machine differ as much."""
 
 
 class Scenario(Protocol):
@@ -49,12 +49,12 @@ class Scenario(Protocol):
 
     TITLE: str
     WHAT: str
-    """What is done, for the reader of the table."""
+    """A description for readers of the table."""
     COLUMNS: tuple[Column, ...]
     ROUNDS: int
 
     def conduct(self, peer: str, control: int) -> Figures:
-        """Put the question to one library, once."""
+        """Measure one library, once."""
         ...
 
 
@@ -64,7 +64,7 @@ def load(name: str) -> Scenario:
 
 
 def in_child(scenario: str, peer: str, world: World, **options: float) -> dict[str, float]:
-    """Have a new process measure one library, which thereby has the interpreter for itself."""
+    """Measure one library in a new process, so that it has an interpreter to itself."""
     words = [sys.executable, "-m", "benchmarks.peers.child", scenario, peer, world.to_json(), json.dumps(options)]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)  # noqa: S603 - our own program
     if done.returncode != 0:
@@ -74,19 +74,19 @@ def in_child(scenario: str, peer: str, world: World, **options: float) -> dict[s
 
 
 class Worker:
-    """A process that runs one library, and does what it is told a line at a time."""
+    """A process that runs one library and carries out orders, one per line."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self.process = process
 
-    def tell(self, **order: Any) -> None:  # noqa: ANN401 - JSON
-        """Give an order; the answer comes by `answer`."""
+    def send(self, **order: Any) -> None:  # noqa: ANN401 - JSON
+        """Give an order; `answer` returns its result."""
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps(order) + "\n")
         self.process.stdin.flush()
 
     def answer(self) -> dict[str, Any]:
-        """Wait for the answer to the last order."""
+        """Wait for the result of the last order."""
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
@@ -95,12 +95,12 @@ class Worker:
         return dict(json.loads(line))
 
     def do(self, **order: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
-        """Give an order and wait for the answer."""
-        self.tell(**order)
+        """Give an order and wait for its result."""
+        self.send(**order)
         return self.answer()
 
     def kill(self) -> None:
-        """End it as a crash does."""
+        """Kill the process, as a crash does."""
         self.process.kill()
         self.process.wait()
 

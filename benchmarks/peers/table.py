@@ -1,4 +1,4 @@
-"""The tables of docs/comparison, made from the results and from nothing else."""
+"""Renders the tables of docs/comparison from the results."""
 
 from benchmarks.peers import claims, scenario
 from benchmarks.peers.claims import OURS
@@ -7,12 +7,12 @@ from benchmarks.peers.scenario import Column, Scenario
 
 FILE = FOLDER / "tables.md"
 _NOISE = 0.05
-"""The share by which a figure must be better before it is called so."""
+"""A figure must be better by this share to count as better."""
 
 GLANCE = (
-    ("fresh", "ns", "good token, ns"),
+    ("fresh", "ns", "valid token, ns"),
     ("at_expiry", "requests", "requests for 200 callers"),
-    ("processes", "go_on_strict", "of 8 processes go on"),
+    ("processes", "go_on_strict", "processes of 8 that continue"),
     ("ahead", "max", "slow renewal: longest wait, ms"),
     ("outage", "errors_percent", "outage: errors, %"),
     ("cancelled", "served_strict", "survives a cancelled caller"),
@@ -21,7 +21,7 @@ GLANCE = (
 """The figures of the first table: scenario, column, header."""
 
 
-def rendered(results: Results) -> str:
+def render(results: Results) -> str:
     """Return all tables as MyST markdown."""
     parts = [
         "<!-- Made by `make compare` from results.json; don't edit. -->",
@@ -37,7 +37,7 @@ def rendered(results: Results) -> str:
 
 
 def section(results: Results, name: str) -> list[str]:
-    """Return one scenario: its title, what is done, and its table."""
+    """Return one scenario: title, description and table."""
     asked, outcomes = scenario.load(name), results.scenarios[name]
     lines = [f"## {asked.TITLE}", "", asked.WHAT, ""]
     lines += _head(["", *(column.header for column in asked.COLUMNS)])
@@ -65,14 +65,14 @@ def _glance(results: Results) -> list[str]:
             column = next(each for each in scenario.load(name).COLUMNS if each.key == key)
             cells.append("n/a" if outcome.lacks is not None else _cell(column, outcome, results.scenarios[name][OURS]))
         lines.append(_row(title, cells))
-    return [*lines, "", "Each column is explained below; what a server does about a second use is *strict* here.", ""]
+    return [*lines, "", "The sections below explain each column. In this table the server is *strict*.", ""]
 
 
 def _releases(results: Results) -> list[str]:
     measured = "; ".join(results.versions.values())
     where = f"Measured on {results.date} with Python {results.python} on {results.machine}: {measured}."
-    how = "Figures are medians over the rounds, which are all in {download}`results.json`."
-    bold = "**Bold** is what is better than this library's figure, by a twentieth and by more than the machine's noise."
+    how = "Figures are medians over the rounds; {download}`results.json` has all rounds."
+    bold = "**Bold** figures are better than this library's by more than 5 % and by more than the machine's noise."
     return [where, "", f"{how} {bold}", ""]
 
 
@@ -85,7 +85,7 @@ def _row(title: str, cells: list[str]) -> str:
 
 
 def _cells(asked: Scenario, outcome: Outcome, ours: Outcome) -> list[str]:
-    """Return one library's figures, in bold where it is ahead of ours."""
+    """Return one library's figures, in bold where they are better than ours."""
     if outcome.lacks is not None:
         return [f"n/a: {outcome.lacks}", *[""] * (len(asked.COLUMNS) - 1)]
     return [_cell(column, outcome, ours) for column in asked.COLUMNS]
@@ -93,11 +93,11 @@ def _cells(asked: Scenario, outcome: Outcome, ours: Outcome) -> list[str]:
 
 def _cell(column: Column, outcome: Outcome, ours: Outcome) -> str:
     text = shown(column, outcome)
-    return f"**{text}**" if is_ahead(column, outcome, ours) else text
+    return f"**{text}**" if is_better(column, outcome, ours) else text
 
 
-def is_ahead(column: Column, theirs: Outcome, ours: Outcome) -> bool:
-    """Tell whether a figure is better than ours, by more than noise and by what can be seen in the table."""
+def is_better(column: Column, theirs: Outcome, ours: Outcome) -> bool:
+    """Return whether a figure is better than ours by more than noise, and visibly so in the table."""
     if column.better is None or theirs.lacks is not None or shown(column, theirs) == shown(column, ours):
         return False
     gain = ours.middle(column.key) - theirs.middle(column.key)

@@ -1,4 +1,4 @@
-"""A process that runs one library in one world, with one file, and takes orders by its input."""
+"""A process that runs one library with one file and takes orders from standard input."""
 
 import asyncio
 import json
@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.peers import peer
-from benchmarks.peers.crowd import attempt
+from benchmarks.peers.callers import attempt
 from benchmarks.peers.world import SignIn, World
 
 
 async def serve(name: str, world: World, file: Path) -> None:
-    """Obey until the input ends."""
+    """Carry out orders until the input ends."""
     adapter = peer.load(name)(world, file)
     while line := await asyncio.to_thread(sys.stdin.readline):
-        print(json.dumps(await obey(adapter, json.loads(line))), flush=True)
+        print(json.dumps(await carry_out(adapter, json.loads(line))), flush=True)
 
 
-async def obey(adapter: peer.Peer, order: dict[str, Any]) -> dict[str, Any]:
-    """Start with the sign-in that is given or kept, let so many callers ask at once, or close."""
+async def carry_out(adapter: peer.Peer, order: dict[str, Any]) -> dict[str, Any]:
+    """Start with a given or saved sign-in, let a number of callers ask at once, or close."""
     if "start" in order:
         await adapter.start(SignIn(**order["start"]) if order["start"] else None)
         return {}

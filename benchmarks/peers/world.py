@@ -1,4 +1,4 @@
-"""The measuring side of a fake Bitbucket that runs in another process."""
+"""Controls a fake Bitbucket that runs in another process."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignIn:
-    """What a person's sign-in ended with, some time ago."""
+    """The tokens of a sign-in, which may be some time ago."""
 
     access_token: str
     refresh_token: str
@@ -26,13 +26,13 @@ class SignIn:
     expires_at: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what makes the same again in another process."""
+        """Return the fields, for another process."""
         return asdict(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """One fake Bitbucket: where it is, and what can be done to it. Every call blocks for a millisecond or two."""
+    """One fake Bitbucket in another process. Each call blocks for one or two milliseconds."""
 
     control: int
     number: int
@@ -62,19 +62,19 @@ class World:
         )
 
     def sign_in(self, *, left: float = 3600.0) -> SignIn:
-        """Sign a person in; the access token, issued for an hour, has *left* seconds to live."""
+        """Sign a person in; the access token is valid for *left* more seconds of an hour."""
         return SignIn(**self._call("sign_in", left=left))
 
     def inject(self, fault: str, *, times: int | None = None, **details: float | bool) -> None:
-        """Let a fault befall the next *times* token requests, instead of any that was there."""
+        """Let the next *times* token requests meet a fault, which replaces any earlier one."""
         self._call("inject", fault=fault, times=times, **details)
 
-    def mend(self) -> None:
-        """Let the token endpoint answer at once from now on."""
-        self._call("mend")
+    def clear_faults(self) -> None:
+        """End all faults: the token endpoint answers immediately."""
+        self._call("clear_faults")
 
     def requests(self) -> dict[str, int]:
-        """Say how many token `requests` came, and how many presented a refresh token `again`."""
+        """Return the number of token `requests`, and of those that presented a refresh token `again`."""
         return dict(self._call("requests"))
 
     def until_spent(self) -> None:
@@ -82,20 +82,20 @@ class World:
         self._call("until_spent")
 
     def survives(self, refresh_token: str | None) -> bool:
-        """Tell whether a refresh token is still good once the grace of a use that may have been is over."""
+        """Return whether a refresh token will still work after the grace period of a possible use."""
         return refresh_token is not None and bool(self._call("survives", refresh_token=refresh_token))
 
     def expiries(self) -> dict[str, float]:
-        """Say when each access token that was ever issued expires, or did."""
+        """Return the expiry of each access token that was ever issued."""
         return dict(self._call("expiries"))
 
     def to_json(self) -> str:
-        """Return what another process needs to reach the same world."""
+        """Return the text from which another process makes the same World."""
         return json.dumps({name: value for name, value in asdict(self).items() if name != "client"})
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Return the world that another process has opened."""
+        """Return the World that another process has opened."""
         return cls(**json.loads(text))
 
     def _call(self, verb: str, **details: Any) -> Any:  # noqa: ANN401 - JSON
@@ -103,7 +103,7 @@ class World:
 
 
 def call(control: int, verb: str, **details: Any) -> Any:  # noqa: ANN401 - JSON
-    """Ask the process of the fakes for something."""
+    """Send a request to the process of the fakes."""
     url = f"http://127.0.0.1:{control}/{verb}"
     request = Request(url, data=json.dumps(details).encode(), headers={"content-type": "application/json"})
     with urlopen(request, timeout=60) as response:  # noqa: S310 - our own address
@@ -112,7 +112,7 @@ def call(control: int, verb: str, **details: Any) -> Any:  # noqa: ANN401 - JSON
 
 @contextmanager
 def fakes() -> Generator[int]:
-    """Run the process of the fakes, and say at which port it is ruled."""
+    """Run the process of the fakes, and yield its control port."""
     words = [sys.executable, "-m", "benchmarks.peers.fake"]
     with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own program
         assert process.stdout is not None
@@ -124,12 +124,12 @@ def fakes() -> Generator[int]:
 
 @contextmanager
 def opened(control: int, *, strict: bool = False, grace: float = 600.0, latency: float = 0.05) -> Generator[World]:
-    """Open a world, and close it at the end.
+    """Open a fake Bitbucket, and close it at the end of the block.
 
     Args:
-        control: Where the process of the fakes is ruled.
-        strict: A refresh token that is used twice takes its sign-in with it; else it goes on for *grace* seconds.
-        grace: What Bitbucket is said to give: ten minutes.
+        control: The control port of the process of the fakes.
+        strict: A second use of a refresh token revokes its sign-in; otherwise it works for *grace* more seconds.
+        grace: Seconds; Bitbucket gives ten minutes.
         latency: Seconds that the token endpoint takes.
     """
     found = call(control, "open", strict=strict, grace=grace, latency=latency)

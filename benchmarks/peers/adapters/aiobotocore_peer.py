@@ -1,10 +1,10 @@
-"""aiobotocore's AioRefreshableCredentials: AWS's own way to renew in time, told here to renew at Bitbucket.
+"""aiobotocore's AioRefreshableCredentials: the way in which AWS credentials are renewed, used here for Bitbucket.
 
-It knows no OAuth: `refresh_using` is a function of the program, which sends the token request and saves.
+It does not know OAuth: `refresh_using` is a function of the program that sends the token request and saves.
 https://aiobotocore.readthedocs.io/
 """
 
-# The library is in the environment of `make compare` alone.
+# Only the environment of `make compare` has the library.
 # pyright: reportMissingImports=false, reportUnknownVariableType=false, reportUnknownMemberType=false
 # pyright: reportUnknownArgumentType=false
 
@@ -22,14 +22,14 @@ from benchmarks.peers.world import SignIn, World
 
 
 class Adapter:
-    """The bearer token is in the place of the session token."""
+    """The bearer token is stored as the session token."""
 
     TITLE: ClassVar[str] = "aiobotocore"
     DISTRIBUTIONS: ClassVar[tuple[str, ...]] = ("aiobotocore",)
     STATEMENT: ClassVar[str] = "from aiobotocore.credentials import AioRefreshableCredentials"
     HTTP: ClassVar[str | None] = None
-    AHEAD: ClassVar[float] = 900.0  # the advisory refresh; from 600 s on everybody waits
-    LACKS: ClassVar[Mapping[str, str]] = {"request": "it signs requests to AWS, and puts a bearer on none"}
+    AHEAD: ClassVar[float] = 900.0  # the advisory refresh; from 600 s on all callers wait
+    LACKS: ClassVar[Mapping[str, str]] = {"request": "it signs requests to AWS and sends no bearer"}
 
     def __init__(self, world: World, file: Path | None) -> None:
         self.world = world
@@ -68,8 +68,8 @@ class Adapter:
         return self.refresh_token
 
     async def get(self, url: str) -> int:
-        msg = f"It signs requests to AWS, and sends none to Bitbucket: {url}"
-        raise AssertionError(msg)  # LACKS says so, and nobody asks
+        msg = f"aiobotocore sends no requests to Bitbucket: {url}"
+        raise AssertionError(msg)  # LACKS excludes this scenario
 
     async def aclose(self) -> None:
         if self.session is not None:
@@ -77,5 +77,5 @@ class Adapter:
 
 
 def metadata(access_token: str, expiry: datetime) -> dict[str, str]:
-    """Return what a function behind `refresh_using` returns."""
+    """Return the result that `refresh_using` expects."""
     return {"access_key": "-", "secret_key": "-", "token": access_token, "expiry_time": expiry.isoformat()}

@@ -1,9 +1,9 @@
-"""aiohttp-oauth2-client: a grant that refreshes, behind a client middleware of aiohttp.
+"""aiohttp-oauth2-client: a grant that refreshes, in a client middleware of aiohttp.
 
 https://pypi.org/project/aiohttp-oauth2-client/
 """
 
-# The library is in the environment of `make compare` alone.
+# Only the environment of `make compare` has the library.
 # pyright: reportMissingImports=false, reportUnknownVariableType=false, reportUnknownMemberType=false
 # pyright: reportUnknownArgumentType=false
 
@@ -21,10 +21,10 @@ from benchmarks.peers.world import SignIn, World
 
 
 class Adapter:
-    """A grant with the token that the program has kept.
+    """A grant with a token that the program has saved.
 
-    Its AuthorizationCodeGrant leaves the client's id out of its refresh requests, which Bitbucket refuses; its base
-    class, which does the same work, does not.
+    Its AuthorizationCodeGrant omits the client's id in refresh requests, which Bitbucket refuses; its base class does
+    the same work and sends the id.
     """
 
     TITLE: ClassVar[str] = "aiohttp-oauth2-client"
@@ -58,7 +58,7 @@ class Adapter:
     async def get_token(self) -> str:
         await self.grant.ensure_active_token()
         token = self.grant.token
-        if token is not self.kept:  # it tells nobody that it has refreshed
+        if token is not self.kept:  # it has no callback for a refresh
             self.kept = token
             save(self.file, token.model_dump())
         return str(token.access_token)

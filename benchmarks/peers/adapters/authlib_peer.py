@@ -1,4 +1,4 @@
-"""Authlib's AsyncOAuth2Client, with `token_endpoint` and `update_token` so that it refreshes by itself.
+"""Authlib's AsyncOAuth2Client, with `token_endpoint` and `update_token`, so it refreshes automatically.
 
 https://docs.authlib.org/en/latest/client/httpx.html
 """
@@ -18,7 +18,7 @@ from benchmarks.peers.world import SignIn, World
 
 
 class Adapter:
-    """One client, whose own `request` begins with `ensure_active_token`."""
+    """A client; its own `request` begins with `ensure_active_token`."""
 
     TITLE: ClassVar[str] = "Authlib"
     DISTRIBUTIONS: ClassVar[tuple[str, ...]] = ("Authlib", "httpx2")
@@ -37,14 +37,14 @@ class Adapter:
         )
 
     async def update_token(self, token: Mapping[str, Any], **_: object) -> None:
-        """Save, as its documentation has the program do."""
+        """Save the token, as the documentation says."""
         save(self.file, token)
 
     async def start(self, sign_in: SignIn | None) -> None:
         if sign_in is None:
             self.client.token = saved(self.file)
         else:
-            # It believes whole seconds alone.
+            # It expects whole seconds.
             self.client.token = {**asdict(sign_in), "token_type": "bearer", "expires_at": int(sign_in.expires_at)}
             save(self.file, self.client.token)
 

@@ -1,4 +1,4 @@
-"""A bare session: an access token in a static header, and nobody who renews it."""
+"""A bare session: an access token in a static header, without renewal."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,11 +8,11 @@ import aiohttp
 
 from benchmarks.peers.world import SignIn, World
 
-_NO_RENEWAL = "nothing renews"
+_NO_RENEWAL = "no renewal"
 
 
 class Adapter:
-    """The least that a program can do, and the measure for what the others add."""
+    """The smallest program, and the baseline for the other adapters."""
 
     TITLE: ClassVar[str] = "bare session"
     DISTRIBUTIONS: ClassVar[tuple[str, ...]] = ("aiohttp",)
@@ -23,12 +23,12 @@ class Adapter:
         ("at_expiry", "processes", "ahead", "cancelled", "lost", "crash", "outage"), _NO_RENEWAL
     )
 
-    def __init__(self, world: World, file: Path | None) -> None:  # noqa: ARG002 - the others need them
+    def __init__(self, world: World, file: Path | None) -> None:  # noqa: ARG002 - other adapters need them
         self.token = ""
         self.session: aiohttp.ClientSession | None = None
 
     async def start(self, sign_in: SignIn | None) -> None:
-        assert sign_in is not None, "a bare session keeps nothing"
+        assert sign_in is not None, "a bare session saves nothing"
         self.token = sign_in.access_token
 
     async def get_token(self) -> str:

@@ -1,10 +1,10 @@
-"""google-auth's OAuth 2.0 credentials, with non-blocking refresh; synchronous, so asyncio calls them in threads.
+"""google-auth's OAuth 2.0 credentials, with non-blocking refresh; they are synchronous, so asyncio uses threads.
 
-Its asynchronous credentials are marked internal, and refresh without a lock as well.
+Its asynchronous credentials are marked as internal, and refresh without a lock too.
 https://googleapis.dev/python/google-auth/latest/reference/google.oauth2.credentials.html
 """
 
-# The library is in the environment of `make compare` alone.
+# Only the environment of `make compare` has the library.
 # pyright: reportMissingImports=false, reportUnknownVariableType=false, reportUnknownMemberType=false
 # pyright: reportUnknownArgumentType=false
 
@@ -23,7 +23,7 @@ from benchmarks.peers.world import SignIn, World
 
 
 class Adapter:
-    """Fresh credentials are read; all others are brought up to date in a thread, and saved as the quickstarts do."""
+    """Fresh credentials are read directly; others are refreshed in a thread and saved, as in the quickstarts."""
 
     TITLE: ClassVar[str] = "google-auth"
     DISTRIBUTIONS: ClassVar[tuple[str, ...]] = ("google-auth", "requests")
@@ -42,7 +42,7 @@ class Adapter:
 
     async def start(self, sign_in: SignIn | None) -> None:
         if sign_in is None:
-            # from_authorized_user_file would renew at Google, whatever token_uri is in the file.
+            # from_authorized_user_file ignores the token_uri in the file and renews at Google.
             found = saved(self.file)
             token, refresh_token, expiry = (
                 found["token"],

@@ -1,10 +1,10 @@
 """httpx_auth's OAuth2AuthorizationCode, with its JSON file as token cache.
 
-It is an `auth=` for httpx.AsyncClient as well; the refresh itself is synchronous, on the loop.
+It works as `auth=` of httpx.AsyncClient too; the refresh is synchronous and blocks the loop.
 https://github.com/Colin-b/httpx_auth
 """
 
-# The library is in the environment of `make compare` alone.
+# Only the environment of `make compare` has the library.
 # pyright: reportMissingImports=false, reportUnknownVariableType=false, reportUnknownMemberType=false
 # pyright: reportUnknownArgumentType=false
 
@@ -20,7 +20,7 @@ from benchmarks.peers.world import SignIn, World
 
 
 class Adapter:
-    """The sign-in that a browser would bring is put into its cache beforehand."""
+    """The sign-in is put into its cache, so no browser is needed."""
 
     TITLE: ClassVar[str] = "httpx_auth"
     DISTRIBUTIONS: ClassVar[tuple[str, ...]] = ("httpx_auth",)
@@ -48,10 +48,10 @@ class Adapter:
             save(self.file, {self.auth.state: token})
         if self.file is not None:
             self.cache = JsonTokenFileCache(self.file)
-        OAuth2.token_cache = self.cache  # it is everybody's, and looked up at each request
+        OAuth2.token_cache = self.cache  # it is global, and read at each request
 
     async def get_token(self) -> str:
-        # As its auth_flow does at each request.
+        # As in its auth_flow for each request.
         token = self.cache.get_token(
             self.auth.state,
             early_expiry=self.auth.early_expiry,
@@ -75,6 +75,6 @@ class Adapter:
 
 
 def _no_browser() -> None:
-    """Where it would open a browser, and wait for the person."""
+    """Raise where it would open a browser and wait for the person."""
     msg = "The person is asked to sign in again."
     raise PermissionError(msg)

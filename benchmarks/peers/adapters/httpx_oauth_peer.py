@@ -1,9 +1,9 @@
-"""httpx-oauth's OAuth2 client: it refreshes when it is told to, and the program says when.
+"""httpx-oauth's OAuth2 client: the program decides when to refresh.
 
 https://frankie567.github.io/httpx-oauth/oauth2/
 """
 
-# The library is in the environment of `make compare` alone.
+# Only the environment of `make compare` has the library.
 # pyright: reportMissingImports=false, reportUnknownVariableType=false, reportUnknownMemberType=false
 # pyright: reportUnknownArgumentType=false
 
@@ -19,14 +19,14 @@ from benchmarks.peers.world import SignIn, World
 
 
 class Adapter:
-    """The token is the program's; it looks at `is_expired`, calls `refresh_token` and saves."""
+    """The program keeps the token, checks `is_expired`, calls `refresh_token` and saves."""
 
     TITLE: ClassVar[str] = "httpx-oauth"
     DISTRIBUTIONS: ClassVar[tuple[str, ...]] = ("httpx-oauth",)
     STATEMENT: ClassVar[str] = "from httpx_oauth.oauth2 import OAuth2"
     HTTP: ClassVar[str | None] = None
-    AHEAD: ClassVar[float] = 0.0  # is_expired knows no leeway
-    LACKS: ClassVar[Mapping[str, str]] = {"request": "it sends no requests to an API"}
+    AHEAD: ClassVar[float] = 0.0  # is_expired has no leeway
+    LACKS: ClassVar[Mapping[str, str]] = {"request": "it sends no API requests"}
 
     def __init__(self, world: World, file: Path | None) -> None:
         self.file = file
@@ -54,8 +54,8 @@ class Adapter:
         return str(self.token["refresh_token"])
 
     async def get(self, url: str) -> int:
-        msg = f"It gets tokens, and sends no request with them: {url}"
-        raise AssertionError(msg)  # LACKS says so, and nobody asks
+        msg = f"httpx-oauth sends no API requests: {url}"
+        raise AssertionError(msg)  # LACKS excludes this scenario
 
     async def aclose(self) -> None:
-        """It keeps nothing open."""
+        """Do nothing: it keeps no connection open."""

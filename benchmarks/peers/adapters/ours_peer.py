@@ -1,4 +1,4 @@
-"""This library, as its README says."""
+"""This library, used as its README says."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 class Adapter:
-    """A TokenManager with a FileStore, or the one in memory."""
+    """A TokenManager with a FileStore or a MemoryStore."""
 
     TITLE: ClassVar[str] = "bitbucket-auth-async"
     DISTRIBUTIONS: ClassVar[tuple[str, ...]] = ("bitbucket-auth-async",)
     STATEMENT: ClassVar[str] = "from bitbucket_auth_async import TokenManager"
     HTTP: ClassVar[str | None] = "aiohttp"
-    AHEAD: ClassVar[float] = 288.0  # Timing.refresh_ahead is a tenth of an hour, of which jitter takes a fifth at most
+    AHEAD: ClassVar[float] = 288.0  # Timing.refresh_ahead is a tenth of an hour, minus jitter of at most a fifth
     LACKS: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, world: World, file: Path | None) -> None:
@@ -37,7 +37,7 @@ class Adapter:
         if sign_in is None:
             return  # the store has it
         token = Token(**sign_in.to_dict())
-        # It was kept when it was new, by an earlier run: only then can it be old by now.
+        # An earlier run saved the token when it was new.
         earlier = FakeClock(wall=sign_in.issued_at)
         server, store = self.world.server, self.store
         async with TokenManager(self.world.client, store=store, key="alice", server=server, clock=earlier) as manager:
@@ -64,12 +64,12 @@ class Adapter:
 
 
 class Many(Adapter):
-    """One of many persons in a TokenManagerPool."""
+    """One of many identities in a TokenManagerPool."""
 
     pool: ClassVar[TokenManagerPool | None] = None
     persons: ClassVar[int] = 0
 
-    def __init__(self, world: World, file: Path | None) -> None:  # noqa: ARG002 - as the other one
+    def __init__(self, world: World, file: Path | None) -> None:  # noqa: ARG002 - the same arguments as Adapter
         if Many.pool is None:
             Many.pool = TokenManagerPool(
                 world.client, store=MemoryStore(), server=world.server, max_identities=1_000_000

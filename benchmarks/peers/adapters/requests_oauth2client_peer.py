@@ -3,7 +3,7 @@
 https://guillp.github.io/requests_oauth2client/
 """
 
-# The library is in the environment of `make compare` alone.
+# Only the environment of `make compare` has the library.
 # pyright: reportMissingImports=false, reportUnknownVariableType=false, reportUnknownMemberType=false
 # pyright: reportUnknownArgumentType=false
 
@@ -22,7 +22,7 @@ from benchmarks.peers.world import SignIn, World
 
 
 class Adapter:
-    """A token that is good is read; one that is due is renewed in a thread, and saved."""
+    """A valid token is read directly; an expired one is renewed in a thread and saved."""
 
     TITLE: ClassVar[str] = "requests_oauth2client"
     DISTRIBUTIONS: ClassVar[tuple[str, ...]] = ("requests_oauth2client",)

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from benchmarks.peers.crowd import attempt
+from benchmarks.peers.callers import attempt
 from benchmarks.peers.peer import Peer
 from benchmarks.peers.scenario import Column, Figures, in_child
 from benchmarks.peers.world import World, opened
@@ -11,16 +11,16 @@ from benchmarks.peers.world import World, opened
 CALLERS = 200
 TITLE = f"{CALLERS} callers at expiry, in one process"
 WHAT = (
-    "All ask at once, with a token that has just expired; the token endpoint takes 50 ms. *Strict* is a server by "
-    "RFC 9700, where a second use of a refresh token ends the sign-in; *grace* is Bitbucket's ten minutes. The "
-    "sign-in lives if the refresh token that the library would use next is still good after that grace."
+    "All callers ask at once, with a token that has just expired; the token endpoint takes 50 ms. A *strict* server "
+    "follows RFC 9700: a second use of a refresh token ends the sign-in. *Grace* is a server with Bitbucket's grace "
+    "period of ten minutes. The sign-in survives if the library's next refresh token still works after that period."
 )
 COLUMNS = (
     Column("requests", "token requests"),
     Column("ms", "ms until all are served"),
     Column("errors", "callers with an error (strict)"),
-    Column("survives_strict", "sign-in lives (strict)", truth=True, better="high"),
-    Column("survives", "sign-in lives (grace)", truth=True, better="high"),
+    Column("survives_strict", "sign-in survives (strict)", truth=True, better="high"),
+    Column("survives", "sign-in survives (grace)", truth=True, better="high"),
 )
 ROUNDS = 2
 
@@ -35,7 +35,7 @@ def conduct(peer: str, control: int) -> Figures:
 
 
 async def measure(peer: type[Peer], world: World) -> dict[str, float]:
-    """Let all ask at once, and see what is left."""
+    """Let all callers ask at once, and check the sign-in afterwards."""
     adapter = peer(world, None)
     await adapter.start(world.sign_in(left=-2))
     begun = time.perf_counter()

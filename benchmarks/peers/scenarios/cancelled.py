@@ -1,23 +1,23 @@
-"""What becomes of a sign-in whose renewal is under way when the caller gives up?"""
+"""Does a sign-in survive if the caller is cancelled during its renewal?"""
 
 import asyncio
 import time
 
-from benchmarks.peers.crowd import attempt
+from benchmarks.peers.callers import attempt
 from benchmarks.peers.peer import Peer
 from benchmarks.peers.scenario import Column, Figures, in_child
 from benchmarks.peers.world import World, opened
 
-TITLE = "A caller cancelled in the middle of a renewal"
+TITLE = "A caller cancelled during a renewal"
 WHAT = (
-    "The token has expired; the token endpoint spends the refresh token at once and answers a second later. The one "
-    "caller is cancelled 300 ms after it was spent, as `asyncio.timeout` and every web framework do to callers; a loop "
-    "that is blocked can't even do that before the answer is there. Two seconds later another one asks."
+    "The token has expired; the token endpoint spends the refresh token at once and answers a second later. The "
+    "caller is cancelled 300 ms after that, as `asyncio.timeout` and web frameworks do; a blocked loop can do it "
+    "only after the answer. Two seconds later another caller asks."
 )
 COLUMNS = (
-    Column("let_go", "the caller got away after, ms", noise=50),
-    Column("served_strict", "the next one is served (strict)", truth=True, better="high"),
-    Column("served", "the next one is served (grace)", truth=True, better="high"),
+    Column("let_go", "the caller was released after, ms", noise=50),
+    Column("served_strict", "the next caller is served (strict)", truth=True, better="high"),
+    Column("served", "the next caller is served (grace)", truth=True, better="high"),
     Column("again", "refresh tokens used twice (grace)"),
 )
 ROUNDS = 2
@@ -33,7 +33,7 @@ def conduct(peer: str, control: int) -> Figures:
 
 
 async def measure(peer: type[Peer], world: World) -> dict[str, float]:
-    """Give up, and ask again."""
+    """Cancel one caller, and let another one ask."""
     adapter = peer(world, None)
     await adapter.start(world.sign_in(left=-2))
     caller = asyncio.create_task(attempt(adapter))

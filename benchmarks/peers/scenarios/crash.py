@@ -1,4 +1,4 @@
-"""What does a crash cost that comes between the spending of a refresh token and the saving of its successor?"""
+"""What does a crash cost between spending a refresh token and saving its successor?"""
 
 import time
 from pathlib import Path
@@ -10,15 +10,15 @@ from benchmarks.peers.world import World, opened
 GRACE = 6.0
 TITLE = "A crash between spending and saving"
 WHAT = (
-    "A process with an expired token is killed once the server has spent its refresh token, and before it has the "
-    "answer. It is started again from its file, at once; or only after the server's grace (shortened to "
-    f"{GRACE:g} s here), while another process with the same file was in use and asked every half second."
+    "A process with an expired token is killed after the server has spent its refresh token, and before it has the "
+    "answer. It is restarted with its file, at once or after the server's grace period (here shortened to "
+    f"{GRACE:g} s). In the second case another process with the same file asks every half second."
 )
 COLUMNS = (
     Column("ms", "restarted at once: ms until served (grace)"),
     Column("served", "served (grace)", truth=True, better="high"),
     Column("served_late", "restarted late, with a sibling: served (grace)", truth=True, better="high"),
-    Column("sibling_errors", "errors that the sibling saw (grace)"),
+    Column("sibling_errors", "errors of the sibling (grace)"),
     Column("served_strict", "restarted at once: served (strict)", truth=True, better="high"),
 )
 ROUNDS = 1
@@ -28,7 +28,7 @@ _ATTEMPTS = 12
 
 
 def conduct(peer: str, control: int) -> Figures:
-    """Crash three times: at a lenient server, at a strict one, and with a sibling."""
+    """Crash three times: at a lenient server, at a strict server, and with a sibling."""
     figures: dict[str, float] = {}
     for strict in (False, True):
         with opened(control, grace=GRACE, latency=0, strict=strict) as world, TemporaryDirectory() as folder:
@@ -53,16 +53,16 @@ def conduct(peer: str, control: int) -> Figures:
 
 
 def crash(victim: Worker, world: World) -> None:
-    """Kill a process that waits for the answer to a renewal."""
+    """Kill a process while it waits for the answer to a renewal."""
     world.inject("latency", seconds=_HELD)
-    victim.tell(ask=1)
+    victim.send(ask=1)
     world.until_spent()
     victim.kill()
-    world.mend()
+    world.clear_faults()
 
 
 def restart(peer: str, world: World, file: str) -> tuple[bool, float]:
-    """Start the process again, and say whether it gets a token, and after how many seconds."""
+    """Start the process again, and return whether it gets a token, and after how many seconds."""
     with worker(peer, world, file) as process:
         process.do(start=None)
         begun = time.perf_counter()

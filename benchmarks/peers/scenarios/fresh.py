@@ -1,4 +1,4 @@
-"""What does a call cost while the token is good?"""
+"""What does a call cost while the token is valid?"""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -9,10 +9,10 @@ from benchmarks.peers.peer import Peer
 from benchmarks.peers.scenario import Column, Figures, in_child
 from benchmarks.peers.world import World, opened
 
-TITLE = "A token that is good"
+TITLE = "A valid token"
 WHAT = (
-    "One coroutine asks again and again while the token has its hour. The baseline is a coroutine that returns an "
-    "attribute, in turns with it in the same process. Counted is the processor's time."
+    "One coroutine asks again and again for a token that is valid for an hour. The baseline is a coroutine that "
+    "returns an attribute, in turns in the same process. The figures are CPU time."
 )
 COLUMNS = (Column("ns", "ns a call"), Column("ratio", "times a bare coroutine", digits=1))
 ROUNDS = 5
@@ -21,7 +21,7 @@ _SLICES = 20
 
 
 def conduct(peer: str, control: int) -> Figures:
-    """Measure in a child."""
+    """Measure in a child process."""
     with opened(control) as world:
         return in_child("fresh", peer, world)
 
@@ -43,7 +43,7 @@ async def measure(peer: type[Peer], world: World) -> dict[str, float]:
     return {"ns": median(candidates) * 1e9 / _CALLS, "ratio": median(one / base for base, one in pairs)}
 
 
-# Two loops of the same text: the interpreter specialises each for the one function that it meets.
+# Two loops with the same code: the interpreter specialises each for its one function.
 async def _baseline(ask: Callable[[], Awaitable[str]]) -> float:
     begun = time.process_time()
     for _ in range(_CALLS):

@@ -1,4 +1,4 @@
-"""What does it take to hold the tokens of many persons?"""
+"""What does it cost to hold the tokens of many persons?"""
 
 import asyncio
 import gc
@@ -12,10 +12,10 @@ from benchmarks.peers.world import SignIn, World, opened
 
 TITLE = "Many persons"
 WHAT = (
-    "Each person has a token that is good, of 64 characters, with a refresh token of as many. Memory is what the "
-    "process grew by: the texts of the tokens, the adapter and, of this library, a record in its store in memory are "
-    "included. The second round asks for each person's token once. Times are the processor's; where one takes much of "
-    "it, fewer were made, as the first column says."
+    "Each person has a valid token of 64 characters and a refresh token of the same length. Memory is the growth of "
+    "the process: the texts of the tokens, the adapter and, for this library, a record in its store in memory. The "
+    "second round asks for each person's token once. Times are CPU time; a library that takes long gets fewer "
+    "identities, as the first column shows."
 )
 COLUMNS = (
     Column("identities", "identities", better=None),
@@ -30,13 +30,13 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def conduct(peer: str, control: int) -> Figures:
-    """Measure in a child."""
+    """Measure in a child process."""
     with opened(control) as world:
         return in_child("identities", peer, world)
 
 
 async def measure(peer: type[Peer], world: World) -> dict[str, float]:
-    """Make as many as there is time for, and ask each."""
+    """Create as many identities as the time allows, and ask for each token."""
     now = time.time()
     gc.collect()
     before, begun = _resident(), time.process_time()

@@ -1,4 +1,4 @@
-"""What does a library cost before it does anything?"""
+"""What does a library cost to import and install?"""
 
 import json
 import subprocess
@@ -14,9 +14,8 @@ from benchmarks.peers.world import ROOT
 
 TITLE = "Importing and installing"
 WHAT = (
-    "The import that a program begins with, in a new interpreter that has imported asyncio already, "
-    "by the processor's time. Distributions are "
-    "all that pip installs for it, itself included; this library's aiohttp comes at the first token request."
+    "The CPU time of the library's import in a new interpreter that has already imported asyncio. Distributions are "
+    "all that pip installs for it, itself included; this library imports aiohttp at the first token request."
 )
 COLUMNS = (
     Column("ms", "import, ms"),
@@ -34,8 +33,8 @@ print(json.dumps([time.process_time() - begun, len(sys.modules) - before]))
 """
 
 
-def conduct(name: str, control: int) -> Figures:  # noqa: ARG001 - others need a server
-    """Import in a new interpreter, and look up what is installed."""
+def conduct(name: str, control: int) -> Figures:  # noqa: ARG001 - other scenarios need a server
+    """Import in a new interpreter, and measure the installed distributions."""
     adapter = peer.load(name)
     words = [sys.executable, "-W", "ignore", "-c", _PROGRAM.format(statement=adapter.STATEMENT)]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603 - our own program
@@ -48,7 +47,7 @@ def conduct(name: str, control: int) -> Figures:  # noqa: ARG001 - others need a
 
 
 def _gather(name: str, found: set[str]) -> None:
-    """Add a distribution and all that it needs."""
+    """Add a distribution and all its dependencies."""
     name = canonicalize_name(name)
     if name in found:
         return
@@ -60,7 +59,7 @@ def _gather(name: str, found: set[str]) -> None:
 
 
 def _size(name: str) -> int:
-    """Return the bytes of a distribution's files; our own, installed from its folder, are looked up there."""
+    """Return the bytes of a distribution's files; our own package is measured in its source folder."""
     if name == "bitbucket-auth-async":
         return sum(path.stat().st_size for path in (ROOT / "bitbucket_auth_async").rglob("*.py"))
     try:

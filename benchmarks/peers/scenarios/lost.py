@@ -1,9 +1,9 @@
-"""What becomes of a sign-in if the answer to its renewal is lost on the way?"""
+"""Does a sign-in survive if the answer to its renewal is lost?"""
 
 import asyncio
 import time
 
-from benchmarks.peers.crowd import attempt
+from benchmarks.peers.callers import attempt
 from benchmarks.peers.peer import Peer
 from benchmarks.peers.scenario import Column, Figures, in_child
 from benchmarks.peers.world import World, opened
@@ -11,10 +11,10 @@ from benchmarks.peers.world import World, opened
 TITLE = "A lost response"
 WHAT = (
     "The token has expired; the server spends the refresh token, and the connection breaks before the answer. Five "
-    "callers ask at once, and whoever got an error asks again every half second, for 8 seconds at most."
+    "callers ask at once; a caller that gets an error asks again every half second, for at most 8 seconds."
 )
 COLUMNS = (
-    Column("errors", "errors that callers saw (grace)"),
+    Column("errors", "errors of callers (grace)"),
     Column("seconds", "s until all are served (grace)", digits=1),
     Column("served", "served (grace)", truth=True, better="high"),
     Column("served_strict", "served (strict)", truth=True, better="high"),
@@ -37,7 +37,7 @@ def conduct(peer: str, control: int) -> Figures:
 
 
 async def measure(peer: type[Peer], world: World) -> dict[str, float]:
-    """Ask until there is an answer."""
+    """Ask until there is a token."""
     adapter = peer(world, None)
     await adapter.start(world.sign_in(left=-2))
     begun = time.perf_counter()

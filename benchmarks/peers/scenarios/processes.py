@@ -1,4 +1,4 @@
-"""What happens when the callers at expiry are in several processes that share one sign-in?"""
+"""What happens when callers of several processes that share one sign-in find the token expired?"""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,31 +11,31 @@ PROCESSES = 8
 CALLERS = 25
 TITLE = f"{PROCESSES} processes with {CALLERS} callers each at expiry"
 WHAT = (
-    "All processes have started with the sign-in that an earlier run left in a file: the library's own file where it "
-    "has one, else one that the program writes as the library's documentation shows. Then all callers ask at once. A "
-    "process goes on if the refresh token that it would use next is still good after the grace."
+    "All processes start with the sign-in that an earlier run saved in a file: the library's own file if it has one, "
+    "otherwise a file that the program writes as the library's documentation shows. Then all callers ask at once. A "
+    "process continues if its next refresh token still works after the grace period."
 )
 COLUMNS = (
     Column("requests", "token requests (grace)"),
     Column("ms", "ms until all are served (grace)"),
-    Column("go_on", "processes that go on (grace)", better="high"),
+    Column("go_on", "processes that continue (grace)", better="high"),
     Column("errors", "callers with an error (strict)"),
-    Column("go_on_strict", "processes that go on (strict)", better="high"),
+    Column("go_on_strict", "processes that continue (strict)", better="high"),
 )
 ROUNDS = 2
 
 
 def conduct(peer: str, control: int) -> Figures:
-    """Let them ask at a server of each kind."""
+    """Measure at a server of each kind."""
     with opened(control) as world:
-        lenient = together(peer, world)
+        lenient = ask_together(peer, world)
     with opened(control, strict=True) as world:
-        strict = together(peer, world)
+        strict = ask_together(peer, world)
     return {**lenient, "errors": strict["errors"], "go_on_strict": strict["go_on"]}
 
 
-def together(peer: str, world: World) -> dict[str, float]:
-    """Start all, let all ask at once, and see what each is left with."""
+def ask_together(peer: str, world: World) -> dict[str, float]:
+    """Start all processes, let all callers ask at once, and check each process's refresh token."""
     with TemporaryDirectory() as folder, ExitStack() as exits:
         file = str(Path(folder) / "tokens.json")
         sign_in = world.sign_in(left=-2)
@@ -44,11 +44,11 @@ def together(peer: str, world: World) -> dict[str, float]:
         first.do(close=True)
         workers = [exits.enter_context(worker(peer, world, file)) for _ in range(PROCESSES)]
         for each in workers:
-            each.tell(start=None)
+            each.send(start=None)
         for each in workers:
             each.answer()
         for each in workers:
-            each.tell(ask=CALLERS)
+            each.send(ask=CALLERS)
         answers = [each.answer() for each in workers]
         return {
             "requests": world.requests()["requests"],

@@ -15,15 +15,14 @@ from benchmarks.peers.world import World, opened
 
 TITLE = "A request to the API"
 WHAT = (
-    "GET of a small JSON document on a kept connection, with a token that is good. The baseline is the same request by "
-    "a bare session of the same HTTP client with a static header, in turns with it in the same process. Counted is "
-    "the processor's time on the side of the client. What a request takes is the HTTP client's doing; what is added is "
-    "the library's. Less than nothing is added to requests, which looks into .netrc at each request, unless it has an "
-    "`auth`."
+    "A GET of a small JSON document on an open connection, with a valid token. The baseline is the same request by a "
+    "bare session of the same HTTP client with a static header, in turns in the same process. The figures are the "
+    "client's CPU time: the whole request, which is mostly the HTTP client's, and the part that the library adds. A "
+    "negative figure is possible: with an `auth`, the requests library does not look into .netrc."
 )
 COLUMNS = (
     Column("us", "µs a request"),
-    Column("added", "of these added by the library, µs", noise=10),
+    Column("added", "added by the library, µs", noise=10),
     Column("ratio", "times a bare session", digits=3),
 )
 ROUNDS = 3
@@ -34,13 +33,13 @@ Get = Callable[[str], Awaitable[int]]
 
 
 def conduct(peer: str, control: int) -> Figures:
-    """Measure in a child."""
+    """Measure in a child process."""
     with opened(control) as world:
         return in_child("request", peer, world)
 
 
 async def measure(peer: type[Peer], world: World) -> dict[str, float]:
-    """Time slices of requests, in turns with the baseline's, which takes turns at going first."""
+    """Time slices of requests in turns with the baseline; each goes first in every other turn."""
     sign_in = world.sign_in()
     adapter = peer(world, None)
     await adapter.start(sign_in)
@@ -68,7 +67,7 @@ async def measure(peer: type[Peer], world: World) -> dict[str, float]:
 
 
 async def _bare(http: str | None, headers: dict[str, str], exits: AsyncExitStack) -> Get:
-    """Return a GET by a session of the client that is named."""
+    """Return a GET by a bare session of the named HTTP client."""
     if http == "aiohttp":
         session = await exits.enter_async_context(aiohttp.ClientSession(headers=headers))
 

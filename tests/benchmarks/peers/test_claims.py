@@ -1,4 +1,4 @@
-"""What is claimed holds in the published run; a run in which it does not fails here, until the claim is mended."""
+"""Each claim holds in the published run; after a run in which it does not hold, the claim must be corrected."""
 
 from pathlib import Path
 
@@ -18,14 +18,14 @@ def test_a_claim_holds_in_each_round_of_the_published_run(claim: Claim) -> None:
     assert claim.holds(outcome), {key: outcome.rounds[key] for key in claim.bounds}
 
 
-def test_one_round_that_is_otherwise_breaks_a_claim() -> None:
+def test_one_round_out_of_bounds_refutes_a_claim() -> None:
     claim = Claim("It is spent once", "at_expiry", {"requests": (1, 1)})
     assert claim.holds(Outcome(rounds={"requests": [1.0, 1.0]}))
     assert not claim.holds(Outcome(rounds={"requests": [1.0, 2.0]}))
     assert not claim.holds(Outcome("there are no figures"))
 
 
-def test_a_claim_that_does_not_hold_is_shown_as_such() -> None:
+def test_a_refuted_claim_is_shown_as_refuted() -> None:
     published = Results.read()
     assert not any("**no**" in line for line in claims.section(published))
     published.scenarios["outage"][claims.OURS].rounds["errors_percent"][0] = 0.1
@@ -35,5 +35,5 @@ def test_a_claim_that_does_not_hold_is_shown_as_such() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in peer.NAMES if name not in {claims.OURS, "bare"}])
-def test_the_readme_names_whom_this_library_is_compared_with(name: str) -> None:
+def test_the_readme_names_each_compared_library(name: str) -> None:
     assert Results.read().titles[name] in README

@@ -1,4 +1,4 @@
-"""The published tables and plots say what the results say."""
+"""The published tables and plots match the published results."""
 
 import re
 
@@ -29,12 +29,12 @@ def outcome(let_go: float, served_strict: float, *, again: float = 0) -> Outcome
 
 
 def test_the_published_tables_are_made_from_the_published_results() -> None:
-    assert table.FILE.read_text(encoding="utf-8") == table.rendered(Results.read()), "run `make compare ARGS=--draw`"
+    assert table.FILE.read_text(encoding="utf-8") == table.render(Results.read()), "run `make compare ARGS=--draw`"
 
 
 @pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: str(plot.name))
 @pytest.mark.parametrize("shade", INK)
-def test_the_published_plots_bear_the_published_figures(plot: Plot, shade: str) -> None:
+def test_the_published_plots_show_the_published_figures(plot: Plot, shade: str) -> None:
     texts = re.findall(r"<text[^>]*>([^<]*)</text>", plot.file(shade).read_text(encoding="utf-8"))
     published = Results.read()
     column = next(each for each in scenario.load(plot.scenario).COLUMNS if each.key == plot.key)
@@ -44,7 +44,7 @@ def test_the_published_plots_bear_the_published_figures(plot: Plot, shade: str) 
     assert set(texts) >= {published.titles[name] for name in bars} | {plot.title}
 
 
-def test_everything_was_put_to_everybody_in_one_run() -> None:
+def test_one_run_measured_each_scenario_with_each_library() -> None:
     published = Results.read()
     assert tuple(published.scenarios) == scenario.NAMES
     for name, outcomes in published.scenarios.items():
@@ -65,38 +65,38 @@ def test_the_page_shows_each_plot_for_light_and_dark() -> None:
             assert f"{plot.file(shade).name}\n:class: only-{shade}\n" in page
 
 
-def test_a_figure_that_is_ahead_of_ours_is_bold_and_no_other() -> None:
+def test_only_a_figure_better_than_ours_is_bold() -> None:
     lines = table.section(results(ours=outcome(300, 0, again=1), fast=outcome(100, 1, again=2)), "cancelled")
     assert "| Ours | 300 | no | yes | 1 |" in lines
     assert "| Fast | **100** | **yes** | yes | 2 |" in lines
 
 
-def test_a_peer_within_a_twentieth_is_not_ahead() -> None:
+def test_a_figure_within_five_percent_of_ours_is_not_better() -> None:
     lines = table.section(results(ours=outcome(300, 1), fast=outcome(290, 1)), "cancelled")
     assert "| Fast | 290 | yes | yes | 0 |" in lines
 
 
-def test_a_peer_that_is_better_by_noise_alone_is_not_ahead() -> None:
+def test_a_figure_within_the_noise_is_not_better() -> None:
     lines = table.section(results(ours=outcome(100, 1), fast=outcome(60, 1), faster=outcome(40, 1)), "cancelled")
     assert "| Fast | 60 | yes | yes | 0 |" in lines
     assert "| Faster | **40** | yes | yes | 0 |" in lines
 
 
-def test_who_has_no_such_thing_is_shown_with_the_reason() -> None:
-    lines = table.section(results(ours=outcome(300, 1), bare=Outcome("nothing renews")), "cancelled")
-    assert "| Bare | n/a: nothing renews |  |  |  |" in lines
+def test_a_library_without_figures_is_shown_with_the_reason() -> None:
+    lines = table.section(results(ours=outcome(300, 1), bare=Outcome("no renewal")), "cancelled")
+    assert "| Bare | n/a: no renewal |  |  |  |" in lines
 
 
 @pytest.mark.parametrize(
     "values,text",
     [([1.0, 1.0], "yes"), ([0.0, 0.0], "no"), ([1.0, 0.0], "1 of 2 times"), ([0.0, 1.0, 1.0], "2 of 3 times")],
 )
-def test_what_was_not_always_so_is_not_called_so(values: list[float], text: str) -> None:
+def test_a_yes_or_no_figure_that_varies_between_rounds_says_how_often(values: list[float], text: str) -> None:
     assert table.shown(Column("served", "served", truth=True), Outcome(rounds={"served": values})) == text
 
 
 @pytest.mark.parametrize(
     "value,digits,text", [(1234.6, 0, "1\N{NARROW NO-BREAK SPACE}235"), (-0.01, 1, "0.0"), (1.0123, 3, "1.012")]
 )
-def test_a_figure_is_rounded_to_what_it_tells(value: float, digits: int, text: str) -> None:
+def test_a_figure_is_rounded_to_its_digits(value: float, digits: int, text: str) -> None:
     assert table.shown(Column("ms", "ms", digits=digits), Outcome(rounds={"ms": [value]})) == text

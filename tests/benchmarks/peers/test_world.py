@@ -1,4 +1,4 @@
-"""The fake Bitbucket of the measurements, ruled from another process."""
+"""The fake Bitbucket of the measurements, controlled from another process."""
 
 import pytest
 
@@ -21,7 +21,7 @@ async def test_a_refresh_token_survives_until_it_is_spent(lenient: World) -> Non
     assert not lenient.survives(None)
 
 
-async def test_a_second_use_is_counted_and_ends_a_sign_in_at_a_strict_server_alone(
+async def test_a_second_use_is_counted_and_ends_a_sign_in_only_at_a_strict_server(
     lenient: World, strict: World
 ) -> None:
     for world in (lenient, strict):
@@ -36,21 +36,21 @@ async def test_a_second_use_is_counted_and_ends_a_sign_in_at_a_strict_server_alo
         assert world.survives(successor) == (world is lenient)
 
 
-async def test_a_sign_in_tells_when_its_token_expires(lenient: World) -> None:
+async def test_a_sign_in_has_the_expiry_of_its_token(lenient: World) -> None:
     sign_in = lenient.sign_in(left=7)
     assert lenient.expiries()[sign_in.access_token] == pytest.approx(sign_in.expires_at, abs=0.5)
     assert sign_in.expires_at - sign_in.issued_at == 3600
 
 
-async def test_a_fault_befalls_the_requests_it_is_meant_for_until_it_is_mended(lenient: World) -> None:
+async def test_a_fault_hits_requests_until_it_is_cleared(lenient: World) -> None:
     sign_in = lenient.sign_in()
     lenient.inject("status", code=503)
     with pytest.raises(BitbucketAuthError) as caught:
         await renewed(lenient, sign_in)
     assert caught.value.retryable
-    lenient.mend()
+    lenient.clear_faults()
     assert await renewed(lenient, sign_in) is not None
 
 
-async def test_a_world_can_be_handed_to_another_process(lenient: World) -> None:
+async def test_a_world_can_be_sent_to_another_process(lenient: World) -> None:
     assert World.from_json(lenient.to_json()) == lenient
