@@ -1,4 +1,4 @@
-"""Builds wheel and sdist, looks at what is inside, and tries each in an empty environment; `make build` calls it."""
+"""Builds wheel and sdist, checks their content, and installs each in an empty environment; `make build` runs it."""
 
 import json
 import os
@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DIST = ROOT / ".build" / "dist"
 PACKAGE = "bitbucket_auth_async"
 
-# Runs in the empty environment, where nothing of the checkout is on the path.
+# Runs in the empty environment, without the checkout on the path.
 LOOK = """
 import importlib, importlib.metadata, importlib.resources, json, pathlib, sys
 import bitbucket_auth_async
@@ -37,14 +37,14 @@ print(json.dumps({
 
 
 def need(condition: object, message: str) -> None:
-    """Stop with *message* unless the condition holds; asserts would vanish under `python -O`."""
+    """Stop with *message* unless the condition holds; `python -O` would remove an assert."""
     if not condition:
         sys.exit(f"make build: {message}")
 
 
 def run(*words: str | Path, where: Path = ROOT) -> str:
-    """Run a program and return what it printed; stop if it fails."""
-    # Without PYTHONPATH and the like, so that the environment is as empty as a stranger's.
+    """Run a program and return its output; stop if it fails."""
+    # Without PYTHONPATH and the like, as on another machine.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     done = subprocess.run(words, cwd=where, env=environment, capture_output=True, text=True, check=False)
     need(done.returncode == 0, f"{' '.join(map(str, words))} failed:\n{done.stdout}\n{done.stderr}")
@@ -52,13 +52,13 @@ def run(*words: str | Path, where: Path = ROOT) -> str:
 
 
 def wanted_in_both() -> set[str]:
-    """Return every file of the package in the checkout, of whatever kind."""
+    """Return all files of the package in the checkout."""
     files = (path for path in (ROOT / PACKAGE).rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     return {path.relative_to(ROOT).as_posix() for path in files}
 
 
 def check_wheel(wheel: Path) -> None:
-    """The wheel has the whole package and nothing beside it."""
+    """Check that the wheel has the whole package and nothing else."""
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     inside = {name for name in names if ".dist-info/" not in name}
@@ -67,7 +67,7 @@ def check_wheel(wheel: Path) -> None:
 
 
 def check_sdist(sdist: Path) -> None:
-    """The sdist has the package, its tests and its documentation, and nothing that a command made."""
+    """Check that the sdist has the package, its tests and its documentation, and no generated files."""
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     missing = wanted_in_both() - names
@@ -82,12 +82,12 @@ def check_sdist(sdist: Path) -> None:
     ):
         need(name in names, f"the sdist lacks {name}")
     made = (".venv", ".build", "docs/reference/generated")
-    strange = [name for name in names if "__pycache__" in name or name.startswith(made)]
-    need(not strange, f"the sdist has {strange}")
+    generated = [name for name in names if "__pycache__" in name or name.startswith(made)]
+    need(not generated, f"the sdist has generated files: {generated}")
 
 
 def check_installed(artefact: Path, project: dict[str, Any], folder: Path) -> None:
-    """Installed into an empty environment it imports, and says what pyproject.toml says."""
+    """Check that it installs into an empty environment, imports, and has the metadata of pyproject.toml."""
     environment = folder / artefact.name
     run(sys.executable, "-m", "venv", environment)
     python = environment / "bin" / "python"
@@ -104,11 +104,11 @@ def check_installed(artefact: Path, project: dict[str, Any], folder: Path) -> No
         "typed": True,
     }
     need(seen == wanted, f"{artefact.name}: found {seen}, expected {wanted}")
-    print(f"{artefact.name}: {artefact.stat().st_size / 1024:.0f} KiB, installs, imports, says {seen['version']}")
+    print(f"{artefact.name}: {artefact.stat().st_size / 1024:.0f} KiB, installs and imports, version {seen['version']}")
 
 
 def main() -> None:
-    """Build both, look inside both, install both."""
+    """Build, check and install both."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     shutil.rmtree(DIST, ignore_errors=True)
     run(sys.executable, "-m", "build", "--outdir", DIST)

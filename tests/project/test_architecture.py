@@ -1,4 +1,4 @@
-"""The house rules that import-linter can't state: what importing costs, and who may import which library."""
+"""Architecture rules that import-linter cannot state: the cost of imports, and where each library is imported."""
 
 import ast
 import os
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = "bitbucket_auth_async"
 
 PURE = ("errors", "oauth2.*", "renewal.*")
-"""Rooms that compute and nothing else."""
+"""Modules and folders without input and output."""
 
 AT_HOME = {
     "aiofiles": ("cli.demo.worker",),
@@ -48,7 +48,7 @@ AT_HOME = {
     "starlette": ("web.starlette",),
     "typer": ("cli.app",),
 }
-"""Which modules may import which library, at the top or inside a function."""
+"""The modules that may import each library, at the top or inside a function."""
 
 TOP_LEVEL = {
     "CHANGELOG.md",
@@ -66,14 +66,14 @@ TOP_LEVEL = {
 
 
 def modules() -> Iterator[tuple[str, ast.Module]]:
-    """Yield each module's name without the package's, and its code."""
+    """Yield each module's name, without the package's, and its code."""
     for path in sorted((ROOT / PACKAGE).rglob("*.py")):
         name = ".".join(path.relative_to(ROOT / PACKAGE).with_suffix("").parts)
         yield name.removesuffix(".__init__"), ast.parse(path.read_text(encoding="utf-8"))
 
 
 def imports(tree: ast.Module) -> Iterator[str]:
-    """Yield the full name of whatever a module imports anywhere in its code."""
+    """Yield the full name of each import, anywhere in a module's code."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -83,7 +83,7 @@ def imports(tree: ast.Module) -> Iterator[str]:
 
 
 def import_graph(folder: str) -> dict[str, set[str]]:
-    """Return which modules each module of a folder imports, inside functions and for type checkers too."""
+    """Return the imports of each module in a folder, also those in functions and for type checkers."""
     paths = sorted((ROOT / folder).rglob("*.py"))
     names = [".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in paths]
     trees = dict(zip(names, (ast.parse(path.read_text(encoding="utf-8")) for path in paths), strict=True))
@@ -95,7 +95,7 @@ def import_graph(folder: str) -> dict[str, set[str]]:
 
 
 def circle(graph: dict[str, set[str]]) -> list[str]:
-    """Return modules each of which imports the one before it, and the first of which is also the last."""
+    """Return a circle of modules, each imported by the next, or an empty list."""
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
@@ -105,7 +105,7 @@ def circle(graph: dict[str, set[str]]) -> list[str]:
 
 
 def foreign(tree: ast.Module) -> set[str]:
-    """Name the libraries that a module imports: neither ours nor Python's."""
+    """Return the third-party libraries that a module imports."""
     return {name.partition(".")[0] for name in imports(tree)} - sys.stdlib_module_names - {PACKAGE}
 
 
@@ -114,10 +114,10 @@ def matches(name: str, patterns: tuple[str, ...]) -> bool:
 
 
 def loaded_by(code: str) -> set[str]:
-    """Name the modules that *code* loads in a Python of its own, beyond those that start with it."""
+    """Return the modules that *code* loads in a new interpreter."""
     program = f"import sys; before = set(sys.modules); {code}; print(*set(sys.modules) - before)"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    # Measuring branches in a child would load a library at any time.
+    # Coverage in the child would load its own modules.
     environment.pop("COVERAGE_PROCESS_CONFIG", None)
     words = [sys.executable, "-c", program]
     done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, timeout=60)
@@ -129,16 +129,16 @@ def libraries(names: set[str]) -> set[str]:
     return {name.partition(".")[0] for name in names} - sys.stdlib_module_names
 
 
-def test_importing_the_package_loads_no_other_library() -> None:
+def test_importing_the_package_loads_no_third_party_library() -> None:
     assert libraries(loaded_by(f"from {PACKAGE} import TokenManager")) == {PACKAGE}
 
 
-def test_importing_every_public_name_loads_no_other_library() -> None:
+def test_importing_every_public_name_loads_no_third_party_library() -> None:
     assert libraries(loaded_by(f"from {PACKAGE} import *")) == {PACKAGE}
 
 
 @pytest.mark.parametrize("room, names", [("stores", "*"), ("codecs", "JsonCodec, keys_from_env")])
-def test_the_names_of_a_folder_load_no_other_library_before_they_need_it(room: str, names: str) -> None:
+def test_importing_the_names_of_a_folder_loads_no_third_party_library(room: str, names: str) -> None:
     loaded = {name.partition(".")[0] for name in loaded_by(f"import {PACKAGE}.{room}")}
     assert loaded - sys.stdlib_module_names == {PACKAGE}
 
@@ -159,22 +159,22 @@ def test_an_adapter_loads_the_library_that_it_is_named_after(name: str) -> None:
     assert name.rpartition(".")[2] in libraries(loaded_by(f"import {PACKAGE}.{name}"))
 
 
-def test_pure_rooms_import_nothing_but_pure_parts_of_python() -> None:
+def test_pure_rooms_import_no_third_party_library() -> None:
     found = {name: foreign(tree) for name, tree in modules() if matches(name, PURE) and foreign(tree)}
     assert found == {}
 
 
-def test_each_library_is_imported_in_its_own_adapter_alone() -> None:
-    strangers = [
+def test_each_library_is_imported_only_where_the_table_allows_it() -> None:
+    violations = [
         f"{name} imports {library}"
         for name, tree in modules()
         for library in foreign(tree)
         if not matches(name, AT_HOME.get(library, ()))
     ]
-    assert strangers == []
+    assert violations == []
 
 
-def test_the_command_line_takes_of_the_testing_kit_only_the_fake_its_server_and_its_clock() -> None:
+def test_the_command_line_uses_only_the_fake_its_server_and_its_clock_from_the_testing_kit() -> None:
     testing = f"{PACKAGE}.testing."
     taken = {
         found.removeprefix(testing).partition(".")[0]
@@ -187,7 +187,7 @@ def test_the_command_line_takes_of_the_testing_kit_only_the_fake_its_server_and_
 
 
 @pytest.mark.parametrize("folder", [PACKAGE, "tests/simulation"])
-def test_no_modules_import_each_other_in_a_circle(folder: str) -> None:
+def test_modules_do_not_import_each_other_in_a_circle(folder: str) -> None:
     graph = import_graph(folder)
     assert sum(map(len, graph.values())) > len(graph), "the graph lacks imports"
     assert circle(graph) == []
@@ -201,12 +201,12 @@ def test_init_files_only_re_export() -> None:
         assert {node.name for node in made} <= lazy, path
 
 
-def test_nothing_lies_at_the_top_level_that_has_no_place_there() -> None:
+def test_the_top_level_has_only_known_files_and_folders() -> None:
     names = {path.name for path in ROOT.iterdir() if not path.name.startswith(".")}
     assert names <= TOP_LEVEL
 
 
-def test_the_page_on_architecture_says_what_each_room_is_for() -> None:
+def test_the_architecture_page_describes_each_room() -> None:
     page = (ROOT / "docs" / "project" / "architecture.md").read_text(encoding="utf-8")
     rooms = {path.stem for path in (ROOT / PACKAGE).iterdir() if not path.name.startswith(("_", "py.typed"))}
     rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
@@ -214,6 +214,6 @@ def test_the_page_on_architecture_says_what_each_room_is_for() -> None:
     assert [room for room in sorted(rooms) if not any(f"`{room}`" in row for row in rows)] == []
 
 
-def test_few_files_lie_at_the_packages_root() -> None:
+def test_the_packages_root_has_four_files() -> None:
     files = {path.name for path in (ROOT / PACKAGE).glob("*.py")}
     assert files == {"__init__.py", "__main__.py", "errors.py", "protocols.py"}
