@@ -19,12 +19,14 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 # Tests start hundreds of Pythons; each starts faster from compiled modules, whatever the shell's environment says.
 unexport PYTHONDONTWRITEBYTECODE
 
+# As many workers as cores; a worker that has no more tests takes some from another. ARGS="-n0 …" runs without workers.
+PARALLEL := -n auto --dist worksteal
 # COVERAGE=1 makes `make test` measure branches too, and fail under the bound that pyproject.toml sets.
 COVERAGE ?=
 ifneq ($(COVERAGE),)
-PYTEST := $(PY) -m coverage run -m pytest
+PYTEST := $(PY) -m coverage run -m pytest $(PARALLEL)
 else
-PYTEST := $(PY) -m pytest
+PYTEST := $(PY) -m pytest $(PARALLEL)
 endif
 
 .PHONY: help
@@ -93,7 +95,7 @@ model: ## Check the model of the renewal protocol with spin, which must also fin
 	$(PYTHON) tests/model/run.py $(ARGS)
 
 .PHONY: test
-test: $(READY) ## Run the whole suite; COVERAGE=1 measures branches as well
+test: $(READY) ## Run the whole suite on all cores; COVERAGE=1 measures branches as well
 ifneq ($(COVERAGE),)
 	$(PY) -m coverage erase
 endif

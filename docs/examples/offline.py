@@ -156,7 +156,7 @@ async def _send_events(http: aiohttp.ClientSession) -> None:
         signed = {"X-Hub-Signature": "sha256=" + hmac.new(b"s3cret", body, hashlib.sha256).hexdigest()}
         async with http.post(f"http://127.0.0.1:{PORT}/events", data=body, headers=signed) as response:
             response.raise_for_status()
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(min(0.5, LIFETIME / 4))
 
 
 async def run_crawler() -> None:

@@ -22,7 +22,7 @@ from bitbucket_auth_async.testing.scripted_server import (
     refuses,
     scripted_server,
 )
-from tests.support.httpx_family import ADAPTERS, ENOUGH, Adapter
+from tests.support.httpx_family import ADAPTERS, ENOUGH, OPTIONS, Adapter
 
 CLOUD = "api.bitbucket.org"
 
@@ -58,9 +58,7 @@ class TestAuthenticatedClient(BearerContract):
         @asynccontextmanager
         async def open_caller(source: TokenSource, origins: Iterable[str] | None) -> AsyncGenerator[Caller]:
             limits = on.library.Limits(max_connections=100)
-            async with on.module.authenticated_client(
-                source, origins=origins, timeout=ENOUGH, limits=limits, trust_env=False
-            ) as client:
+            async with on.module.authenticated_client(source, origins=origins, limits=limits, **OPTIONS) as client:
                 yield HttpxCaller(client)
 
         return open_caller
@@ -71,7 +69,7 @@ def opens_with_auth(on: Adapter, *, hook: bool) -> OpenCaller:
     async def open_caller(source: TokenSource, origins: Iterable[str] | None) -> AsyncGenerator[Caller]:
         auth = on.module.BearerAuth(source, origins=origins)
         hooks = {"request": [auth.on_hop]} if hook else {}
-        async with on.library.AsyncClient(auth=auth, timeout=ENOUGH, trust_env=False, event_hooks=hooks) as client:
+        async with on.library.AsyncClient(auth=auth, event_hooks=hooks, **OPTIONS) as client:
             yield HttpxCaller(client)
 
     return open_caller

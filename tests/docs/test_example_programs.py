@@ -82,7 +82,7 @@ async def test_the_generic_client_shows_each_grant() -> None:
 
 
 async def test_the_bot_answers_events_over_renewals_and_ends_when_told() -> None:
-    async with example("bot", PORT=str(free_port()), LIFETIME="2") as process:
+    async with example("bot", PORT=str(free_port()), LIFETIME="1") as process:
         answers = [await line(process) for _ in range(8)]
         code, _, err = await ended(process, told=True)
     assert (code, err) == (0, "")

@@ -83,8 +83,7 @@ async def test_r2_a_token_whose_save_fails_is_handed_out_and_saved_once_the_stor
     proxied.advance(2)
     await proxied.wait_for(EventKind.STORE_FAILED)  # the save is repeated
     proxied.repair()
-    proxied.advance(4)
-    await proxied.wait_for(EventKind.SAVED_LATE)
+    await proxied.advance_until(proxied.wait_for(EventKind.SAVED_LATE))
     await proxied.assert_intact(requests=1)
     async with proxied.new_manager(proxied.direct) as other:
         assert await other.get_token() == token
@@ -130,8 +129,7 @@ async def test_r3_a_process_cut_off_from_the_store_for_longer_than_its_lease_add
         newer = await waiting
         assert await proxied.token() == late  # both are valid
         proxied.repair()
-        proxied.advance(10)
-        await proxied.wait_for(EventKind.SAVED_LATE)
+        await proxied.advance_until(proxied.wait_for(EventKind.SAVED_LATE))
         record = await proxied.record()
         assert (record.token, record.spares) == (newer, (late,))
         assert proxied.fake.token_requests == 2
@@ -152,9 +150,7 @@ async def test_r7_no_caller_waits_beyond_its_deadline_while_the_store_hangs(
         proxied.fail(TcpProxy.drop_all)
         errors = await proxied.errors(manager)
         assert [(type(error), error.retryable) for error in errors] == [(DeadlineError, True)] * CALLERS
-        proxied.advance(11)  # past Timing.store, so the call that went on without them ends
-        proxied.advance(2)
-        await manager.idle()
+        await proxied.advance_until(manager.idle())  # past Timing.store, so the call that went on without them ends
         proxied.repair()
         proxied.advance(2)
         token = await manager.get_token()

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
@@ -22,7 +22,7 @@ from tests.support.store_servers import PostgresServer, RedisServer
 from tests.support.tcp_proxies import TcpProxy, tcp_proxy
 
 CALLERS = 25
-SHORT_TIMEOUT = 0.4
+SHORT_TIMEOUT = 0.2
 """Seconds that a call to the store may take once the proxy fails."""
 LONGEST_WAIT = 5.0
 """Seconds in which any caller must have an answer then."""
@@ -108,6 +108,14 @@ class ProxiedSignIn:
         async with asyncio.timeout(20):
             while await self.events.get() is not kind:
                 pass
+
+    async def advance_until(self, awaitable: Awaitable[object]) -> None:
+        """Move the clock ahead until this is done, also past the timers that are set meanwhile."""
+        waiting = asyncio.ensure_future(awaitable)
+        while not waiting.done():
+            self.advance(2)
+            await asyncio.wait([waiting], timeout=0.03)
+        await waiting
 
     async def token(self) -> Token:
         """Let many callers ask at once, and return the one token that all of them get."""

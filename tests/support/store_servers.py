@@ -90,7 +90,7 @@ def redis_server(kind: str = "valkey", *options: str, configuration: str | None 
         try:
             yield server
         finally:
-            server.stop()
+            server.kill()  # a graceful end waits for replicas
 
 
 def _redis_binary(kind: str) -> Path:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Literal
@@ -57,6 +58,25 @@ async def serve_starlette(login: Login, port: int) -> AsyncGenerator[None]:
         yield
 
 
+class _PromptServer(uvicorn.Server):
+    """A server that ends when it is told to: uvicorn's own looks every 100 ms, and sleeps as long while it ends."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.stopping = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        await self.stopping.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        await self.lifespan.shutdown()
+
+
 @asynccontextmanager
 async def serving(app: Starlette, port: int, *, lifespan: Literal["on", "off"] = "off") -> AsyncGenerator[None]:
     """Serve an ASGI application with uvicorn until the block ends."""
@@ -71,7 +91,7 @@ async def serving(app: Starlette, port: int, *, lifespan: Literal["on", "off"] =
         ws="none",
         timeout_graceful_shutdown=1,
     )
-    server = uvicorn.Server(config)
+    server = _PromptServer(config)
     task = asyncio.create_task(server._serve())  # serve() would take this process's signals
     while not server.started:
         assert not task.done(), task
@@ -79,6 +99,6 @@ async def serving(app: Starlette, port: int, *, lifespan: Literal["on", "off"] =
     try:
         yield
     finally:
-        server.should_exit = True
+        server.stopping.set()
         with contextlib.suppress(asyncio.CancelledError):
             await task
