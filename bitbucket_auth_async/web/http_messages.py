@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 JSON = "application/json"
+"""Content type of JSON responses."""
 _COMMON_HEADERS = (
     ("cache-control", "no-store"),
     ("referrer-policy", "no-referrer"),  # a callback's address holds a code

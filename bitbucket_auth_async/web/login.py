@@ -166,21 +166,13 @@ class Login:
         await self._pool.manager(key).adopt(token)
         return FinishedLogin(key, flow.return_to, (session, *self.remove_flow(request)))
 
-    def key(self, request: BrowserRequest) -> str:
-        """Return the key of the person who is signed in.
-
-        Raises:
-            LoginRequiredError: This browser has no valid session.
-        """
-        return self._session.key(request)
-
     def manager(self, request: BrowserRequest) -> TokenManager:
         """Return the TokenManager of the person who is signed in.
 
         Raises:
             LoginRequiredError: This browser has no valid session.
         """
-        return self._pool.manager(self.key(request))
+        return self._pool.manager(self._session.key(request))
 
     def remove_session(self) -> Cookie:
         """Return the cookie that removes the session from the browser."""

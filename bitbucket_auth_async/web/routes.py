@@ -16,6 +16,7 @@ from bitbucket_auth_async.web.same_origin import is_cross_origin, is_same_origin
 _log = logging.getLogger(__name__)
 
 RouteFunction = Callable[[BrowserRequest], Awaitable[BrowserResponse]]
+"""Handles the requests to one route."""
 
 
 class Routes:

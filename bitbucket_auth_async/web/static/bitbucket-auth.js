@@ -154,7 +154,8 @@
       const expected = this.#takeState();
       if (expected === null || callback.state !== expected || pairs.length !== Object.keys(callback).length) {
         this.log("the callback has a wrong state");
-        this.onStateMismatch(new BitbucketAuthError("state_mismatch", "The callback does not match our request. Sign in again."));
+        this.onStateMismatch(
+          new BitbucketAuthError("state_mismatch", "The callback does not match our request. Sign in again."));
         return false;
       }
       const { state, ...rest } = callback;
