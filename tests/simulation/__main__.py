@@ -18,7 +18,7 @@ _BATCH = 25
 _ENOUGH = 10_000
 """From this many seeds on, each thing that can happen must have happened."""
 _TOLD = 3
-"""How many broken histories are told."""
+"""How many broken histories are printed as stories."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that happens to one process, or (`process` None) to the server or to everybody's store."""
+    """One thing that happens to one process, or (`process` None) to the server or to all stores."""
 
     at: float
     name: str

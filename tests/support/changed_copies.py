@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 import tomllib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
@@ -69,13 +69,13 @@ class Copies:
 
     @classmethod
     @contextmanager
-    def make(cls, number: int) -> Iterator["Copies"]:
+    def make(cls, number: int) -> Generator["Copies"]:
         """Make copies that exist inside the block."""
         with tempfile.TemporaryDirectory() as place:
             yield cls([copy_project(Path(place) / str(each)) for each in range(number)])
 
     @contextmanager
-    def changed(self, changes: Iterable[Change] = ()) -> Iterator[Path]:
+    def changed(self, changes: Iterable[Change] = ()) -> Generator[Path]:
         """Lend a copy with these changes; they are undone afterwards.
 
         Raises:

@@ -20,7 +20,7 @@ class Call:
     at: float
     paused_for: float
     valid: Token | None
-    """The token that the process handed out last, if it is surely still valid; the caller need not wait then."""
+    """The token that the process handed out last, if it is surely still valid; then the caller must not wait."""
 
 
 class CallerChecks:
@@ -41,7 +41,7 @@ class CallerChecks:
         self.forget_token(process)
 
     def forget_token(self, process: Process) -> None:
-        """Expect no longer that the process still has the token that it handed out last."""
+        """The process may no longer have the token that it handed out last."""
         self._handed_out.pop(process, None)
 
     def asked(self, process: Process, rejected: Token | None) -> Call:

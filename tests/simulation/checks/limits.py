@@ -1,4 +1,4 @@
-"""Times in seconds that the protocol promises; they stand here a second time, so that a change of the code shows."""
+"""Times in seconds that the protocol promises, repeated here so that a change in the code is noticed."""
 
 MOMENT = 0.001
 """Shorter times count as zero: times are sums of floats."""

@@ -1,4 +1,4 @@
-"""Checks whether a lost sign-in is explained: R8 says that it must be true, R9 that no process could have saved it."""
+"""Checks lost sign-ins: R8, the sign-in is really lost; R9, no process could have saved it."""
 
 import math
 
@@ -81,7 +81,7 @@ class SignInChecks:
         return by if saved > by else None
 
     def _check_unsaved(self, token: RefreshToken, by: float) -> None:
-        """A strict server turns each lost answer into a lost sign-in; a fault must have lost the answer."""
+        """At a strict server each lost answer loses the sign-in; a fault must be the reason for the lost answer."""
         for request in self._evidence.requests.all:
             process = request.process
             if request.refresh == token.text and process.is_serving:
