@@ -1,4 +1,4 @@
-"""Hands over to the command line, for `python -m bitbucket_auth_async`."""
+"""`python -m bitbucket_auth_async` runs the command line."""
 
 import sys
 

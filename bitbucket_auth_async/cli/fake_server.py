@@ -1,4 +1,4 @@
-"""The fake Bitbucket on a port of this machine, for whoever develops against Bitbucket."""
+"""`fake-server`: a fake Bitbucket on a port of this machine."""
 
 import asyncio
 import errno
@@ -6,14 +6,16 @@ import shlex
 import signal
 from contextlib import suppress
 
-from bitbucket_auth_async.cli.sign_in.loopback import HOST, redirect_uri
-from bitbucket_auth_async.cli.terminal.outcome import ExitCode, FailedError, out
+from bitbucket_auth_async.cli.sign_in.login_options import DEFAULT_PORT
+from bitbucket_auth_async.cli.sign_in.loopback_listener import HOST, redirect_uri
+from bitbucket_auth_async.cli.terminal.exit_code import CommandFailedError, ExitCode
+from bitbucket_auth_async.cli.terminal.output import print_result
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 from bitbucket_auth_async.testing.server import serve
 
 _TEXT = """\
-A Bitbucket made up for development is at {base_url} until you press Ctrl-C.
-Nothing in it is real, and it forgets everything when it ends.
+A fake Bitbucket is running at {base_url}. Press Ctrl-C to stop it.
+It contains no real data, and forgets everything when it stops.
 
   callback             {callback}
   authorization        {authorization}
@@ -22,35 +24,35 @@ Nothing in it is real, and it forgets everything when it ends.
   access token         {access_token}
   API token            {api_token}, of {email}
 
-Sign in to it, in another terminal:
+To sign in to it, run in another terminal:
   export BITBUCKET_CLIENT_ID={client_id}
   export BITBUCKET_CLIENT_SECRET={client_secret}
   bitbucket-auth login --profile fake --server {base_url}
 
-Without a browser, add --no-browser; this says yes in its place, and prints the address to paste back:
-  curl -s -o /dev/null -w '%{{redirect_url}}\\n' -d decision=allow 'the address that login prints'"""
+Without a browser, add --no-browser. This command grants the access and prints the URL to paste:
+  curl -s -o /dev/null -w '%{{redirect_url}}\\n' -d decision=allow 'the URL that login prints'"""
 
 
 async def fake_server(*, port: int, lifetime: float, strict: bool) -> ExitCode:
-    """Serve until somebody ends it.
+    """Run until SIGINT or SIGTERM.
 
     Raises:
-        FailedError: The port can't be had.
+        CommandFailedError: The port is not available.
     """
     fake = FakeBitbucket(lifetime=lifetime, strict=strict)
-    fake.registration().callback = redirect_uri(8372)
-    over = asyncio.Event()
-    with suppress(NotImplementedError):  # on Windows, where Ctrl-C cancels us
+    fake.registration().callback = redirect_uri(DEFAULT_PORT)
+    stopped = asyncio.Event()
+    with suppress(NotImplementedError):  # on Windows, where Ctrl-C cancels the task
         for name in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(name, over.set)
+            asyncio.get_running_loop().add_signal_handler(name, stopped.set)
     try:
         async with serve(fake, port) as site:
-            out(
+            print_result(
                 _TEXT.format(
                     base_url=site.base_url,
                     client_id=shlex.quote(fake.client.client_id),
                     client_secret=shlex.quote(str(fake.client.client_secret)),
-                    callback=redirect_uri(8372),
+                    callback=redirect_uri(DEFAULT_PORT),
                     authorization=site.server.authorization_endpoint,
                     token=site.server.token_endpoint,
                     access_token=fake.issue_access_token(),
@@ -58,13 +60,13 @@ async def fake_server(*, port: int, lifetime: float, strict: bool) -> ExitCode:
                     email=fake.person.emails[0],
                 )
             )
-            await over.wait()
+            await stopped.wait()
     except OSError as error:
-        taken = error.errno == errno.EADDRINUSE
-        reason = "it is taken" if taken else error.strerror
-        told = FailedError(
-            f"Port {port} at {HOST} can't be had: {reason}. Choose another one with --port; 0 takes any."
+        in_use = error.errno == errno.EADDRINUSE
+        reason = "is in use" if in_use else f"is not available: {error.strerror}"
+        failed = CommandFailedError(
+            f"Port {port} on {HOST} {reason}. Choose another one with --port; 0 is any free port."
         )
-        told.retryable = taken
-        raise told from error
-    return ExitCode.FINE
+        failed.retryable = in_use
+        raise failed from error
+    return ExitCode.OK

@@ -1,4 +1,4 @@
-"""`api`: one request, a whole list, and what is told where the API does not answer with what was asked for."""
+"""`api`: one request, a whole list, and the reports of failures."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from tests.support.command_line import Program
 from tests.support.terminal import at_a_terminal, read_until
 
 
-async def test_one_request_however_the_path_is_spelled(cli: Program) -> None:
+async def test_the_path_may_be_short_or_a_full_url(cli: Program) -> None:
     await cli.sign_in()
     for path in ("/user", "user", "/2.0/user", f"{cli.site.base_url}/2.0/user"):
         done = await cli.run("api", "get", path)
@@ -21,7 +21,7 @@ async def test_one_request_however_the_path_is_spelled(cli: Program) -> None:
         assert json.loads(done.out)["username"] == "ada"
 
 
-async def test_a_list_is_followed_to_its_end_and_comes_out_as_one(cli: Program) -> None:
+async def test_paginate_prints_all_pages_as_one_list(cli: Program) -> None:
     await cli.sign_in()
     cli.fake.rest.repositories = 250
     done = await cli.run("api", "GET", "/repositories/acme", "--paginate")
@@ -33,9 +33,7 @@ async def test_a_list_is_followed_to_its_end_and_comes_out_as_one(cli: Program) 
     assert json.loads((await cli.run("api", "GET", "/repositories/acme", "--paginate")).out) == []
 
 
-async def test_at_a_terminal_a_bar_is_on_standard_error_and_the_list_where_it_belongs(
-    cli: Program, tmp_path: Path
-) -> None:
+async def test_on_a_terminal_the_progress_bar_is_only_on_standard_error(cli: Program, tmp_path: Path) -> None:
     await cli.sign_in()
     cli.fake.rest.repositories = 250
     with (tmp_path / "list.json").open("wb") as list_file:
@@ -49,7 +47,7 @@ async def test_at_a_terminal_a_bar_is_on_standard_error_and_the_list_where_it_be
     assert len(json.loads((tmp_path / "list.json").read_bytes())) == 250
 
 
-async def test_at_a_terminal_nothing_that_others_wrote_moves_the_cursor(cli: Program) -> None:
+async def test_on_a_terminal_json_cannot_move_the_cursor(cli: Program) -> None:
     await cli.login()
     nasty = r"\u001b[2J\u009b2J\u202eZo@\ud800\udb40\udc01".replace("@", "\u00eb")
     page = f'{{"values": [{{"description": "{nasty}", "end": "here"}}]}}'.replace(r"\u009b", "\x9b")
@@ -63,9 +61,7 @@ async def test_at_a_terminal_nothing_that_others_wrote_moves_the_cursor(cli: Pro
         assert f'"{nasty}"' in seen
 
 
-async def test_a_file_comes_as_it_is_and_at_a_terminal_as_text_that_moves_no_cursor(
-    cli: Program, tmp_path: Path
-) -> None:
+async def test_a_file_is_printed_unchanged_except_on_a_terminal(cli: Program, tmp_path: Path) -> None:
     await cli.login()
     file = "+\tcaf\u00e9\n\x1b[2J\x9b2Jhere".encode() + b"\xff\x9b"
     with cli.fake.inject(faults.body(file, content_type="text/plain"), at="api", times=None):
@@ -85,16 +81,16 @@ async def test_a_file_comes_as_it_is_and_at_a_terminal_as_text_that_moves_no_cur
     assert (tmp_path / "file").read_bytes() == file
 
 
-async def test_a_list_that_leads_in_a_circle_has_an_end(cli: Program) -> None:
+async def test_a_circular_list_is_an_error(cli: Program) -> None:
     await cli.login()
     page = json.dumps({"values": [1], "next": f"{cli.site.base_url}/2.0/x?page=2"}).encode()
     with cli.fake.inject(faults.body(page), at="api", times=None):
         done = await cli.run("api", "GET", "/x", "--paginate")
     assert done.code == 1
-    assert "lead in a circle" in done.err
+    assert "the pages form a loop" in done.err
 
 
-async def test_r4_a_token_that_has_run_out_is_renewed_first(cli: Program) -> None:
+async def test_r4_an_expired_token_is_renewed_first(cli: Program) -> None:
     await cli.sign_in()
     await cli.age(3600)
     cli.fake.expire_access_tokens()
@@ -111,7 +107,7 @@ async def test_a_missing_scope_is_named(cli: Program) -> None:
     assert "sign in again" in done.err
 
 
-async def test_r12_the_token_goes_nowhere_else(cli: Program) -> None:
+async def test_r12_the_token_is_sent_to_no_other_host(cli: Program) -> None:
     await cli.sign_in()
     async with scripted_server(always(answer(200, b"{}"))) as elsewhere:
         for path in (f"{elsewhere.origin}/2.0/user", f"//{elsewhere.origin.partition('//')[2]}/user", "/../user"):
@@ -125,44 +121,44 @@ async def test_r12_the_token_goes_nowhere_else(cli: Program) -> None:
     assert elsewhere.received == []
 
 
-async def test_what_is_not_there_is_1_and_an_outage_is_4(cli: Program) -> None:
+async def test_a_missing_resource_exits_with_1_and_an_outage_with_4(cli: Program) -> None:
     await cli.sign_in()
     gone = await cli.run("api", "GET", "/repositories/acme/nothing")
     assert (gone.code, gone.out) == (1, "")
     assert "404" in gone.err
     no_list = await cli.run("api", "GET", "/user", "--paginate")
     assert (no_list.code, no_list.out) == (1, "")
-    assert "no page of a list" in no_list.err
+    assert "the response has no list of values" in no_list.err
     with cli.fake.inject(faults.status(503, retry_after=9999), times=None, at="api"):
         down = await cli.run("api", "GET", "/user")
     assert (down.code, down.out) == (4, "")
 
 
-async def test_a_stand_in_that_asks_for_more_than_a_moment_is_not_waited_for(cli: Program) -> None:
+async def test_a_fake_bitbucket_is_not_waited_for_as_long_as_bitbucket(cli: Program) -> None:
     await cli.sign_in()
     with cli.fake.inject(faults.status(503, retry_after=10), times=None, at="api") as outage:
         down = await cli.run("api", "GET", "/user")
     assert (down.code, down.out, outage.hits) == (4, "", 1)
 
 
-async def test_json_of_endless_depth_is_none(cli: Program) -> None:
+async def test_json_that_is_nested_too_deep_is_an_error(cli: Program) -> None:
     await cli.sign_in()
     done = await cli.run("api", "POST", "/repositories/acme/acme-1", "--input", "-", stdin="[" * 200_000)
-    assert (done.code, done.err) == (1, "Standard input holds no JSON.\n")
+    assert (done.code, done.err) == (1, "Standard input is not valid JSON.\n")
     for words in (["/user"], ["/repositories/acme", "--paginate"]):
         with cli.fake.inject(faults.body(b"[" * 200_000), at="api", times=None):
             deep = await cli.run("api", "GET", *words)
         assert (deep.code, deep.out, len(deep.err.splitlines())) == (4, "", 1), words
     with cli.fake.inject(faults.body(b"[" * 200_000), at="api"):
         status = await cli.run("status")
-    assert (status.code, "the API does not say" in status.out, status.err) == (0, True, "")
+    assert (status.code, "the API does not tell" in status.out, status.err) == (0, True, "")
 
 
-async def test_what_is_sent_must_be_json_and_reaches_the_api(cli: Program) -> None:
+async def test_the_input_must_be_json_and_reaches_the_api(cli: Program) -> None:
     await cli.sign_in()
     wrong = await cli.run("api", "POST", "/repositories/acme/acme-1", "--input", "-", stdin="{")
     assert wrong.code == 1
-    assert "holds no JSON" in wrong.err
+    assert "is not valid JSON" in wrong.err
     sent = await cli.run("api", "POST", "/repositories/acme/acme-1", "--input", "-", stdin='{"name": "x"}')
     assert sent.code == 1
     assert "405" in sent.err  # the fake has nothing that may be changed
@@ -171,13 +167,13 @@ async def test_what_is_sent_must_be_json_and_reaches_the_api(cli: Program) -> No
 
 
 @pytest.mark.parametrize("words", [["/user"], ["G-E-T", "/user"], ["/user", "get"]])
-async def test_who_leaves_the_method_out_is_shown_where_it_goes(cli: Program, words: list[str]) -> None:
+async def test_without_a_method_the_error_shows_where_it_goes(cli: Program, words: list[str]) -> None:
     wrong = await cli.run("api", *words)
     assert wrong.code == 2
     assert "bitbucket-auth api GET /user" in wrong.err
 
 
-async def test_a_method_may_be_in_small_letters(cli: Program) -> None:
+async def test_the_method_may_be_lower_case(cli: Program) -> None:
     await cli.sign_in()
     assert (await cli.run("api", "get", "/user")).code == 0
 
@@ -194,7 +190,7 @@ async def test_a_fresh_token_needs_no_secret(cli: Program, store: str) -> None:
     assert cli.fake.token_requests == 1
 
 
-async def test_a_token_that_is_due_says_which_secret_to_set(cli: Program) -> None:
+async def test_a_renewal_without_a_secret_names_the_variable_to_set(cli: Program) -> None:
     await cli.login()
     del cli.environ["BITBUCKET_CLIENT_SECRET"], cli.environ["BITBUCKET_CLIENT_ID"]
     await cli.age(3400)  # good for three minutes more
@@ -204,7 +200,7 @@ async def test_a_token_that_is_due_says_which_secret_to_set(cli: Program) -> Non
         assert "set BITBUCKET_CLIENT_SECRET" in done.err
 
 
-async def test_a_token_whose_end_is_not_known_says_which_secret_to_set(cli: Program) -> None:
+async def test_a_token_without_an_expiry_needs_the_secret(cli: Program) -> None:
     await cli.sign_in()
     found = await cli.store.load("default")
     assert found is not None
@@ -217,7 +213,7 @@ async def test_a_token_whose_end_is_not_known_says_which_secret_to_set(cli: Prog
     assert done.err.startswith("The secret of client"), done.err
 
 
-async def test_a_fresh_token_that_is_refused_where_the_secret_is_missing_is_told(cli: Program) -> None:
+async def test_a_401_that_cannot_be_renewed_without_the_secret_is_reported(cli: Program) -> None:
     await cli.login()
     await cli.age(120)
     cli.fake.expire_access_tokens()

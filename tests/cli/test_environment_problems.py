@@ -1,4 +1,4 @@
-"""Homes, disks, keyrings and clocks that are not as they should be: one clear sentence, and the right exit code."""
+"""Problems of homes, disks, keyrings and clocks: each is reported in one sentence with the right exit code."""
 
 import asyncio
 import os
@@ -14,22 +14,22 @@ from tests.support.command_line import Done, Program, at_rest
 from tests.support.terminal import at_a_terminal, echoes, read_until
 
 NOBODY = 65534
-ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
 
 def is_one_sentence(done: Done) -> bool:
-    """Tell whether a failure was told in a line or two, without a traceback."""
+    """Tell whether a failure is one or two lines without a traceback."""
     return done.out == "" and "Traceback" not in done.err and 1 <= len(done.err.strip().splitlines()) <= 2
 
 
 def within_file_size(kib: int) -> tuple[str, ...]:
-    """Return a command that may write no file larger than this, as on a disk that is full."""
-    # -B: what Python compiles it would keep as far as the disk goes, and stumble over ever after.
+    """Return a command whose files are limited to this size, like on a full disk."""
+    # -B: a truncated file of compiled Python would break every later run.
     return ("bash", "-c", f'ulimit -f {kib}; exec {sys.executable} -B -m bitbucket_auth_async "$@"', "bash")
 
 
-# Another user may not read the Python that root has, so all of it is loaded before root becomes that user.
-AS_SOMEBODY = """
+# Another user may not read root's Python, so all modules are imported before root becomes that user.
+AS_USER = """
 import importlib, os, pkgutil, sys
 import asyncio, aiohttp, importlib.metadata, json.tool, readline, rich.console, rich.table, typer.rich_utils, zoneinfo
 import encodings.ascii, encodings.idna, encodings.latin_1, encodings.utf_8_sig
@@ -48,15 +48,15 @@ sys.exit(main())
 
 
 def as_user(uid: int) -> tuple[str, ...]:
-    """Return a command that is run by this user."""
-    return (sys.executable, "-c", AS_SOMEBODY, str(uid))
+    """Return a command that runs as this user."""
+    return (sys.executable, "-c", AS_USER, str(uid))
 
 
 @pytest.fixture
 def someone(cli: Program) -> Generator[tuple[str, ...]]:
-    """A command of a user who is not root, whose home it is.
+    """The command as the user, not root, who owns the home.
 
-    The home is not below pytest's own folders: those are closed to others again when a second run begins beside this.
+    The home is outside pytest's folders: a second test run would close those to other users again.
     """
     uid = os.geteuid() or NOBODY
     with tempfile.TemporaryDirectory(prefix="bitbucket-auth-async-") as folder:
@@ -68,12 +68,12 @@ def someone(cli: Program) -> Generator[tuple[str, ...]]:
         yield as_user(uid)
 
 
-def machine(cli: Program, *words: str) -> tuple[str, ...]:
-    """Return the words by which a machine signs in."""
+def client_login(cli: Program, *words: str) -> tuple[str, ...]:
+    """Return the arguments of a sign-in by client credentials."""
     return (*cli.login_words("--client-credentials"), *words)
 
 
-async def test_a_full_disk_is_told_before_anybody_is_bothered(cli: Program) -> None:
+async def test_a_full_disk_is_reported_before_the_browser_opens(cli: Program) -> None:
     done = await cli.run_process(*cli.login_words(), command=within_file_size(0))
     assert done.code == 1
     assert is_one_sentence(done)
@@ -82,7 +82,7 @@ async def test_a_full_disk_is_told_before_anybody_is_bothered(cli: Program) -> N
     assert [path for path in cli.home.rglob("*") if path.is_file() and path.stat().st_size] == []
 
 
-async def test_r2_a_disk_that_fills_up_costs_no_refresh_token(cli: Program) -> None:
+async def test_r2_a_full_disk_spends_no_refresh_token(cli: Program) -> None:
     await cli.sign_in()
     await cli.age(3600)
     before = cli.tokens.read_bytes()
@@ -94,8 +94,8 @@ async def test_r2_a_disk_that_fills_up_costs_no_refresh_token(cli: Program) -> N
     assert (await cli.run("token")).code == 0
 
 
-async def test_a_machine_with_a_store_that_is_full_goes_on_and_does_not_wait_for_it(cli: Program) -> None:
-    await cli.run(*machine(cli))
+async def test_a_client_with_a_full_store_still_gets_a_token_quickly(cli: Program) -> None:
+    await cli.run(*client_login(cli))
     (key,) = await cli.store.keys()
     await cli.age(3600, key)
     began = time.monotonic()
@@ -105,16 +105,16 @@ async def test_a_machine_with_a_store_that_is_full_goes_on_and_does_not_wait_for
     assert time.monotonic() - began < 20
 
 
-async def test_a_read_only_home_is_told_and_a_fresh_token_read_all_the_same(
+async def test_a_read_only_home_is_reported_but_a_fresh_token_is_still_printed(
     cli: Program, someone: tuple[str, ...]
 ) -> None:
-    assert (await cli.run_process(*machine(cli), command=someone)).code == 0
+    assert (await cli.run_process(*client_login(cli), command=someone)).code == 0
     folders = [path for path in (cli.home, *cli.home.rglob("*")) if path.is_dir()]
     for folder in folders:
         folder.chmod(0o500)
     try:
         assert (await cli.run_process("token", command=someone)).code == 0
-        done = await cli.run_process(*machine(cli, "--profile", "work"), command=someone)
+        done = await cli.run_process(*client_login(cli, "--profile", "work"), command=someone)
         assert done.code == 1
         assert is_one_sentence(done)
         assert "EACCES" in done.err
@@ -124,7 +124,7 @@ async def test_a_read_only_home_is_told_and_a_fresh_token_read_all_the_same(
 
 
 @ROOT_ONLY
-async def test_without_any_home_it_says_what_to_set(cli: Program) -> None:
+async def test_without_any_home_the_error_says_what_to_set(cli: Program) -> None:
     del cli.environ["HOME"]
     done = await cli.run_process("token", command=as_user(54_321), cwd=Path("/"))  # the system knows no such user
     assert done.code == 1
@@ -132,15 +132,15 @@ async def test_without_any_home_it_says_what_to_set(cli: Program) -> None:
     assert "HOME" in done.err
 
 
-async def test_a_home_that_is_not_there_is_told(cli: Program, someone: tuple[str, ...]) -> None:
-    done = await cli.run_process(*machine(cli), environ={"HOME": "/nobody/has/this"}, command=someone)
+async def test_a_missing_home_is_reported(cli: Program, someone: tuple[str, ...]) -> None:
+    done = await cli.run_process(*client_login(cli), environ={"HOME": "/nobody/has/this"}, command=someone)
     assert done.code == 1
     assert is_one_sentence(done)
 
 
 @ROOT_ONLY
-async def test_the_home_of_somebody_else_is_neither_read_nor_written(cli: Program, someone: tuple[str, ...]) -> None:
-    assert (await cli.run_process(*machine(cli), command=someone)).code == 0
+async def test_another_users_home_is_neither_read_nor_written(cli: Program, someone: tuple[str, ...]) -> None:
+    assert (await cli.run_process(*client_login(cli), command=someone)).code == 0
     for words in (["token"], [*cli.login_words()], ["status"]):
         done = await cli.run(*words)  # as root, with HOME kept, as some sudo does
         assert done.code == 1, words
@@ -150,9 +150,9 @@ async def test_the_home_of_somebody_else_is_neither_read_nor_written(cli: Progra
 
 
 @pytest.mark.parametrize("backend", ["keyring.backends.fail.Keyring", "tests.support.keyrings.LockedKeyring"])
-async def test_a_keyring_that_is_absent_or_locked_is_told(cli: Program, backend: str) -> None:
+async def test_a_missing_or_locked_keyring_is_reported(cli: Program, backend: str) -> None:
     environ = {"PYTHON_KEYRING_BACKEND": backend}
-    done = await cli.run(*machine(cli, "--store", "keyring://app"), environ=environ)
+    done = await cli.run(*client_login(cli, "--store", "keyring://app"), environ=environ)
     assert done.code in {1, 4}
     assert is_one_sentence(done)
     assert "keyring" in done.err
@@ -160,15 +160,15 @@ async def test_a_keyring_that_is_absent_or_locked_is_told(cli: Program, backend:
     assert (await cli.run("profiles")).code == 3
 
 
-async def test_in_a_keyring_there_is_room_for_token_and_secret(cli: Program, tmp_path: Path) -> None:
+async def test_the_keyring_holds_token_and_secret(cli: Program, tmp_path: Path) -> None:
     client = (cli.environ.pop("BITBUCKET_CLIENT_ID"), cli.environ.pop("BITBUCKET_CLIENT_SECRET"))
     ring = tmp_path / "ring"
     ring.mkdir()
     cli.environ |= {"PYTHON_KEYRING_BACKEND": "tests.support.keyrings.FolderKeyring", "KEYRING_FOLDER": str(ring)}
-    process, mine, its = await at_a_terminal(cli, *machine(cli, "--store", "keyring://app"))
+    process, mine, its = await at_a_terminal(cli, *client_login(cli, "--store", "keyring://app"))
     await read_until(mine, "Key: ")
     os.write(mine, f"{client[0]}\n".encode())
-    await read_until(mine, "does not show): ")
+    await read_until(mine, "(not shown): ")
     os.write(mine, f"{client[1]}\n".encode())
     await read_until(mine, "Signed in")
     assert await process.wait() == 0
@@ -183,7 +183,7 @@ async def test_in_a_keyring_there_is_room_for_token_and_secret(cli: Program, tmp
 
 
 @pytest.mark.parametrize("words", [["login", "--access-token"], ["status"], ["token"]])
-async def test_a_store_that_is_no_address_is_told(cli: Program, words: list[str]) -> None:
+async def test_an_invalid_store_url_is_reported(cli: Program, words: list[str]) -> None:
     if words[0] == "login":
         done = await cli.run(*words, "--store", "file://[/tokens", stdin="token")
     else:
@@ -196,7 +196,7 @@ async def test_a_store_that_is_no_address_is_told(cli: Program, words: list[str]
 
 
 @pytest.mark.parametrize("words", [["login", "--access-token"], ["login", "--no-browser"]])
-async def test_what_is_no_text_is_told_in_every_locale(cli: Program, words: list[str]) -> None:
+async def test_undecodable_input_is_reported_in_every_locale(cli: Program, words: list[str]) -> None:
     # As Python reads where the locale is one of UTF-8, which not every machine has.
     process = await cli.start(*words, environ={"PYTHONIOENCODING": "utf-8:strict"})
     _, said = await asyncio.wait_for(process.communicate("http://a?b\n".encode("utf-16")), 60)
@@ -204,7 +204,7 @@ async def test_what_is_no_text_is_told_in_every_locale(cli: Program, words: list
     assert b"Traceback" not in said
 
 
-async def test_a_client_id_that_is_no_text_is_told(cli: Program) -> None:
+async def test_an_undecodable_client_id_is_reported(cli: Program) -> None:
     cli.environ["BITBUCKET_CLIENT_ID"] = "\udcff"
     done = await cli.run(*cli.login_words("--no-browser"))
     assert (done.code, done.out) == (1, "")
@@ -212,7 +212,7 @@ async def test_a_client_id_that_is_no_text_is_told(cli: Program) -> None:
     assert "client_id" in done.err
 
 
-async def test_a_port_that_no_machine_has_is_told(cli: Program) -> None:
+async def test_an_invalid_port_in_the_profile_file_is_reported(cli: Program) -> None:
     await cli.sign_in()
     path = cli.home / ".config/bitbucket-auth/profiles.json"
     path.write_text(path.read_text().replace(f'"port":{cli.port}', '"port":65536'))
@@ -222,7 +222,7 @@ async def test_a_port_that_no_machine_has_is_told(cli: Program) -> None:
     assert str(path) in done.err
 
 
-async def test_a_damaged_profile_file_is_left_as_it_is(cli: Program) -> None:
+async def test_a_damaged_profile_file_is_reported_and_stays_unchanged(cli: Program) -> None:
     path = cli.home / ".config/bitbucket-auth/profiles.json"
     path.parent.mkdir(parents=True)
     path.write_text("{")
@@ -234,7 +234,7 @@ async def test_a_damaged_profile_file_is_left_as_it_is(cli: Program) -> None:
     assert path.read_text() == "{"
 
 
-async def test_r5_a_clock_that_was_an_hour_ahead_or_behind_gives_no_expired_token(cli: Program) -> None:
+async def test_r5_after_a_clock_change_no_expired_token_is_printed(cli: Program) -> None:
     await cli.sign_in()
     for seconds in (3600, -3600):  # the token seems an hour older, or from the future
         await cli.age(seconds)
@@ -244,14 +244,14 @@ async def test_r5_a_clock_that_was_an_hour_ahead_or_behind_gives_no_expired_toke
     assert cli.fake.token_requests == 3
 
 
-async def test_a_newcomer_is_led_through_and_the_secret_does_not_show(cli: Program) -> None:
+async def test_a_new_user_is_guided_and_the_secret_is_not_shown(cli: Program) -> None:
     client = (cli.environ.pop("BITBUCKET_CLIENT_ID"), cli.environ.pop("BITBUCKET_CLIENT_SECRET"))
     process, mine, its = await at_a_terminal(cli, *cli.login_words("--client-credentials"))
     said = await read_until(mine, "Key: ")
     assert f"Callback URL: {cli.callback}" in said
     assert "This is a private consumer: tick it" in said
     os.write(mine, f"{client[0]}\n".encode())
-    await read_until(mine, "does not show): ")
+    await read_until(mine, "(not shown): ")
     os.write(mine, f"{client[1]}\n".encode())
     said = await read_until(mine, "Signed in")
     assert client[1] not in said
@@ -268,8 +268,8 @@ async def test_a_newcomer_is_led_through_and_the_secret_does_not_show(cli: Progr
     assert client[1] not in kept.read_text()
 
 
-@pytest.mark.parametrize("prompt", ["Key: ", "does not show): ", "paste it here:"])
-async def test_ctrl_c_at_each_question_leaves_nothing_and_the_terminal_sane(cli: Program, prompt: str) -> None:
+@pytest.mark.parametrize("prompt", ["Key: ", "(not shown): ", "paste it here:"])
+async def test_ctrl_c_at_each_prompt_saves_nothing_and_restores_the_terminal(cli: Program, prompt: str) -> None:
     if "paste" not in prompt:
         del cli.environ["BITBUCKET_CLIENT_ID"], cli.environ["BITBUCKET_CLIENT_SECRET"]
     process, mine, its = await at_a_terminal(cli, *cli.login_words("--no-browser"))

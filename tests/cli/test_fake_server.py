@@ -1,4 +1,4 @@
-"""`fake-server`: what it prints can be pasted, signs in without a browser, and is asked after when it has ended."""
+"""`fake-server`: its printed commands work, and other commands notice when it has stopped."""
 
 import asyncio
 import os
@@ -10,14 +10,14 @@ from collections.abc import AsyncGenerator
 import pytest
 import pytest_asyncio
 
-from bitbucket_auth_async.cli.profiles.open_profile import stand_in
+from bitbucket_auth_async.cli.profiles.server import parse_server
 from bitbucket_auth_async.testing.fake import faults
 from tests.support.command_line import Program
 from tests.support.ports import free_port
 
 
 class Served:
-    """A fake-server in a process of its own, and what it printed."""
+    """A fake-server process and its output."""
 
     def __init__(self, process: asyncio.subprocess.Process, banner: str, port: int) -> None:
         self.process, self.banner, self.address = process, banner, f"http://127.0.0.1:{port}"
@@ -41,7 +41,7 @@ async def served(cli: Program) -> AsyncGenerator[Served]:
 
 
 @pytest.mark.skipif(shutil.which("curl") is None and "CI" not in os.environ, reason="the machine has no curl")
-async def test_what_it_prints_signs_in_without_a_browser(cli: Program, served: Served) -> None:
+async def test_the_printed_commands_sign_in_without_a_browser(cli: Program, served: Served) -> None:
     lines = [line.strip() for line in served.banner.splitlines()]
     exports = [line for line in lines if line.startswith("export ")]
     assert len(exports) == 2
@@ -55,7 +55,7 @@ async def test_what_it_prints_signs_in_without_a_browser(cli: Program, served: S
         {login} --no-browser < answer 2> said &
         exec 3> answer
         until grep -q ^http said; do sleep 0.1; done
-        {curl.replace("'the address that login prints'", '"$(grep ^http said)"')} >&3
+        {curl.replace("'the URL that login prints'", '"$(grep ^http said)"')} >&3
         wait $!
         cat said
     """
@@ -65,19 +65,19 @@ async def test_what_it_prints_signs_in_without_a_browser(cli: Program, served: S
     assert (await cli.run("api", "GET", "/user", "--profile", "fake")).code == 0
 
 
-async def test_the_tokens_that_it_prints_sign_in(cli: Program, served: Served) -> None:
+async def test_the_printed_tokens_sign_in(cli: Program, served: Served) -> None:
     rows = dict(line.strip().split("  ", 1) for line in served.banner.splitlines() if " token  " in line)
     api_token, _, email = rows["API token"].strip().partition(", of ")
     for kind, text in (("--access-token", rows["access token"].strip()), ("--api-token", api_token)):
         more = ("--email", email) if kind == "--api-token" else ()
         done = await cli.run("login", kind, *more, "--server", served.address, stdin=text)
         assert done.code == 0, done
-        assert "not tried" not in done.err
+        assert "not checked" not in done.err
         listed = await cli.run("api", "GET", "/repositories/acme")
         assert listed.code == 0, listed
 
 
-async def test_when_it_has_ended_each_command_asks_whether_it_runs(cli: Program, served: Served) -> None:
+async def test_after_it_has_stopped_each_command_asks_whether_it_is_running(cli: Program, served: Served) -> None:
     cli.environ |= {"BITBUCKET_CLIENT_ID": "fake-client-id", "BITBUCKET_CLIENT_SECRET": "fake-client-secret"}
     login = ("login", "--client-credentials", "--server", served.address)
     assert (await cli.run(*login)).code == 0
@@ -101,7 +101,7 @@ async def test_when_it_has_ended_each_command_asks_whether_it_runs(cli: Program,
     assert (told.code, asked in told.err) == (4, True)
 
 
-async def test_an_outage_of_one_that_runs_is_told_as_it_is(cli: Program) -> None:
+async def test_an_outage_of_a_running_server_is_reported_as_an_outage(cli: Program) -> None:
     await cli.login()
     await cli.age(3600)
     with cli.fake.inject(faults.status(503), times=None):
@@ -110,16 +110,13 @@ async def test_an_outage_of_one_that_runs_is_told_as_it_is(cli: Program) -> None
     assert "fake-server" not in down.err
 
 
-async def test_a_port_that_another_program_has_is_told_and_may_be_tried_again(cli: Program) -> None:
+async def test_a_port_in_use_is_reported_as_retryable(cli: Program) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         done = await cli.run_process("fake-server", "--port", str(port))
     assert (done.code, done.out) == (4, "")
-    assert (
-        done.err
-        == f"Port {port} at 127.0.0.1 can't be had: it is taken. Choose another one with --port; 0 takes any.\n"
-    )
+    assert done.err == f"Port {port} on 127.0.0.1 is in use. Choose another one with --port; 0 is any free port.\n"
 
 
-def test_its_address_may_be_given_in_short() -> None:
-    assert stand_in("127.0.0.1:7990") == stand_in("http://127.0.0.1:7990/") == "http://127.0.0.1:7990"
+def test_its_url_may_omit_the_scheme() -> None:
+    assert parse_server("127.0.0.1:7990") == parse_server("http://127.0.0.1:7990/") == "http://127.0.0.1:7990"

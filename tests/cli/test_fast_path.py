@@ -1,4 +1,4 @@
-"""The quick way gives what the whole program would give, or nothing; and it is quick."""
+"""The fast_path way gives what the whole program would give, or nothing; and it is fast_path."""
 
 import asyncio
 import json
@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from bitbucket_auth_async.cli import quick
+from bitbucket_auth_async.cli import fast_path
 from bitbucket_auth_async.cli.profiles import paths, profiles, static_tokens
-from bitbucket_auth_async.cli.profiles.profiles import Profile
-from bitbucket_auth_async.cli.terminal.outcome import SignInAgainError
+from bitbucket_auth_async.cli.profiles.profile import GrantType, Profile
+from bitbucket_auth_async.cli.terminal.exit_code import SignInNeededError
 from bitbucket_auth_async.errors import ConfigurationError
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.renewal.decide import Use, View, decide
@@ -47,18 +47,18 @@ def token(age: float, lifetime: float = 3600.0) -> Token:
 
 
 async def given(record: Record, profile: Profile = PERSON) -> str | None:
-    """Keep a record, and return what the quick way gives."""
+    """Keep a record, and return what the fast_path way gives."""
     profiles.save(profile)
     store = FileStore(app_name=paths.NAME)
     found = await store.load(profile.key)
     await store.swap(profile.key, record, expected=0 if found is None else found.version)
-    fresh = quick.fresh(None)
+    fresh = fast_path.fresh_token(None)
     return None if fresh is None else fresh[1]["access_token"]
 
 
 @pytest.mark.parametrize("lifetime", [8.0, 60.0, 599.0, 3600.0, 7200.0, 86400.0])
 @pytest.mark.parametrize("part", [-0.2, -0.05, 0.0, 0.3, 0.49, 0.51, 0.85, 0.9, 0.95, 1.0, 1.2])
-async def test_it_gives_a_token_only_where_no_manager_would_renew_it(lifetime: float, part: float) -> None:
+async def test_a_token_is_printed_only_if_no_manager_would_renew_it(lifetime: float, part: float) -> None:
     kept = token(part * lifetime, lifetime)
     record = Record(issuer=ISSUER, generation=1, token=kept)
     answer = await given(record)
@@ -88,12 +88,12 @@ async def test_it_gives_a_token_only_where_no_manager_would_renew_it(lifetime: f
         {"token": Token(access_token="", issued_at=time.time(), expires_at=time.time() + 3600)},
     ],
 )
-async def test_in_any_doubt_it_gives_nothing(change: dict[str, Any]) -> None:
+async def test_in_any_doubt_nothing_is_printed(change: dict[str, Any]) -> None:
     assert await given(Record(issuer=ISSUER, generation=1, token=token(10))) == "the-token"
     assert await given(replace(Record(issuer=ISSUER, generation=1, token=token(10)), **change)) is None
 
 
-def static(kind: profiles.GrantType, email: str = "") -> Profile:
+def static(kind: GrantType, email: str = "") -> Profile:
     return replace(PERSON, client_id=email, secret="none", grant_type=kind)
 
 
@@ -119,60 +119,60 @@ ROBOT, ADA = static("access_token"), static("api_token", "ada@example.com")
         *({"end": seconds} for seconds in (-1e9, -0.5, 0.0, 30.0, 1e9)),
     ],
 )
-async def test_of_a_token_that_nobody_renews_it_gives_exactly_what_the_whole_program_gives(
+async def test_a_static_token_is_printed_exactly_if_the_whole_program_would_print_it(
     profile: Profile, change: dict[str, Any]
 ) -> None:
     store = FileStore(app_name=paths.NAME)
-    kept = static_tokens.made(profile, "the-token", time.time() + change["end"] if "end" in change else None)
-    await static_tokens.keep(profile, store, kept)
+    kept = static_tokens.source_for(profile, "the-token", time.time() + change["end"] if "end" in change else None)
+    await static_tokens.save(profile, store, kept)
     found = await store.load(profile.key)
     assert found is not None
     rest = {name: value for name, value in change.items() if name != "end"}
     answer = await given(replace(found.record, **rest), profile)
     try:
-        expected: str | None = (await static_tokens.usable(profile, store)).token.access_token
-    except (SignInAgainError, ConfigurationError):
+        expected: str | None = (await static_tokens.load_valid(profile, store)).token.access_token
+    except (SignInNeededError, ConfigurationError):
         expected = None
     assert answer == expected
     assert (answer is None) == ((bool(rest) and rest != {"issuer": found.record.issuer}) or change.get("end", 1) <= 0)
 
 
 @pytest.mark.parametrize("profile", [ROBOT, ADA], ids=lambda profile: profile.grant_type)
-async def test_a_profile_of_another_kind_gets_nothing_of_it_nor_gives_it_anything(profile: Profile) -> None:
+async def test_a_token_of_another_kind_of_profile_is_not_printed(profile: Profile) -> None:
     store = FileStore(app_name=paths.NAME)
-    await static_tokens.keep(profile, store, static_tokens.made(profile, "the-token", None))
+    await static_tokens.save(profile, store, static_tokens.source_for(profile, "the-token", None))
     assert profile.key == PERSON.key
     profiles.save(PERSON)
-    assert quick.fresh(None) is None
+    assert fast_path.fresh_token(None) is None
     assert await given(Record(issuer=ISSUER, generation=1, token=token(10))) == "the-token"
     profiles.save(profile)
-    assert quick.fresh(None) is None
+    assert fast_path.fresh_token(None) is None
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format": "bitbucket-auth profiles"}', "[" * 100_000])
-def test_whatever_is_wrong_is_left_to_the_whole_program(content: str) -> None:
+def test_a_damaged_file_is_left_to_the_whole_program(content: str) -> None:
     path = paths.profiles_file()
     path.parent.mkdir(parents=True)
     path.write_text(content)
-    assert quick.answer(["token"]) is None
+    assert fast_path.try_fast_path(["token"]) is None
 
 
 async def test_a_file_that_others_may_write_is_left_to_the_whole_program() -> None:
     await given(Record(issuer=ISSUER, generation=1, token=token(10)))
-    assert quick.answer(["token"]) == 0
+    assert fast_path.try_fast_path(["token"]) == 0
     paths.profiles_file().chmod(stat.S_IRUSR | stat.S_IWUSR | stat.S_IWOTH)
-    assert quick.answer(["token"]) is None
+    assert fast_path.try_fast_path(["token"]) is None
 
 
 @pytest.mark.parametrize(
     "words", [["token", "--verbose"], ["token", "more"], ["token", "--profile"], ["git-credential"], ["status"], []]
 )
-async def test_it_takes_nothing_but_its_two_commands(words: list[str]) -> None:
+async def test_only_two_commands_take_the_fast_path(words: list[str]) -> None:
     await given(Record(issuer=ISSUER, generation=1, token=token(10)))
-    assert quick.answer(words) is None
+    assert fast_path.try_fast_path(words) is None
 
 
-def test_neither_typer_nor_aiohttp_nor_asyncio_is_imported_for_a_fresh_token(home: Path) -> None:
+def test_a_fresh_token_imports_neither_typer_nor_aiohttp_nor_asyncio(home: Path) -> None:
     asyncio.run(given(Record(issuer=ISSUER, generation=1, token=token(10))))
     code = (
         "import sys; from bitbucket_auth_async.cli.main import main; assert main(['token']) == 0; print(*sys.modules)"
@@ -184,7 +184,7 @@ def test_neither_typer_nor_aiohttp_nor_asyncio_is_imported_for_a_fresh_token(hom
     assert not {"typer", "aiohttp", "rich", "asyncio", "anyio", "dataclasses", "filelock"} & set(loaded.split())
 
 
-def test_a_start_with_a_fresh_token_takes_less_than_twice_a_bare_event_loop(home: Path) -> None:
+def test_printing_a_fresh_token_takes_less_than_twice_a_bare_event_loop(home: Path) -> None:
     asyncio.run(given(Record(issuer=ISSUER, generation=1, token=token(10))))
     environ = {"HOME": str(home), "PYTHONPATH": str(Path(__file__).parents[2]), "PATH": os.environ["PATH"]}
     ours = [sys.executable, "-m", "bitbucket_auth_async", "token"]
@@ -200,7 +200,7 @@ def test_a_start_with_a_fresh_token_takes_less_than_twice_a_bare_event_loop(home
     assert min(pair[0] for pair in pairs) < 2 * min(pair[1] for pair in pairs)
 
 
-async def test_a_file_of_profiles_from_before_there_were_other_kinds_is_read() -> None:
+async def test_a_profile_file_of_an_older_release_is_read() -> None:
     entry = {"client_id": "id", "secret": "file", "grant_type": "authorization_code", "store": paths.DEFAULT_STORE}
     document = {"format": "bitbucket-auth profiles", "schema": 1, "default": "default"}
     profile = {**entry, "server": "https://bitbucket.org", "port": 8372}
@@ -210,7 +210,7 @@ async def test_a_file_of_profiles_from_before_there_were_other_kinds_is_read() -
     assert PERSON.to_plain() == profile
 
 
-async def test_the_file_of_profiles_is_what_both_ways_read() -> None:
+async def test_both_paths_read_the_same_profile_file() -> None:
     profiles.save(PERSON)
     document = json.loads(paths.profiles_file().read_bytes())
     assert document["profiles"]["default"] == PERSON.to_plain()

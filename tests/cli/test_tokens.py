@@ -1,4 +1,4 @@
-"""`token`, `status`, `refresh`, `logout` and `profiles`, as scripts and people use them."""
+"""`token`, `status`, `refresh`, `logout`, `profiles` and the help, as scripts and users call them."""
 
 import asyncio
 import json
@@ -16,14 +16,14 @@ from bitbucket_auth_async.testing.fake import faults
 from tests.support.command_line import Program, at_rest
 
 
-async def test_the_token_alone_is_printed(cli: Program) -> None:
+async def test_token_prints_only_the_token(cli: Program) -> None:
     await cli.sign_in()
     done = await cli.run("token")
     assert (done.code, done.err) == (0, "")
     assert done.out == f"{await cli.access_token()}\n"
 
 
-async def test_r4_a_renewal_that_is_due_is_done_before_the_token_is_printed(cli: Program) -> None:
+async def test_r4_token_finishes_a_due_renewal_before_it_prints(cli: Program) -> None:
     await cli.sign_in()
     before = await cli.access_token()
     await cli.age(3400)  # good for three minutes more
@@ -33,7 +33,7 @@ async def test_r4_a_renewal_that_is_due_is_done_before_the_token_is_printed(cli:
     assert done.out.strip() == await cli.access_token() != before
 
 
-async def test_r6_r7_in_an_outage_the_present_token_is_printed_while_it_is_good(cli: Program) -> None:
+async def test_r6_r7_during_an_outage_the_current_token_is_printed_while_it_is_valid(cli: Program) -> None:
     await cli.sign_in()
     await cli.age(3400)
     with cli.fake.inject(faults.status(503), times=None):
@@ -46,7 +46,7 @@ async def test_r6_r7_in_an_outage_the_present_token_is_printed_while_it_is_good(
     assert len(expired.err.splitlines()) == 1
 
 
-async def test_r1_two_at_the_same_moment_renew_once(cli: Program) -> None:
+async def test_r1_two_processes_at_the_same_moment_renew_once(cli: Program) -> None:
     await cli.sign_in()
     await cli.age(3600)
     with cli.fake.inject(faults.latency(0.5), times=None):
@@ -55,7 +55,7 @@ async def test_r1_two_at_the_same_moment_renew_once(cli: Program) -> None:
     assert cli.fake.token_requests == 2
 
 
-async def test_r4_ctrl_c_during_a_renewal_does_not_lose_it(cli: Program) -> None:
+async def test_r4_ctrl_c_during_a_renewal_does_not_lose_the_new_token(cli: Program) -> None:
     await cli.sign_in()
     await cli.age(3600)
     with cli.fake.inject(faults.hold()) as held:
@@ -73,7 +73,7 @@ async def test_r4_ctrl_c_during_a_renewal_does_not_lose_it(cli: Program) -> None
     assert cli.fake.is_live(await cli.access_token())
 
 
-async def test_the_proxy_of_the_environment_is_used_and_its_exceptions_kept(cli: Program) -> None:
+async def test_the_proxy_of_the_environment_and_its_exceptions_apply(cli: Program) -> None:
     await cli.sign_in()
     await cli.age(3600)
     nobody = {"http_proxy": "http://127.0.0.1:1"}
@@ -88,7 +88,7 @@ async def test_the_proxy_of_the_environment_is_used_and_its_exceptions_kept(cli:
     assert (await cli.run("token", environ={**nobody, "no_proxy": "127.0.0.1"})).code == 0
 
 
-async def test_r8_a_dead_sign_in_is_told_by_its_own_exit_code(cli: Program) -> None:
+async def test_r8_a_refused_refresh_token_has_its_own_exit_code(cli: Program) -> None:
     await cli.sign_in()
     cli.fake.revoke()
     await cli.age(3600)
@@ -100,14 +100,14 @@ async def test_r8_a_dead_sign_in_is_told_by_its_own_exit_code(cli: Program) -> N
     assert json.loads(status.out)["refresh_token"] == "refused"
 
 
-async def test_before_any_sign_in_everything_says_so(cli: Program) -> None:
+async def test_before_the_first_sign_in_every_command_says_to_log_in(cli: Program) -> None:
     for words in (["token"], ["status"], ["refresh"], ["logout"], ["profiles"], ["git-setup"]):
         done = await cli.run(*words)
         assert (done.code, done.out) == (3, ""), words
         assert "bitbucket-auth login" in done.err
 
 
-async def test_status_tells_how_things_stand_and_changes_nothing(cli: Program) -> None:
+async def test_status_shows_the_state_and_changes_nothing(cli: Program) -> None:
     await cli.sign_in()
     before = cli.tokens.read_bytes()
     plain = await cli.run("status")
@@ -116,8 +116,8 @@ async def test_status_tells_how_things_stand_and_changes_nothing(cli: Program) -
     assert "\x1b" not in plain.out
     rows = dict(line.split("  ", 1) for line in plain.out.splitlines())
     assert rows["state"].strip() == "good"
-    assert rows["who"].strip() == "Ada (ada)"
-    assert rows["kept in"].strip() == str(cli.tokens)
+    assert rows["user"].strip() == "Ada (ada)"
+    assert rows["store"].strip() == str(cli.tokens)
     told = json.loads((await cli.run("status", "--json")).out)
     assert (told["profile"], told["state"], told["refresh_token"]) == ("default", "good", "alive")
     assert told["scope"] == ["account", "email", "repository"]
@@ -129,7 +129,7 @@ async def test_status_tells_how_things_stand_and_changes_nothing(cli: Program) -
     assert cli.fake.token_requests == 1
 
 
-async def test_a_name_from_the_server_does_not_move_the_cursor(cli: Program) -> None:
+async def test_text_from_the_server_cannot_move_the_cursor(cli: Program) -> None:
     cli.fake.person.display_name = "\x1b[2J\x1b]0;owned\x07Ada"
     cli.fake.registration().scope = frozenset({"account", "\u202eowned"})
     done = await cli.login()
@@ -138,7 +138,7 @@ async def test_a_name_from_the_server_does_not_move_the_cursor(cli: Program) -> 
     assert "Ada" in status.out
 
 
-async def test_a_terminal_without_a_letter_of_a_name_gets_it_written_out(cli: Program) -> None:
+async def test_letters_that_the_terminal_lacks_are_escaped(cli: Program) -> None:
     cli.fake.person.display_name = "Zo\u00eb"
     await cli.login()
     done = await cli.run_process("status", environ={"PYTHONIOENCODING": "ascii"})
@@ -147,7 +147,7 @@ async def test_a_terminal_without_a_letter_of_a_name_gets_it_written_out(cli: Pr
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
-async def test_who_closed_a_stream_before_it_began_gets_no_traceback(cli: Program, closed: str) -> None:
+async def test_a_stream_that_is_closed_at_the_start_causes_no_traceback(cli: Program, closed: str) -> None:
     await cli.login()
     bare = ("bash", "-c", f'{sys.executable} -m bitbucket_auth_async "$@" {closed}', "bash")
     for words in (["token"], ["status"], ["git-credential", "get"], ["logout"]):
@@ -155,15 +155,15 @@ async def test_who_closed_a_stream_before_it_began_gets_no_traceback(cli: Progra
         assert (done.code, "Traceback" in done.err) == (0, False), words
 
 
-async def test_an_output_that_takes_nothing_is_told(cli: Program) -> None:
+async def test_a_full_output_device_is_reported(cli: Program) -> None:
     await cli.login()
     full = ("bash", "-c", f'{sys.executable} -m bitbucket_auth_async "$@" >/dev/full', "bash")
     for words in (["token"], ["status"]):
         done = await cli.run_process(*words, command=full)
-        assert (done.code, done.err) == (1, "The system refused: No space left on device.\n"), words
+        assert (done.code, done.err) == (1, "The system reported an error: No space left on device.\n"), words
 
 
-async def test_refresh_renews_what_is_still_good_and_leaves_alone_what_is_very_young(cli: Program) -> None:
+async def test_refresh_renews_a_valid_token_but_not_a_very_young_one(cli: Program) -> None:
     await cli.sign_in()
     first = await cli.access_token()
     young = await cli.run("refresh")
@@ -176,19 +176,19 @@ async def test_refresh_renews_what_is_still_good_and_leaves_alone_what_is_very_y
     assert await cli.access_token() != first
 
 
-async def test_after_logout_the_token_is_gone_and_the_next_login_asks_for_nothing(cli: Program) -> None:
+async def test_after_logout_the_token_is_gone_and_the_next_login_needs_no_input(cli: Program) -> None:
     await cli.sign_in()
     token = await cli.access_token()
     done = await cli.run("logout")
     assert done.code == 0
-    assert "At Bitbucket it is revoked under Personal settings > App authorizations." in done.err
+    assert "To revoke the access at Bitbucket too: Personal settings > App authorizations." in done.err
     assert token not in cli.tokens.read_text()
     assert (await cli.run("token")).code == 3
     await cli.login()
     assert (await cli.run("token")).code == 0
 
 
-async def test_profiles_do_not_meet(cli: Program) -> None:
+async def test_profiles_are_separate(cli: Program) -> None:
     await cli.sign_in()
     cli.fake.register_person("bob")
     await cli.sign_in("work")
@@ -206,9 +206,9 @@ async def test_profiles_do_not_meet(cli: Program) -> None:
     assert "no profile 'work'" in gone.err
 
 
-async def test_who_signs_a_machine_out_learns_of_forgetting_it_and_who_forgets_it_does_not(cli: Program) -> None:
+async def test_logout_of_a_client_mentions_forget_and_forget_itself_does_not(cli: Program) -> None:
     await cli.run(*cli.login_words("--client-credentials"))
-    hint = "profiles --forget ends that"
+    hint = "bitbucket-auth profiles --forget default"
     assert hint in (await cli.run("logout")).err
     forgotten = await cli.run("profiles", "--forget", "default")
     assert (forgotten.code, hint in forgotten.err) == (0, False)
@@ -226,7 +226,9 @@ def test_every_command_has_help_with_an_example(command: str, capsys: pytest.Cap
 def test_help_names_every_command_and_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     said = capsys.readouterr().out
-    assert "Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 sign-in needed, 4 try again later." in " ".join(said.split())
+    assert "Exit codes: 0 success, 1 failure, 2 wrong usage, 3 sign-in needed, 4 try again later." in " ".join(
+        said.split()
+    )
     assert [command for command in COMMANDS if f"\n  {command} " not in said] == []
 
 
@@ -240,14 +242,14 @@ def test_help_names_every_command_and_the_exit_codes(capsys: pytest.CaptureFixtu
         ["api", "G ET", "/user"],
     ],
 )
-def test_wrong_usage_is_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_usage_exits_with_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words) == 2
     said = capsys.readouterr()
     assert said.out == ""
     assert "Usage: bitbucket-auth" in said.err
 
 
-async def test_who_reads_no_further_gets_no_traceback(cli: Program) -> None:
+async def test_a_reader_that_stops_early_causes_no_traceback(cli: Program) -> None:
     await cli.sign_in()
     deaf = ("bash", "-c", f'{sys.executable} -m bitbucket_auth_async "$@" | head -c 0', "bash")
     for words in (["token"], ["status"], ["profiles"]):

@@ -11,6 +11,7 @@ from typing import Any
 from unittest import mock
 
 from bitbucket_auth_async.cli.profiles import paths, profiles
+from bitbucket_auth_async.cli.profiles.profile import Profile
 from bitbucket_auth_async.manager.token_manager import TokenManager
 from bitbucket_auth_async.oauth2.authorization_endpoint import AuthorizationRequest
 from bitbucket_auth_async.stores.file import FileStore
@@ -121,7 +122,7 @@ class Program:
         """Leave what `login` leaves, without a process for it and one for its browser; a test compares the two."""
         client, server = self.fake.client, self.site.server
         request = AuthorizationRequest(server=server, client=client, redirect_uri=self.callback)
-        profile = profiles.Profile(
+        profile = Profile(
             name=name,
             client_id=client.client_id,
             secret="environment",

@@ -56,7 +56,7 @@ def run_in_process(words: Sequence[str], *, environ: Mapping[str, str], stdin: b
         undo.enter_context(_logs_to(err))
         undo.enter_context(_browser())
         code = main(list(words))
-        return Done(code, _read(out), _read(err))
+        return Done(int(code), _read(out), _read(err))
 
 
 def _stream() -> TextIOWrapper:

@@ -1,1 +1,1 @@
-"""The demo: two processes share one sign-in on a fake Bitbucket."""
+"""The demo: two processes share one sign-in at a fake Bitbucket."""

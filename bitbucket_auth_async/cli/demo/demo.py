@@ -1,17 +1,15 @@
-"""The demo: two processes share one sign-in on a fake Bitbucket that rotates, while everything goes wrong."""
+"""`demo`: two processes share one sign-in at a fake Bitbucket that rotates tokens, through a kill and an outage."""
 
-import argparse
 import asyncio
 import signal
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-from bitbucket_auth_async.cli.demo.display import Display, Scene
-from bitbucket_auth_async.cli.demo.figures import Figures
-from bitbucket_auth_async.cli.demo.story import Story
-from bitbucket_auth_async.cli.demo.workers import Child, Crew
+from bitbucket_auth_async.cli.demo.display import Display, Snapshot
+from bitbucket_auth_async.cli.demo.narrator import Narrator
+from bitbucket_auth_async.cli.demo.results import Results
+from bitbucket_auth_async.cli.demo.worker_processes import WorkerProcess, WorkerProcesses
 from bitbucket_auth_async.errors import BitbucketAuthError
 from bitbucket_auth_async.manager.token_manager import TokenManager
 from bitbucket_auth_async.stores.file import FileStore
@@ -23,20 +21,20 @@ _KEY = "demo"
 _LIFETIME = 8.0
 _OUTAGE = 2.0
 _LATENCY = 0.5
-"""Seconds that a token request takes, so that renewals of two processes would overlap if nothing kept them apart."""
+"""Seconds that a token request takes; without a claim, the renewals of two processes would overlap."""
 _OVERTIME = 60.0
-"""Seconds beyond the planned ones after which it is clear that something doesn't come."""
+"""Seconds beyond the planned duration after which the demo gives up."""
 
 
-class CutShortError(Exception):
-    """The demo can't be played to its end."""
+class DemoAbortedError(Exception):
+    """The demo can't continue."""
 
 
 class Demo:
     """One run."""
 
     def __init__(self, site: Site, fake: FakeBitbucket, folder: Path, *, seconds: float, callers: int) -> None:
-        """Take the stage that is set."""
+        """Prepare the run; nothing is started."""
         self._site = site
         self._fake = fake
         self._seconds = seconds
@@ -53,30 +51,30 @@ class Demo:
             "key": _KEY,
             "callers": callers,
         }
-        self._crew = Crew(folder, settings)
+        self._workers = WorkerProcesses(folder, settings)
         self._display = Display(f"One sign-in, two processes, {2 * callers} coroutines")
-        self._story = Story()
+        self._narrator = Narrator()
         self._endpoint = "up"
-        self._met_outage = 0
-        self._killed: str | None = None
-        """Fingerprint of the refresh token that the killed process had spent."""
-        self._broken: tuple[str, ...] = ()
+        self._requests_in_outage = 0
+        self._spent_by_killed: str | None = None
+        """Fingerprint of the refresh token that the killed process had sent."""
+        self._aborted_because: tuple[str, ...] = ()
 
-    async def run(self) -> Figures:
-        """Play it, and return what it came to."""
+    async def run(self) -> Results:
+        """Run the demo and return its results."""
         async with self._manager() as manager:
             await manager.adopt(self._fake.sign_in())
         with self._display.shown():
-            self._display.say("demo", f"a person signed in; tokens live {_LIFETIME:g} s, refresh tokens rotate")
+            text = f"a user signed in; access tokens expire after {_LIFETIME:g} s, refresh tokens rotate"
+            self._display.print_event("demo", text)
             try:
                 await self._play_watched()
             finally:
-                await self._crew.stop()
-                self._look()
-        lost = await self._lost()
-        figures = self._figures(lost)
-        self._display.conclude(figures)
-        return figures
+                await self._workers.stop()
+                self._update()
+        results = self._results(await self._lost_sign_ins())
+        self._display.conclude(results)
+        return results
 
     def _manager(self) -> TokenManager:
         return TokenManager(self._fake.client, store=self._store, key=_KEY, server=self._site.server)
@@ -87,54 +85,55 @@ class Demo:
                 watching = group.create_task(self._watch())
                 await self._play()
                 watching.cancel()
-        except* CutShortError as group:
-            self._broken = tuple(str(error) for error in group.exceptions)
+        except* DemoAbortedError as group:
+            self._aborted_because = tuple(str(error) for error in group.exceptions)
         except* TimeoutError:
-            self._broken = ("what the demo waited for did not come",)
+            self._aborted_because = ("an expected event did not happen in time",)
 
     async def _play(self) -> None:
         self._fake.inject(faults.latency(_LATENCY), times=None, when=lambda _: self._endpoint == "up")
         for name in ("process A", "process B"):
             await self._start(name)
-        await self._until(self._seconds / 3)
+        await self._wait_until(self._seconds / 3)
         victim = await self._kill_one_mid_renewal()
         await asyncio.sleep(1.0)
         await self._start(victim.name)
-        await self._until(self._seconds * 2 / 3)
-        await self._until_just_before_the_next_renewal()
-        await self._be_down()
-        await self._until(max(self._seconds, self._display.elapsed + _LIFETIME / 2))
+        await self._wait_until(self._seconds * 2 / 3)
+        await self._wait_for_next_renewal()
+        await self._have_outage()
+        await self._wait_until(max(self._seconds, self._display.elapsed + _LIFETIME / 2))
 
-    async def _until(self, elapsed: float) -> None:
+    async def _wait_until(self, elapsed: float) -> None:
         await asyncio.sleep(max(elapsed - self._display.elapsed, 0.0))
 
     async def _start(self, name: str) -> None:
-        self._story.started(name)
-        await self._crew.start(name)
-        self._display.say(name, f"starts with {self._callers} coroutines")
+        self._narrator.started(name)
+        await self._workers.start(name)
+        self._display.print_event(name, f"starts with {self._callers} coroutines")
 
-    async def _kill_one_mid_renewal(self) -> Child:
-        """Hold the answer to the next renewal back, and kill whoever waits for it."""
+    async def _kill_one_mid_renewal(self) -> WorkerProcess:
+        """Hold the answer to the next renewal, and kill the process that waits for it."""
         with self._fake.inject(faults.hold()) as held:
-            self._endpoint = "holds its next answer back"
-            self._display.say("Bitbucket", "holds back the answer to the next renewal")
+            self._endpoint = "holding its next answer"
+            self._display.print_event("Bitbucket", "holds the answer to the next renewal")
             await held.reached.wait()
             found = await self._store.load(_KEY)
             claim = None if found is None else found.record.claim
             pid = 0 if claim is None or claim.process is None else int(claim.process.partition("@")[0])
-            victim = next((child for child in self._crew.children if child.process.pid == pid), None)
+            victim = next((worker for worker in self._workers.processes if worker.process.pid == pid), None)
             if claim is None or victim is None:
-                msg = "a renewal was out, and nobody's claim was in the store"
-                raise CutShortError(msg)
-            self._killed = claim.spends
-            await self._crew.kill(victim)
-            self._story.killed(victim.name, time.time())
-            self._display.say(victim.name, "was killed (SIGKILL): it had spent its refresh token, and saved nothing")
+                msg = "a renewal was in progress without a claim in the store"
+                raise DemoAbortedError(msg)
+            self._spent_by_killed = claim.spends
+            await self._workers.kill(victim)
+            self._narrator.killed(victim.name, time.time())
+            text = "was killed (SIGKILL): its refresh token was sent, and the answer is lost"
+            self._display.print_event(victim.name, text)
         self._endpoint = "up"
         return victim
 
-    async def _until_just_before_the_next_renewal(self) -> None:
-        """Wait until the token is nearly stale, which at this lifetime it is at half of it, or up to a tenth later."""
+    async def _wait_for_next_renewal(self) -> None:
+        """Wait until the token is almost stale: at this lifetime, 45 % of it before a renewal at 50 to 60 %."""
         while True:
             found = await self._store.load(_KEY)
             token = None if found is None else found.record.token
@@ -144,98 +143,84 @@ class Demo:
                 return
             await asyncio.sleep(0.1)
 
-    async def _be_down(self) -> None:
+    async def _have_outage(self) -> None:
         with self._fake.inject(faults.status(503), times=None) as outage:
             self._endpoint = "down"
-            self._display.say("Bitbucket", f"the token endpoint is down for {_OUTAGE:g} s")
+            self._display.print_event("Bitbucket", f"the token endpoint is down for {_OUTAGE:g} s")
             await asyncio.sleep(_OUTAGE)
-            self._met_outage = outage.hits
+            self._requests_in_outage = outage.hits
         self._endpoint = "up"
-        self._display.say("Bitbucket", f"the token endpoint is back; token requests that met the outage: {outage.hits}")
+        text = f"the token endpoint is back; token requests during the outage: {outage.hits}"
+        self._display.print_event("Bitbucket", text)
 
     async def _watch(self) -> None:
         while True:
-            self._look()
-            broken = self._crew.broken()
-            if broken:
-                raise CutShortError("; ".join(broken))
+            self._update()
+            failures = self._workers.failures()
+            if failures:
+                raise DemoAbortedError("; ".join(failures))
             await asyncio.sleep(0.2)
 
-    def _look(self) -> None:
-        for news in self._crew.read_journals():
-            for sentence in self._story.tell(news):
-                self._display.say(news.who, sentence, at=news.at)
-        children = self._crew.children
-        scene = Scene(
+    def _update(self) -> None:
+        for event in self._workers.read_journals():
+            for sentence in self._narrator.tell(event):
+                self._display.print_event(event.worker, sentence, at=event.at)
+        snapshot = Snapshot(
             elapsed=self._display.elapsed,
             seconds=self._seconds,
-            workers=[(each.name, each.state, each.counts["made"], each.counts["failed"]) for each in children],
+            workers=[
+                (worker.name, worker.state, worker.counts["requests"], worker.counts["failed"])
+                for worker in self._workers.processes
+            ],
             endpoint=self._endpoint,
-            figures=self._figures(0),
+            results=self._results(0),
         )
-        self._display.show(scene)
+        self._display.update(snapshot)
 
-    def _figures(self, lost: int) -> Figures:
-        total = self._crew.total()
-        again = [entry.presented for entry in self._fake.second_spends]
-        repairs = sum(spent == self._killed for spent in again)
-        broken = self._broken or self._crew.broken()
-        return Figures(
-            made=total["made"],
+    def _results(self, lost_sign_ins: int) -> Results:
+        total = self._workers.total()
+        spent_again = [entry.presented for entry in self._fake.second_spends]
+        repairs = sum(spent == self._spent_by_killed for spent in spent_again)
+        return Results(
+            requests=total["requests"],
             failed=total["failed"],
             token_requests=self._fake.token_requests,
-            met_outage=self._met_outage,
-            spent_twice=len(again) - repairs,
+            token_requests_in_outage=self._requests_in_outage,
+            spent_twice=len(spent_again) - repairs,
             repairs=repairs,
-            lost=max(lost, int(total["login_required"] > 0)),
-            broken=broken,
+            lost_sign_ins=max(lost_sign_ins, int(total["login_required"] > 0)),
+            aborted_because=self._aborted_because or self._workers.failures(),
         )
 
-    async def _lost(self) -> int:
-        """Ask for the token once more, and whether its refresh token is alive and has never been used."""
+    async def _lost_sign_ins(self) -> int:
+        """Return 0 if the stored token is valid and its refresh token is still unused, else 1."""
         try:
             async with self._manager() as manager:
                 token = await manager.get_token()
         except BitbucketAuthError as error:
-            self._display.say("demo", f"no token is to be had any more: {error}")
+            self._display.print_event("demo", f"no token is available any more: {error}")
             return 1
         found = await self._store.load(_KEY)
-        kept = None if found is None or found.record.token is None else found.record.token.refresh_token
-        if kept is None or not self._fake.is_live(token.access_token):
+        stored = None if found is None or found.record.token is None else found.record.token.refresh_token
+        if stored is None or not self._fake.is_live(token.access_token):
             return 1
-        return 0 if self._fake.is_spendable(kept) and self._fake.spends(kept) == 0 else 1
+        return 0 if self._fake.is_spendable(stored) and self._fake.spends(stored) == 0 else 1
 
 
-async def _main(seconds: float, callers: int) -> int:
+async def _run(seconds: float, callers: int) -> int:
     main = asyncio.current_task()
     if main is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, main.cancel)
     fake = FakeBitbucket(lifetime=_LIFETIME)
     with tempfile.TemporaryDirectory(prefix="bitbucket-auth-demo-") as folder:
         async with serve(fake) as site:
-            demo = Demo(site, fake, Path(folder), seconds=seconds, callers=callers)
-            figures = await demo.run()
-    return 1 if figures.problems() else 0
+            results = await Demo(site, fake, Path(folder), seconds=seconds, callers=callers).run()
+    return 1 if results.problems() else 0
 
 
-def main() -> int:
-    """Run the demo; return 0 if all was as it should be."""
-    parser = argparse.ArgumentParser(prog="python -m bitbucket_auth_async.cli.demo.demo", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=30.0, help="how long it takes (30; at least 12)")
-    parser.add_argument("--callers", type=int, default=200, help="coroutines in each of the two processes (200)")
-    options = parser.parse_args()
-    if not options.seconds >= 12 or options.callers < 1:  # noqa: PLR2004 - a renewal, a kill and an outage take their time
-        parser.error("--seconds takes 12 or more, --callers 1 or more")
-    return play(options.seconds, options.callers)
-
-
-def play(seconds: float, callers: int) -> int:
-    """Run the demo; return 0 if all was as it should be."""
+def run_demo(seconds: float, callers: int) -> int:
+    """Run the demo and return the exit code: 0 if nothing went wrong."""
     try:
-        return asyncio.run(_main(seconds, callers))
+        return asyncio.run(_run(seconds, callers))
     except (KeyboardInterrupt, asyncio.CancelledError):
         return 130
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,46 +1,46 @@
-"""What the demo came to, and what of that should not be."""
+"""The demo's results, and which of them are wrong."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
-    """What the demo came to: from the books of the fake Bitbucket, and from what the workers wrote down."""
+class Results:
+    """Counts from the log of the fake Bitbucket and from the workers' journals."""
 
-    made: int
+    requests: int
     failed: int
     token_requests: int
-    met_outage: int
-    """Token requests that came while the token endpoint was down."""
+    token_requests_in_outage: int
+    """Token requests while the token endpoint was down."""
     spent_twice: int
-    """Refresh tokens spent again while their first holder lived."""
+    """Refresh tokens sent again while the first sender was alive."""
     repairs: int
-    lost: int
-    broken: tuple[str, ...] = ()
-    """What kept the demo itself from running to its end."""
+    lost_sign_ins: int
+    aborted_because: tuple[str, ...] = ()
+    """Reasons why the demo ended early."""
 
     def table(self) -> dict[str, str]:
-        """Return the figures under the names that people read."""
+        """Return the results under readable names."""
         return {
-            "requests made": f"{self.made:,}",
+            "requests": f"{self.requests:,}",
             "requests failed": f"{self.failed:,}",
             "token requests": f"{self.token_requests}",
-            "of these, met by the outage": f"{self.met_outage}",
-            "refresh tokens spent twice while their first holder lived": f"{self.spent_twice}",
+            "of these, during the outage": f"{self.token_requests_in_outage}",
+            "refresh tokens sent twice while the first sender was alive": f"{self.spent_twice}",
             "repairs after the kill": f"{self.repairs}",
-            "sign-ins lost": f"{self.lost}",
+            "sign-ins lost": f"{self.lost_sign_ins}",
         }
 
     def problems(self) -> list[str]:
-        """Return what should not be; of a run that was cut short, only why it was."""
-        if self.broken:
-            return [*self.broken]
+        """Return the problems; for a run that ended early, only the reasons."""
+        if self.aborted_because:
+            return [*self.aborted_because]
         rules = {
-            "no request was made": self.made == 0,
+            "no request was sent": self.requests == 0,
             "requests failed": self.failed > 0,
-            "the outage met no token request, so it showed nothing": self.met_outage == 0,
-            "a refresh token was spent twice while its first holder lived": self.spent_twice > 0,
-            f"the kill was repaired {self.repairs} times, not once": self.repairs != 1,
-            "the sign-in was lost": self.lost > 0,
+            "no token request met the outage, so the outage proved nothing": self.token_requests_in_outage == 0,
+            "a refresh token was sent twice while the first sender was alive": self.spent_twice > 0,
+            f"the kill was repaired {self.repairs} times instead of once": self.repairs != 1,
+            "the sign-in was lost": self.lost_sign_ins > 0,
         }
-        return [problem for problem, holds in rules.items() if holds]
+        return [problem for problem, applies in rules.items() if applies]

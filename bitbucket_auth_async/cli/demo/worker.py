@@ -1,4 +1,4 @@
-"""One process of the demo: many coroutines that call the API with one shared token, and a journal of what they met."""
+"""One worker process of the demo: many coroutines call the API with one token, and a journal records the events."""
 
 import asyncio
 import json
@@ -22,32 +22,32 @@ from bitbucket_auth_async.oauth2.servers import AuthorizationServer
 from bitbucket_auth_async.stores.file import FileStore
 from bitbucket_auth_async.telemetry.events import Event
 
-_EVERY = 0.2
+_JOURNAL_INTERVAL = 0.2
 _CONNECTIONS = 50
 
 
-class _EnoughError(Exception):
+class _StopError(Exception):
     """The demo closed our standard input."""
 
 
 class Worker:
-    """What one process does, and has done."""
+    """The callers of one process, and their journal."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
-        """Take what the demo wants of this process."""
+        """Take the demo's settings."""
         self._settings = settings
-        self._counts: Counter[str] = Counter(made=0, failed=0)
-        self._news: list[tuple[float, str, str]] = []
+        self._counts: Counter[str] = Counter(requests=0, failed=0)
+        self._events: list[tuple[float, str, str]] = []
 
-    async def run(self, orders: asyncio.StreamReader) -> None:
-        """Call until the demo closes our standard input, which it also does by dying."""
-        over = asyncio.Event()
+    async def run(self, stdin: asyncio.StreamReader) -> None:
+        """Call the API until standard input closes, which also happens when the demo is killed."""
+        ended = asyncio.Event()
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._keep_journal(over))
-            await self._work(orders)
-            over.set()
+            group.create_task(self._write_journal(ended))
+            await self._call_until_end_of(stdin)
+            ended.set()
 
-    async def _work(self, orders: asyncio.StreamReader) -> None:
+    async def _call_until_end_of(self, stdin: asyncio.StreamReader) -> None:
         settings = self._settings
         server = AuthorizationServer(
             authorization_endpoint=settings["authorization_endpoint"],
@@ -58,16 +58,16 @@ class Worker:
         client, store = Client(settings["client_id"], settings["client_secret"]), FileStore(settings["store"])
         connector = aiohttp.TCPConnector(limit=_CONNECTIONS)
         async with (
-            TokenManager(client, store=store, key=settings["key"], server=server, on_event=self._hear) as manager,
+            TokenManager(client, store=store, key=settings["key"], server=server, on_event=self._record) as manager,
             authenticated_session(manager, connector=connector) as http,
         ):
             try:
                 async with asyncio.TaskGroup() as callers:
                     for _ in range(settings["callers"]):
                         callers.create_task(self._call(http))
-                    callers.create_task(_until_the_end_of(orders))
-            except* _EnoughError:
-                pass  # whatever else ends a caller ends the process, and the demo sees that
+                    callers.create_task(_stop_at_end_of(stdin))
+            except* _StopError:
+                pass  # any other exception ends the process, and the demo reports it
 
     async def _call(self, http: aiohttp.ClientSession) -> None:
         url = f"{self._settings['base_url']}/2.0/user"
@@ -79,44 +79,44 @@ class Worker:
                     problem = "" if response.status == HTTPStatus.OK else f"the API answered {response.status}"
             except (BitbucketAuthError, aiohttp.ClientError, TimeoutError) as error:
                 problem = f"{type(error).__name__}: {error}"
-            self._counts["made"] += 1
+            self._counts["requests"] += 1
             if problem:
                 self._counts["failed"] += 1
-                self._news.append((time.time(), "failed", problem))
+                self._events.append((time.time(), "failed", problem))
 
-    def _hear(self, event: Event) -> None:
+    def _record(self, event: Event) -> None:
         self._counts[event.kind.value] += 1
-        self._news.append((time.time(), event.kind.value, event.detail))
+        self._events.append((time.time(), event.kind.value, event.detail))
 
-    async def _keep_journal(self, over: asyncio.Event) -> None:
-        """Write down what is new five times a second, so that it outlives whoever kills us."""
+    async def _write_journal(self, ended: asyncio.Event) -> None:
+        """Write counts and new events five times a second, so that they survive a kill."""
         async with aiofiles.open(self._settings["journal"], "a", encoding="utf-8") as journal:
             last = False
             while not last:
-                last = over.is_set()
-                news, self._news = self._news, []
-                await journal.write(json.dumps({"counts": self._counts, "news": news}) + "\n")
+                last = ended.is_set()
+                events, self._events = self._events, []
+                await journal.write(json.dumps({"counts": self._counts, "events": events}) + "\n")
                 await journal.flush()
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(over.wait(), _EVERY)
+                    await asyncio.wait_for(ended.wait(), _JOURNAL_INTERVAL)
 
 
-async def _until_the_end_of(orders: asyncio.StreamReader) -> None:
-    await orders.read()
-    raise _EnoughError
+async def _stop_at_end_of(stdin: asyncio.StreamReader) -> None:
+    await stdin.read()
+    raise _StopError
 
 
 async def _main() -> None:
-    orders = asyncio.StreamReader()
+    stdin = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
-    pipe, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
-    # The settings come by the pipe, since everybody on the machine can read a command line, and they hold a secret.
-    settings = await orders.readline()
+    pipe, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stdin), sys.stdin)
+    # The settings contain a secret; every user of the machine could read it on a command line.
+    settings = await stdin.readline()
     if settings:
-        await Worker(json.loads(settings)).run(orders)
+        await Worker(json.loads(settings)).run(stdin)
     pipe.close()
 
 
 if __name__ == "__main__":
-    logging.getLogger("bitbucket_auth_async").addHandler(logging.NullHandler())  # the journal tells it all
+    logging.getLogger("bitbucket_auth_async").addHandler(logging.NullHandler())  # the journal records everything
     asyncio.run(_main())

@@ -1,4 +1,4 @@
-"""The demo's worker processes, as the demo sees them: started, killed, heard through their journals, and ended."""
+"""The demo's worker processes, seen from the demo: start, kill, read their journals, stop."""
 
 import asyncio
 import json
@@ -12,22 +12,22 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 _PATIENCE = 15.0
-"""Seconds that a worker is given to finish what it is at."""
+"""Seconds for a worker to finish its requests."""
 
 
-class News(NamedTuple):
-    """One thing that a worker met."""
+class WorkerEvent(NamedTuple):
+    """One event of a worker."""
 
     at: float
     """Epoch seconds."""
-    who: str
+    worker: str
     kind: str
     detail: str
 
 
 @dataclass(slots=True)
-class Child:
-    """One life of a worker."""
+class WorkerProcess:
+    """One process of a worker, from start to end."""
 
     name: str
     process: Process
@@ -37,75 +37,75 @@ class Child:
     state: str = "running"
 
     @property
-    def broken(self) -> str | None:
-        """What is wrong with how it ended; None if it runs, or ended as it was told to."""
+    def failure(self) -> str | None:
+        """Why its end is a failure; None: it runs, or ended because the demo ended it."""
         code = self.process.returncode
         if self.state == "killed" or code is None or (self.state == "ended" and code == 0):
             return None
-        return f"{self.name} ended by itself, with exit code {code}"
+        return f"{self.name} ended unexpectedly with exit code {code}"
 
 
-class Crew:
-    """All workers of one run, the dead ones included."""
+class WorkerProcesses:
+    """All worker processes of one run, including those that have ended."""
 
     def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
-        """Keep what every worker is told; none is started yet."""
+        """Keep the settings for all workers; no worker is started."""
         self._folder = folder
         self._settings = settings
-        self.children: list[Child] = []
+        self.processes: list[WorkerProcess] = []
 
     async def start(self, name: str) -> None:
         """Start a worker."""
-        journal = self._folder / f"{name}-{len(self.children)}.jsonl".replace(" ", "-")
+        journal = self._folder / f"{name}-{len(self.processes)}.jsonl".replace(" ", "-")
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "bitbucket_auth_async.cli.demo.worker",
             stdin=subprocess.PIPE,
-            process_group=0,  # Ctrl-C is for the demo, which then ends its workers in good order
+            process_group=0,  # Ctrl-C reaches only the demo, which then stops its workers
         )
-        self.children.append(Child(name, process, journal))
+        self.processes.append(WorkerProcess(name, process, journal))
         if process.stdin is not None:
             process.stdin.write(json.dumps({**self._settings, "journal": str(journal)}).encode() + b"\n")
 
-    async def kill(self, child: Child) -> None:
-        """End a worker by SIGKILL, and wait for that."""
-        child.state = "killed"
-        child.process.kill()
-        await child.process.wait()
+    async def kill(self, worker: WorkerProcess) -> None:
+        """End a worker by SIGKILL, and wait for its end."""
+        worker.state = "killed"
+        worker.process.kill()
+        await worker.process.wait()
 
     async def stop(self) -> None:
-        """Let every worker end as it does when the demo dies: its standard input closes."""
-        running = [child for child in self.children if child.process.returncode is None]
-        for child in running:
-            child.state = "ended"
-            if child.process.stdin is not None:
-                child.process.stdin.close()
-        for child in running:
+        """Close each worker's standard input, which ends it, also when the demo itself is killed."""
+        running = [worker for worker in self.processes if worker.process.returncode is None]
+        for worker in running:
+            worker.state = "ended"
+            if worker.process.stdin is not None:
+                worker.process.stdin.close()
+        for worker in running:
             with suppress(TimeoutError):
-                await asyncio.wait_for(child.process.wait(), _PATIENCE)
-            if child.process.returncode is None:
-                child.process.kill()
-                await child.process.wait()
+                await asyncio.wait_for(worker.process.wait(), _PATIENCE)
+            if worker.process.returncode is None:
+                worker.process.kill()
+                await worker.process.wait()
 
-    def broken(self) -> tuple[str, ...]:
-        """Return what is wrong with how workers ended."""
-        return tuple(child.broken for child in self.children if child.broken is not None)
+    def failures(self) -> tuple[str, ...]:
+        """Return a sentence for each worker that ended unexpectedly."""
+        return tuple(worker.failure for worker in self.processes if worker.failure is not None)
 
     def total(self) -> Counter[str]:
-        """Return all that the workers, dead or alive, have counted."""
-        return sum((child.counts for child in self.children), Counter[str]())
+        """Return the sum of all workers' counts."""
+        return sum((worker.counts for worker in self.processes), Counter[str]())
 
-    def read_journals(self) -> list[News]:
-        """Take in what the workers wrote since the last look, and return what they met, in order."""
-        news: list[News] = []
-        for child in self.children:
-            if not child.journal.exists():
+    def read_journals(self) -> list[WorkerEvent]:
+        """Update the counts from the workers' journals, and return their new events in order of time."""
+        events: list[WorkerEvent] = []
+        for worker in self.processes:
+            if not worker.journal.exists():
                 continue
-            lines = child.journal.read_text(encoding="utf-8").split("\n")[:-1]  # the last one may be half written
-            for line in lines[child.lines_read :]:
+            lines = worker.journal.read_text(encoding="utf-8").split("\n")[:-1]  # the last line may be incomplete
+            for line in lines[worker.lines_read :]:
                 entry: dict[str, Any] = json.loads(line)
-                child.counts = Counter(entry["counts"])
-                news += [News(at, child.name, kind, detail) for at, kind, detail in entry["news"]]
-            child.lines_read = len(lines)
-        return sorted(news)
+                worker.counts = Counter(entry["counts"])
+                events += [WorkerEvent(at, worker.name, kind, detail) for at, kind, detail in entry["events"]]
+            worker.lines_read = len(lines)
+        return sorted(events)

@@ -1,4 +1,4 @@
-"""What the doctor finds: a verdict on one thing, and what to do where it is not fine."""
+"""A finding of the doctor."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,9 +6,9 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     about: str
-    verdict: Literal["fine", "warning", "wrong"]
+    verdict: Literal["ok", "warning", "error"]
     text: str
-    """How it is; and, unless it is fine, what to do."""
+    """The facts, and what to do unless the verdict is ok."""

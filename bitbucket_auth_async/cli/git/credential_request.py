@@ -1,4 +1,4 @@
-"""Git's credential protocol (https://git-scm.com/docs/git-credential): a request read, an answer written."""
+"""Git's credential protocol (https://git-scm.com/docs/git-credential): the request and the answer to it."""
 
 import base64
 from urllib.parse import urlsplit
@@ -6,14 +6,14 @@ from urllib.parse import urlsplit
 from bitbucket_auth_async.bitbucket.git_usernames import ACCESS_TOKEN_USERNAME, API_TOKEN_USERNAME
 
 _LONGEST = 1024 * 1024
-_CAPABLE = "authtype"
+_AUTHTYPE = "authtype"
 
 
-class GitRequest:
-    """What Git said: attributes, and what it is capable of; and the user name that goes with our token."""
+class CredentialRequest:
+    """A request of Git's: its attributes and Git's capabilities, and the user name of our token."""
 
     def __init__(self, data: bytes, user: str = ACCESS_TOKEN_USERNAME) -> None:
-        """Read `name=value` lines up to the first empty one; what is no such line is left out."""
+        """Parse `name=value` lines up to the first empty line; other lines are ignored."""
         self._user = user
         self.attributes: dict[str, str] = {}
         self.capabilities: set[str] = set()
@@ -27,9 +27,9 @@ class GitRequest:
                 self.attributes[name] = value
 
     def is_for(self, server: str) -> bool:
-        """Tell whether Git asks for exactly this server, and for no other kind of credential.
+        """Tell whether Git asks for this server, and not for the user name of another kind of credential.
 
-        Host and scheme must be the very ones: a look-alike, another port or plain http gets nothing.
+        Scheme, host and port must match exactly: a look-alike host, another port or plain http gets no token.
         """
         parts = urlsplit(server)
         asked = (self.attributes.get("protocol"), self.attributes.get("host", "").lower())
@@ -37,7 +37,7 @@ class GitRequest:
         return asked == (parts.scheme, parts.netloc) and self.attributes.get("username") not in others
 
     def presents(self, access_token: str) -> bool:
-        """Tell whether this token is what Git presented, in whichever form it was given."""
+        """Tell whether Git presents this token, as a password or as a Basic credential."""
         if self.attributes.get("password") is not None:
             return self.attributes["password"] == access_token
         return self.attributes.get("credential") == self._basic(access_token)
@@ -45,11 +45,11 @@ class GitRequest:
     def answer(self, access_token: str, expires_at: float | None) -> str:
         """Return the lines that give Git this token.
 
-        A Git that knows `authtype` is told that the credential is ephemeral, so that no other helper stores it.
+        If Git supports `authtype`, the credential is marked as ephemeral, so that no other helper stores it.
         """
-        if _CAPABLE in self.capabilities:
+        if _AUTHTYPE in self.capabilities:
             credential = f"credential={self._basic(access_token)}"
-            lines = [f"capability[]={_CAPABLE}", "authtype=Basic", credential, "ephemeral=1"]
+            lines = [f"capability[]={_AUTHTYPE}", "authtype=Basic", credential, "ephemeral=1"]
         else:
             lines = [f"username={self._user}", f"password={access_token}"]
         if expires_at is not None:
@@ -60,6 +60,6 @@ class GitRequest:
         return base64.b64encode(f"{self._user}:{access_token}".encode()).decode("ascii")
 
 
-def user_for(grant_type: str) -> str:
-    """Return the user name under which Bitbucket takes the token of a profile over Git."""
+def git_user_for(grant_type: str) -> str:
+    """Return the user name that Bitbucket expects over Git for the token of such a profile."""
     return API_TOKEN_USERNAME if grant_type == "api_token" else ACCESS_TOKEN_USERNAME

@@ -1,1 +1,1 @@
-"""Profiles: named sign-ins, their files, secrets and tokens."""
+"""Profiles: named sign-ins, their files, and access to their tokens."""

@@ -1,4 +1,7 @@
-"""Where the command line keeps what it keeps; imports little, since Git waits for it on every command."""
+"""Paths and names of the files and records of the command line.
+
+It imports little, because Git waits for it at every command.
+"""
 
 import os
 from collections.abc import Callable
@@ -16,20 +19,20 @@ DEFAULT_STORE = f"file:{NAME}"
 PROFILES_FORMAT = "bitbucket-auth profiles"
 SCHEMA = 1
 STATIC = frozenset({"access_token", "api_token"})
-"""Ways to sign in whose token a person made at Bitbucket, and nobody renews."""
+"""Ways to sign in with a token that was created at Bitbucket and can't be renewed."""
 
 
 def profiles_file() -> Path:
     """Return the path of the file that holds the profiles.
 
     Raises:
-        ConfigurationError: Nobody knows where this user's files are, or the folder is another user's.
+        ConfigurationError: The user has no home directory, or the folder belongs to another user.
     """
     return _folder(platformdirs.user_config_path) / "profiles.json"
 
 
 def secrets_file() -> Path:
-    """Return the path of the file that holds the client secrets which were typed in.
+    """Return the path of the file that holds the client secrets that users typed in.
 
     Raises:
         ConfigurationError: As `profiles_file`.
@@ -38,7 +41,7 @@ def secrets_file() -> Path:
 
 
 def token_file(store: str) -> Path | None:
-    """Return the file that a store's address names; None: it is no file.
+    """Return the file of a store by its URL; None: the store is not a file.
 
     Raises:
         ConfigurationError: As `profiles_file`.
@@ -48,42 +51,42 @@ def token_file(store: str) -> Path | None:
     try:
         parts = urlsplit(store)
     except ValueError:
-        return None  # open_store says that it is no address
+        return None  # open_store reports the invalid URL
     if parts.scheme != "file" or parts.netloc not in {"", "localhost"} or not parts.path.startswith("/"):
         return None
     return Path("/" + unquote(parts.path).lstrip("/"))
 
 
 def token_endpoint(server: str) -> str:
-    """Return the token endpoint of Bitbucket Cloud, or of what stands in for it on this machine."""
+    """Return the token endpoint of Bitbucket Cloud or of a fake Bitbucket."""
     return f"{server}{TOKEN_PATH}"
 
 
 def record_key(profile: str, grant_type: str, client_id: str, server: str) -> str:
-    """Name a profile's record in its store: a person's sign-in by the profile alone.
+    """Return the key of a profile's record in its store: the profile's name.
 
-    A client that speaks for itself is part of the name, since its record can't become another's.
+    Client credentials add the client, because the record of one client can't become another's.
     """
     return f"{profile} {client_id} at {server}" if grant_type == "client_credentials" else profile
 
 
 def _folder(of: Callable[..., Path]) -> Path:
-    """Return a folder of this user's; nothing is made yet."""
+    """Return a folder of this user; it is not created here."""
     try:
         path = of(NAME, appauthor=False)
-    except RuntimeError:  # newer releases of platformdirs say so; older ones give a path that begins with ~
+    except RuntimeError:  # without a home; older releases of platformdirs return a path that begins with ~
         path = Path("~")
     if not path.is_absolute():
-        msg = "This user has no home directory. Set HOME, or XDG_CONFIG_HOME and XDG_DATA_HOME, to folders of its own."
+        msg = "This user has no home directory. Set HOME, or XDG_CONFIG_HOME and XDG_DATA_HOME, to writable folders."
         raise ConfigurationError(msg)
     try:
         owner = path.stat().st_uid
     except OSError:
-        return path  # it is not there yet, or whoever opens a file in it will hear why he may not
+        return path  # it does not exist yet, or opening a file in it will fail with the reason
     if hasattr(os, "geteuid") and owner != os.geteuid():
         msg = (
-            f"{path} belongs to user {owner}, and this program runs as user {os.geteuid()}. Run it as the owner, or "
-            "set HOME (or XDG_CONFIG_HOME and XDG_DATA_HOME) to folders of its own."
+            f"{path} belongs to user {owner}, but this program runs as user {os.geteuid()}. Run it as the owner, or "
+            "set HOME (or XDG_CONFIG_HOME and XDG_DATA_HOME) to folders of this user."
         )
         raise ConfigurationError(msg)
     return path

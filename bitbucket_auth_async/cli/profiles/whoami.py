@@ -1,4 +1,4 @@
-"""Who a token speaks for, as Bitbucket's API says it."""
+"""The account of a token, from Bitbucket's API."""
 
 from http import HTTPStatus
 from typing import NamedTuple
@@ -7,7 +7,7 @@ import aiohttp
 
 from bitbucket_auth_async.bearer.authorization import authorization_header
 from bitbucket_auth_async.bitbucket.addresses import USER_PATH
-from bitbucket_auth_async.cli.terminal.outcome import printable
+from bitbucket_auth_async.cli.terminal.output import printable
 from bitbucket_auth_async.oauth2.json_types import is_mapping
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer
 from bitbucket_auth_async.oauth2.tokens import Token
@@ -16,19 +16,19 @@ from bitbucket_auth_async.runtime.environment_proxy import environment_proxy
 _PATIENCE = 10.0
 
 
-class Introduction(NamedTuple):
-    """What the API says of a token."""
+class WhoAmI(NamedTuple):
+    """The API's answer to `GET /2.0/user` with a token."""
 
     status: int | None
-    """The HTTP status; None: no answer came, or one that is not the API's."""
+    """The HTTP status; None: no usable answer arrived."""
     name: str | None
-    """Who it speaks for; None: the API does not say."""
-    trouble: str
-    """Why there is no status, in a word."""
+    """The user's name; None: the API does not tell it."""
+    error: str
+    """Name of the error, if there is no status."""
 
 
-async def introduced(server: AuthorizationServer, token: Token) -> Introduction:
-    """Show a token to the API, and return what it says; this very token, and nothing is renewed."""
+async def whoami(server: AuthorizationServer, token: Token) -> WhoAmI:
+    """Ask the API for the account of this token; it is not renewed."""
     (origin,) = server.api_origins
     timeout = aiohttp.ClientTimeout(total=_PATIENCE)
     try:
@@ -36,16 +36,16 @@ async def introduced(server: AuthorizationServer, token: Token) -> Introduction:
             headers = {"Authorization": authorization_header(token)}
             async with http.get(f"{origin}{USER_PATH}", headers=headers, allow_redirects=False) as response:
                 if response.status != HTTPStatus.OK:
-                    return Introduction(response.status, None, "")
+                    return WhoAmI(response.status, None, "")
                 answer: object = await response.json()
     except (aiohttp.ClientError, TimeoutError, ValueError, RecursionError) as error:
-        return Introduction(None, None, type(error).__name__)
-    return Introduction(HTTPStatus.OK, _name(answer), "")
+        return WhoAmI(None, None, type(error).__name__)
+    return WhoAmI(HTTPStatus.OK, _name(answer), "")
 
 
-async def who(server: AuthorizationServer, token: Token) -> str | None:
-    """Return the name behind a token; None: the API does not say, or does not answer."""
-    return (await introduced(server, token)).name
+async def user_name(server: AuthorizationServer, token: Token) -> str | None:
+    """Return the user's name for a token; None: the API does not tell it, or does not answer."""
+    return (await whoami(server, token)).name
 
 
 def _name(answer: object) -> str | None:

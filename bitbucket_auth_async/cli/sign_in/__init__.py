@@ -1,1 +1,1 @@
-"""Signing in from the command line."""
+"""`login`: by browser, by a pasted URL, by client credentials, or by a static token."""

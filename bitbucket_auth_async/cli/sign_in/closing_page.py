@@ -1,4 +1,4 @@
-"""The page that a browser shows when the sign-in has come to its end."""
+"""The page that the browser shows when the sign-in has ended."""
 
 from html import escape
 from http import HTTPStatus
@@ -15,8 +15,8 @@ p { margin: 0 }
 """
 
 
-def page(title: str, text: str, *, status: int) -> bytes:
-    """Return the whole HTTP answer: no script, nothing loaded, nothing kept, no address told on."""
+def closing_page(title: str, text: str, *, status: int) -> bytes:
+    """Return the HTTP response: no scripts, no other resources, no caching, no referrer."""
     body = (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escape(title)}</title>\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'

@@ -1,4 +1,4 @@
-"""Catches one redirect on 127.0.0.1 (RFC 8252 section 7.3), and lets nothing else end the wait or yield a code."""
+"""Receives one redirect on 127.0.0.1 (RFC 8252 section 7.3); no other request ends the wait or yields a code."""
 
 import asyncio
 import errno
@@ -7,8 +7,8 @@ import sys
 from types import TracebackType
 from typing import Self
 
-from bitbucket_auth_async.cli.sign_in.closing_page import page
-from bitbucket_auth_async.cli.terminal.outcome import FailedError
+from bitbucket_auth_async.cli.sign_in.closing_page import closing_page
+from bitbucket_auth_async.cli.terminal.exit_code import CommandFailedError
 from bitbucket_auth_async.errors import AuthorizationError, CallbackError
 from bitbucket_auth_async.oauth2.authorization_endpoint import LONGEST_CALLBACK, AuthorizationRequest
 from bitbucket_auth_async.oauth2.grants import AuthorizationCode
@@ -17,48 +17,48 @@ HOST = "127.0.0.1"
 PATH = "/callback"
 
 _HEAD = LONGEST_CALLBACK + 32 * 1024
-"""Bytes of a request line with its headers, cookies of other programs on this machine included."""
+"""Bytes of a request line with its headers, including cookies of other programs on this machine."""
 _SLOW = 10.0
 """Seconds that one request may take to arrive."""
 _AT_ONCE = 64
-"""Connections; the oldest makes room for the next, so that whoever holds many open keeps nobody out."""
-_FOREIGN = "This is not the answer to the sign-in that waits here. It goes on waiting."
+"""Open connections; beyond that the oldest is closed, so that idle connections keep no browser out."""
+_FOREIGN = "This request does not belong to the sign-in in progress, which is still waiting."
 
 
-def bound(port: int) -> socket.socket:
-    """Return a socket that is bound to *port* on this machine alone, or to any free one for 0.
+def bind_loopback(port: int) -> socket.socket:
+    """Return a socket bound to *port* on this machine only; 0: any free port.
 
     Raises:
-        FailedError: The port is taken or forbidden.
+        CommandFailedError: The port is in use or forbidden.
     """
     listening = socket.socket()
     try:
-        if sys.platform != "win32":  # there it would let two programs have one port
+        if sys.platform != "win32":  # there it would let two programs share a port
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((HOST, port))
     except OSError as error:
         listening.close()
-        told = FailedError(
-            f"Port {port} is taken: another sign-in may be waiting. End it, or choose another way: --no-browser, or "
-            "--port with a port that the consumer's callback has too."
+        failed = CommandFailedError(
+            f"Port {port} is in use; another sign-in may be waiting. End it, or use --no-browser, or --port with "
+            "another port that the consumer's callback URL allows."
             if error.errno == errno.EADDRINUSE
-            else f"Port {port} can't be opened ({error.strerror}). Choose another one with --port, or --no-browser."
+            else f"Port {port} can't be opened ({error.strerror}). Choose another one with --port, or use --no-browser."
         )
-        told.retryable = error.errno == errno.EADDRINUSE
-        raise told from error
+        failed.retryable = error.errno == errno.EADDRINUSE
+        raise failed from error
     return listening
 
 
 def redirect_uri(port: int) -> str:
-    """Return the address at which the redirect is caught."""
+    """Return the redirect URI for a port."""
     return f"http://{HOST}:{port}{PATH}"
 
 
-class Loopback:
-    """A port that waits for the answer to one authorization request."""
+class LoopbackListener:
+    """Listens for the answer to one authorization request."""
 
     def __init__(self, listening: socket.socket, request: AuthorizationRequest) -> None:
-        """Take a bound socket, which is closed in the end."""
+        """Take over a bound socket; leaving the context closes it."""
         self._socket = listening
         self._request = request
         self._origin = f"{HOST}:{listening.getsockname()[1]}"
@@ -79,31 +79,32 @@ class Loopback:
         for task in self._open:
             task.cancel()
         await asyncio.gather(*self._open, return_exceptions=True)
-        if self._browser is not None:  # nobody came to the point of telling it
-            self._browser.write(page("Not signed in", "The terminal says why. You can close this page.", status=400))
+        if self._browser is not None:  # `show_outcome` was not called
+            text = "The terminal says why. You can close this page."
+            self._browser.write(closing_page("Not signed in", text, status=400))
             self._browser.close()
         if self._answer.done() and not self._answer.cancelled():
-            self._answer.exception()  # looked at, whoever waited
+            self._answer.exception()  # asyncio logs an exception that was never retrieved
 
-    async def code(self, limit: float) -> AuthorizationCode:
-        """Return the code that the browser brings.
+    async def wait_for_code(self, timeout: float) -> AuthorizationCode:  # noqa: ASYNC109 - callers pass an option on
+        """Return the authorization code from the redirect.
 
         Raises:
-            TimeoutError: It brought none within *limit* seconds.
-            AuthorizationError: The server sent an error back, such as the person's no.
+            TimeoutError: No redirect arrived within *timeout* seconds.
+            AuthorizationError: The server returned an error; for example, the user denied the access.
         """
-        async with asyncio.timeout(limit):
+        async with asyncio.timeout(timeout):
             return await asyncio.shield(self._answer)
 
-    async def conclude(self, title: str, text: str, *, fine: bool) -> None:
-        """Show the browser how it ended."""
+    async def show_outcome(self, title: str, text: str, *, ok: bool) -> None:
+        """Show the browser the closing page."""
         browser, self._browser = self._browser, None
         if browser is not None:
-            await _write(browser, page(title, text, status=200 if fine else 400))
+            await _write(browser, closing_page(title, text, status=200 if ok else 400))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
-        if task is None:  # asyncio runs each connection in one
+        if task is None:  # asyncio runs each connection in a task
             return
         while len(self._open) >= _AT_ONCE:
             oldest = next(iter(self._open))
@@ -113,24 +114,24 @@ class Loopback:
         try:
             async with asyncio.timeout(_SLOW):
                 head = await reader.readuntil(b"\r\n\r\n")
-            await self._judge(head, writer)
+            await self._answer_request(head, writer)
         except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError):
             writer.transport.abort()
         except asyncio.CancelledError:
-            writer.transport.abort()  # asyncio's streams would log it as a failure
+            writer.transport.abort()  # asyncio's streams would log the cancellation as a failure
         finally:
             self._open.pop(task, None)
 
-    async def _judge(self, head: bytes, writer: asyncio.StreamWriter) -> None:
-        """Take the redirect if it is the one; answer anything else and go on waiting."""
+    async def _answer_request(self, head: bytes, writer: asyncio.StreamWriter) -> None:
+        """Accept the redirect; answer any other request and keep waiting."""
         target = self._target(head)
         if target is None or self._answer.done():
-            await _write(writer, page("Nothing here", _FOREIGN, status=404))
+            await _write(writer, closing_page("Not found", _FOREIGN, status=404))
             return
         try:
             code = self._request.judge(f"http://{self._origin}{target}")
         except CallbackError:
-            await _write(writer, page("Not this one", _FOREIGN, status=400))
+            await _write(writer, closing_page("Wrong request", _FOREIGN, status=400))
         except AuthorizationError as error:  # `state` was right
             self._browser = writer
             self._answer.set_exception(error)
@@ -139,8 +140,8 @@ class Loopback:
             self._answer.set_result(code)
 
     def _target(self, head: bytes) -> str | None:
-        """Return the request's target if it can be the redirect: GET, our path, our very host (no DNS rebinding)."""
-        # Cookies of any other program on this machine come along, in whatever bytes: a port keeps none of them apart.
+        """Return the request target if this may be the redirect: GET, our path, our exact host (no DNS rebinding)."""
+        # Browsers send cookies of other programs on this machine too, whatever their port; they may hold any bytes.
         line, *fields = head.decode("latin-1").split("\r\n")
         words = line.split(" ")
         hosts = [value.strip() for name, _, value in (text.partition(":") for text in fields) if name.lower() == "host"]

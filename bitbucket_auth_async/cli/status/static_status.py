@@ -1,82 +1,86 @@
-"""How a profile stands whose token nobody renews: whose, until when, and what to do as it ends."""
+"""`status` of a profile with a static token."""
 
 import time
 from http import HTTPStatus
 
 from bitbucket_auth_async.bearer.static_credentials import StaticToken
 from bitbucket_auth_async.cli.profiles import paths, static_tokens
-from bitbucket_auth_async.cli.profiles.open_profile import server_of, store_of
-from bitbucket_auth_async.cli.profiles.profiles import Profile
-from bitbucket_auth_async.cli.profiles.summary import Standing, show, where
-from bitbucket_auth_async.cli.profiles.whoami import introduced
-from bitbucket_auth_async.cli.terminal.outcome import ExitCode, say
-from bitbucket_auth_async.cli.terminal.time_format import away, iso, local, span
+from bitbucket_auth_async.cli.profiles.open_profile import store_of
+from bitbucket_auth_async.cli.profiles.profile import Profile
+from bitbucket_auth_async.cli.profiles.server import server_of
+from bitbucket_auth_async.cli.profiles.whoami import whoami
+from bitbucket_auth_async.cli.status.report import StatusReport, print_report, store_location
+from bitbucket_auth_async.cli.terminal.exit_code import ExitCode
+from bitbucket_auth_async.cli.terminal.output import print_message
+from bitbucket_auth_async.cli.terminal.time_format import duration, iso_utc, local_time, relative
 
 
 async def static_status(profile: Profile, *, as_json: bool) -> ExitCode:
-    """Say how a profile stands; the exit code tells whether somebody must sign in."""
+    """Print the status; the exit code tells whether a sign-in is needed."""
     now = time.time()
     async with store_of(profile) as store:
-        source = await static_tokens.kept(profile, store)
-    name, trouble = await _asked(profile, source, now)
-    standing = _standing(profile, source, name, trouble, now)
-    show(standing, _rows(profile, standing, source, now), as_json=as_json)
-    if standing.state == "good":
-        return ExitCode.FINE
+        source = await static_tokens.load(profile, store)
+    user, problem = await _check(profile, source, now)
+    report = _report(profile, source, user, problem, now)
+    print_report(report, _fields(profile, report, source, now), as_json=as_json)
+    if report.state == "good":
+        return ExitCode.OK
     advice = "" if source is None else f"{source.advice} Then run: "
-    if standing.state == "expires soon":
-        left = span((source.expires_at if source and source.expires_at else now) - now)
-        say(f"It ends in {left}, and nobody renews it. {advice}{profile.login_command}")
-        return ExitCode.FINE
-    say(f"{trouble or 'Nobody is signed in.'} {advice or 'Run: '}{profile.login_command}")
+    if report.state == "expires soon":
+        left = duration((source.expires_at if source and source.expires_at else now) - now)
+        print_message(f"The token expires in {left} and can't be renewed. {advice}{profile.login_command}")
+        return ExitCode.OK
+    print_message(f"{problem or 'Not signed in.'} {advice or 'Run: '}{profile.login_command}")
     return ExitCode.SIGN_IN_NEEDED
 
 
-async def _asked(profile: Profile, source: StaticToken | None, now: float) -> tuple[str | None, str | None]:
-    """Return who the token speaks for, and why it is no longer good."""
+async def _check(profile: Profile, source: StaticToken | None, now: float) -> tuple[str | None, str | None]:
+    """Return the user's name, and why the token is not valid."""
     if source is None:
         return None, None
     if source.expires_at is not None and now >= source.expires_at:
-        return None, "It has expired."
-    said = await introduced(server_of(profile), source.token)
-    return said.name, "Bitbucket refuses it (401)." if said.status == HTTPStatus.UNAUTHORIZED else None
+        return None, "The token has expired."
+    answer = await whoami(server_of(profile), source.token)
+    return answer.name, "Bitbucket refuses the token (401)." if answer.status == HTTPStatus.UNAUTHORIZED else None
 
 
-def _standing(
-    profile: Profile, source: StaticToken | None, name: str | None, trouble: str | None, now: float
-) -> Standing:
+def _report(
+    profile: Profile, source: StaticToken | None, user: str | None, problem: str | None, now: float
+) -> StatusReport:
     expires_at = None if source is None else source.expires_at
-    soon = expires_at is not None and expires_at - now < static_tokens.SOON
-    good = "expires soon" if soon else "good"
-    return Standing(
+    soon = expires_at is not None and expires_at - now < static_tokens.EXPIRES_SOON
+    valid_state = "expires soon" if soon else "good"
+    return StatusReport(
         profile=profile.name,
-        state="sign-in needed" if source is None or trouble is not None else good,
-        who=name,
+        state="sign-in needed" if source is None or problem is not None else valid_state,
+        who=user,
         scope=None,
         issued_at=None,
         renews_at=None,
-        expires_at=None if expires_at is None else iso(expires_at),
-        refresh_token="none",  # noqa: S106 - there is none
+        expires_at=None if expires_at is None else iso_utc(expires_at),
+        refresh_token="none",  # noqa: S106 - there is no such token
         refresh_token_expires_at=None,
-        last_failure=trouble,
+        last_failure=problem,
         client_id=None,
         email=profile.client_id or None,
         grant_type=profile.grant_type,
-        store=where(profile),
+        store=store_location(profile),
         server=profile.server,
     )
 
 
-def _rows(profile: Profile, standing: Standing, source: StaticToken | None, now: float) -> dict[str, str]:
-    rows = {"profile": standing.profile, "state": standing.state, "kind": profile.kind}
-    if standing.email is not None:
-        rows["e-mail"] = standing.email
+def _fields(profile: Profile, report: StatusReport, source: StaticToken | None, now: float) -> dict[str, str]:
+    fields = {"profile": report.profile, "state": report.state, "kind": profile.kind}
+    if report.email is not None:
+        fields["e-mail"] = report.email
     if source is not None:
-        rows["who"] = standing.who or ("unknown" if standing.last_failure else "the API does not say")
+        fields["user"] = report.who or ("unknown" if report.last_failure else "the API does not tell")
         end = source.expires_at
-        rows["expires"] = "not known: no --expires was given" if end is None else f"{local(end)}, {away(end, now)}"
-        rows["renews"] = "never: create another one in time"
-    if standing.last_failure is not None:
-        rows["trouble"] = standing.last_failure
-    rows["kept in"] = standing.store
-    return rows | ({} if standing.server == paths.CLOUD else {"server": standing.server})
+        fields["expires"] = (
+            "unknown: no --expires was given" if end is None else f"{local_time(end)}, {relative(end, now)}"
+        )
+        fields["renews"] = "never: create another token in time"
+    if report.last_failure is not None:
+        fields["problem"] = report.last_failure
+    fields["store"] = report.store
+    return fields | ({} if report.server == paths.CLOUD else {"server": report.server})

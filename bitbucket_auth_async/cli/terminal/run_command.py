@@ -1,82 +1,44 @@
-"""How a command ends: its work is run, and whatever stops it becomes one sentence and an exit code."""
+"""Runs a command, and turns its failure into one sentence and an exit code."""
 
 import asyncio
-import os
 import shlex
-import sys
 from collections.abc import Callable, Coroutine
-from enum import IntEnum
 from typing import Any
 
+from bitbucket_auth_async.cli.terminal.exit_code import ExitCode, SignInNeededError, UsageError
+from bitbucket_auth_async.cli.terminal.output import print_message, report_system_error
 from bitbucket_auth_async.errors import BitbucketAuthError, LoginRequiredError
 
 
-class ExitCode(IntEnum):
-    """What the shell is told."""
+def run_command(command: Callable[[], ExitCode], profile: str | None = None) -> int:
+    """Run *command* and return its exit code; a failure is printed as one sentence.
 
-    FINE = 0
-    FAILED = 1
-    USAGE = 2
-    SIGN_IN_NEEDED = 3
-    TRY_AGAIN = 4
-    INTERRUPTED = 130
-
-
-class FailedError(BitbucketAuthError):
-    """A command can't do what it was asked for; the text says why, and what to do."""
-
-
-class WrongUsageError(FailedError):
-    """The words of the command line do not go together, or one of them means nothing."""
-
-
-class SignInAgainError(LoginRequiredError):
-    """Somebody must sign in, and the text says by which command."""
-
-
-def say(text: str) -> None:
-    """Tell the person something; what a program would read goes to standard output instead."""
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
-
-
-def out(text: str) -> None:
-    """Write a result."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
-
-
-def printable(text: object, *, but: str = "") -> str:
-    """Return a server's text fit for a terminal: no control character *but* these, which might move the cursor."""
-    return "".join(character if character.isprintable() or character in but else " " for character in str(text))
-
-
-def finish(work: Callable[[], ExitCode], profile: str | None = None) -> int:
-    """Do *work*, for the profile that was named, and return the exit code; its failure is told in one sentence."""
+    Args:
+        command: The work.
+        profile: The value of `--profile`; the advice to sign in repeats it.
+    """
     try:
-        return work()
+        return command()
     except KeyboardInterrupt:
-        say("Interrupted.")
+        print_message("Interrupted.")
         return ExitCode.INTERRUPTED
-    except SignInAgainError as error:
-        say(str(error))
+    except SignInNeededError as error:
+        print_message(str(error))
         return ExitCode.SIGN_IN_NEEDED
     except LoginRequiredError as error:
-        say(f"{error} Run: bitbucket-auth login" + ("" if profile is None else f" --profile {shlex.quote(profile)}"))
+        option = "" if profile is None else f" --profile {shlex.quote(profile)}"
+        print_message(f"{error} Run: bitbucket-auth login{option}")
         return ExitCode.SIGN_IN_NEEDED
     except BitbucketAuthError as error:
-        say(str(error))
-        if isinstance(error, WrongUsageError):
+        print_message(str(error))
+        if isinstance(error, UsageError):
             return ExitCode.USAGE
         return ExitCode.TRY_AGAIN if error.retryable else ExitCode.FAILED
     except OSError as error:
-        # If it is our output that failed, Python would complain once more as it closes it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, BrokenPipeError):  # whoever read it has gone
-            say(f"The system refused: {error.strerror or type(error).__name__}.")
+        report_system_error(error)
         return ExitCode.FAILED
 
 
-def finish_async(work: Callable[[], Coroutine[Any, Any, ExitCode]], profile: str | None = None) -> int:
-    """Do *work* in an event loop, for the profile that was named, and return the exit code."""
-    return finish(lambda: asyncio.run(work()), profile)
+def run_async_command(command: Callable[[], Coroutine[Any, Any, ExitCode]], profile: str | None = None) -> int:
+    """Run *command* in an event loop and return its exit code, as `run_command` does."""
+    return run_command(lambda: asyncio.run(command()), profile)

@@ -1,22 +1,22 @@
-"""Moments and spans as people read them, and as programs do."""
+"""Moments and durations as text, for users and for programs."""
 
 from datetime import UTC, datetime
 
 _UNITS = (("day", 86400.0), ("h", 3600.0), ("min", 60.0), ("s", 1.0))
 
 
-def iso(moment: float) -> str:
+def iso_utc(moment: float) -> str:
     """Return epoch seconds as ISO 8601 in UTC."""
     return datetime.fromtimestamp(int(moment), tz=UTC).isoformat().replace("+00:00", "Z")
 
 
-def local(moment: float) -> str:
-    """Return epoch seconds in this machine's time zone."""
+def local_time(moment: float) -> str:
+    """Return epoch seconds as date and time in the local time zone."""
     return datetime.fromtimestamp(int(moment)).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z").strip()
 
 
-def span(seconds: float) -> str:
-    """Return a span in its largest unit."""
+def duration(seconds: float) -> str:
+    """Return a number of seconds in its largest unit, such as `3 days`."""
     for unit, size in _UNITS:
         count = int(seconds / size)
         if count:
@@ -24,6 +24,6 @@ def span(seconds: float) -> str:
     return "0 s"
 
 
-def away(moment: float, now: float) -> str:
-    """Return how far a moment is away."""
-    return f"in {span(moment - now)}" if moment >= now else f"{span(now - moment)} ago"
+def relative(moment: float, now: float) -> str:
+    """Return a moment relative to *now*, such as `in 3 days` or `5 min ago`."""
+    return f"in {duration(moment - now)}" if moment >= now else f"{duration(now - moment)} ago"

@@ -1,18 +1,18 @@
-"""Git's credential protocol: what the helper answers, to whom, and what it keeps from everybody else."""
+"""Git's credential protocol: which requests the helper answers, and how."""
 
 import base64
 
 import pytest
 
 from bitbucket_auth_async.bearer.static_credentials import AccessToken, ApiToken
-from bitbucket_auth_async.cli.git.credential_protocol import GitRequest, user_for
+from bitbucket_auth_async.cli.git.credential_request import CredentialRequest, git_user_for
 from tests.support.command_line import Program
 
 CLOUD = "https://bitbucket.org"
 
 
-def asked(*lines: str) -> GitRequest:
-    return GitRequest("".join(f"{line}\n" for line in (*lines, "")).encode())
+def asked(*lines: str) -> CredentialRequest:
+    return CredentialRequest("".join(f"{line}\n" for line in (*lines, "")).encode())
 
 
 def test_bitbucket_over_https_is_answered() -> None:
@@ -40,16 +40,16 @@ def test_bitbucket_over_https_is_answered() -> None:
         ("protocol=https", "host=bitbucket.org", "username=x-bitbucket-api-token-auth"),
     ],
 )
-def test_r12_nobody_else_gets_the_token(lines: tuple[str, ...]) -> None:
+def test_r12_no_other_host_gets_the_token(lines: tuple[str, ...]) -> None:
     assert not asked(*lines).is_for(CLOUD)
 
 
-def test_an_old_git_gets_name_and_password_with_their_expiry() -> None:
+def test_an_old_git_gets_user_name_password_and_expiry() -> None:
     answer = asked("protocol=https", "host=bitbucket.org").answer("the-token", 1234.9)
     assert answer == "username=x-token-auth\npassword=the-token\npassword_expiry_utc=1234\n"
 
 
-def test_a_git_that_can_is_told_that_the_credential_is_ephemeral() -> None:
+def test_a_git_with_authtype_gets_an_ephemeral_credential() -> None:
     request = asked("capability[]=authtype", "capability[]=state", "protocol=https", "host=bitbucket.org")
     lines = request.answer("the-token", 1234.0).splitlines()
     pair = base64.b64encode(b"x-token-auth:the-token").decode()
@@ -57,7 +57,7 @@ def test_a_git_that_can_is_told_that_the_credential_is_ephemeral() -> None:
     assert lines[1:] == ["authtype=Basic", f"credential={pair}", "ephemeral=1", "password_expiry_utc=1234"]
 
 
-def test_what_was_refused_is_known_in_both_forms() -> None:
+def test_a_refused_token_is_recognized_in_both_forms() -> None:
     pair = base64.b64encode(b"x-token-auth:the-token").decode()
     assert asked("password=the-token").presents("the-token")
     assert asked("authtype=Basic", f"credential={pair}").presents("the-token")
@@ -66,11 +66,11 @@ def test_what_was_refused_is_known_in_both_forms() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"\n", b"=\n", b"\xff=\xfe\n", b"protocol\nhost\n", b"a" * 2_000_000])
-def test_garbage_is_no_request_for_us(data: bytes) -> None:
-    assert not GitRequest(data).is_for(CLOUD)
+def test_garbage_is_not_answered(data: bytes) -> None:
+    assert not CredentialRequest(data).is_for(CLOUD)
 
 
-async def test_get_gives_the_token_renewed_when_little_is_left(cli: Program) -> None:
+async def test_get_gives_the_token_and_renews_it_first_if_that_is_due(cli: Program) -> None:
     await cli.sign_in()
     done = await cli.run("git-credential", "get", stdin=cli.git_request())
     first = await cli.access_token()
@@ -81,7 +81,7 @@ async def test_get_gives_the_token_renewed_when_little_is_left(cli: Program) -> 
     assert f"password={await cli.access_token()}\n" in again.out
 
 
-async def test_r12_get_is_silent_for_all_others_fresh_or_due(cli: Program) -> None:
+async def test_r12_get_prints_nothing_for_other_hosts(cli: Program) -> None:
     await cli.sign_in()
     for _ in range(2):
         for host in ("bitbucket.org", "127.0.0.1", f"{cli.site.base_url[7:]}.evil.example"):
@@ -91,7 +91,7 @@ async def test_r12_get_is_silent_for_all_others_fresh_or_due(cli: Program) -> No
     assert cli.fake.token_requests == 1
 
 
-async def test_store_is_nothing_to_us(cli: Program) -> None:
+async def test_store_changes_nothing(cli: Program) -> None:
     await cli.sign_in()
     before = cli.tokens.read_bytes()
     done = await cli.run("git-credential", "store", stdin=cli.git_request(username="x-token-auth", password="p"))
@@ -99,14 +99,14 @@ async def test_store_is_nothing_to_us(cli: Program) -> None:
     assert cli.tokens.read_bytes() == before
 
 
-async def test_what_git_may_come_to_want_is_ignored(cli: Program) -> None:
+async def test_unknown_actions_are_ignored(cli: Program) -> None:
     """https://git-scm.com/docs/gitcredentials: a helper silently ignores any other operation."""
     await cli.login()
     done = await cli.run("git-credential", "capability", stdin=cli.git_request())
     assert done == (0, "", "")
 
 
-async def test_r10_erase_renews_the_token_that_was_refused_and_no_other(cli: Program) -> None:
+async def test_r10_erase_renews_only_the_refused_token(cli: Program) -> None:
     await cli.sign_in()
     await cli.age(120)
     token = await cli.access_token()
@@ -120,8 +120,10 @@ async def test_r10_erase_renews_the_token_that_was_refused_and_no_other(cli: Pro
     assert cli.fake.token_requests == 2
 
 
-def test_each_kind_of_token_has_the_user_name_that_bitbucket_takes_it_under() -> None:
-    users = {kind: user_for(kind) for kind in ("api_token", "access_token", "authorization_code", "client_credentials")}
+def test_each_kind_of_token_has_its_git_user_name() -> None:
+    users = {
+        kind: git_user_for(kind) for kind in ("api_token", "access_token", "authorization_code", "client_credentials")
+    }
     oauth = AccessToken.git_username
     assert users == {
         "api_token": ApiToken.git_username,
@@ -135,29 +137,29 @@ OAUTH, API = "x-token-auth", "x-bitbucket-api-token-auth"
 
 
 @pytest.mark.parametrize("ours, theirs", [(OAUTH, API), (API, OAUTH)])
-def test_who_asks_for_the_other_kind_of_credential_is_left_to_other_helpers(ours: str, theirs: str) -> None:
+def test_requests_for_the_other_kind_of_credential_are_left_to_other_helpers(ours: str, theirs: str) -> None:
     for user, answered in ((ours, True), ("ada", True), (theirs, False)):
-        request = GitRequest(f"protocol=https\nhost=bitbucket.org\nusername={user}".encode(), ours)
+        request = CredentialRequest(f"protocol=https\nhost=bitbucket.org\nusername={user}".encode(), ours)
         assert request.is_for(CLOUD) is answered
         assert request.answer("the-token", None) == f"username={ours}\npassword=the-token\n"
 
 
-def test_an_api_token_is_known_and_given_in_both_forms() -> None:
+def test_an_api_token_is_recognized_and_given_in_both_forms() -> None:
     pair = base64.b64encode(f"{API}:the-token".encode()).decode()
-    capable = GitRequest(b"capability[]=authtype\nprotocol=https\nhost=bitbucket.org", API)
+    capable = CredentialRequest(b"capability[]=authtype\nprotocol=https\nhost=bitbucket.org", API)
     assert f"credential={pair}\n" in capable.answer("the-token", None)
     assert "password_expiry_utc" not in capable.answer("the-token", None)
-    assert GitRequest(f"credential={pair}".encode(), API).presents("the-token")
-    assert not GitRequest(f"credential={pair}".encode()).presents("the-token")
+    assert CredentialRequest(f"credential={pair}".encode(), API).presents("the-token")
+    assert not CredentialRequest(f"credential={pair}".encode()).presents("the-token")
 
 
 @pytest.mark.parametrize("kind", ["--access-token", "--api-token"])
-async def test_both_ways_give_a_token_that_nobody_renews_under_its_own_user_name(cli: Program, kind: str) -> None:
+async def test_a_static_token_is_given_under_its_own_user_name(cli: Program, kind: str) -> None:
     token = cli.fake.sign_in().access_token if kind == "--access-token" else cli.fake.issue_api_token()
     assert (await cli.static_login(kind, token, "--expires", "2099-12-31")).code == 0
     name, other = (OAUTH, API) if kind == "--access-token" else (API, OAUTH)
     expected = f"username={name}\npassword={token}\npassword_expiry_utc=4102444799\n"
-    for more in ((), ("--verbose",)):  # the quick way, and the whole program
+    for more in ((), ("--verbose",)):  # the fast path, and the whole program
         for asked in ({}, {"username": "ada"}, {"username": name}):
             done = await cli.run("git-credential", "get", *more, stdin=cli.git_request(**asked))
             assert (done.code, done.out, done.err) == (0, expected, ""), asked
@@ -167,7 +169,7 @@ async def test_both_ways_give_a_token_that_nobody_renews_under_its_own_user_name
 
 
 @pytest.mark.parametrize("kind", ["--access-token", "--api-token"])
-async def test_erase_and_store_change_nothing_of_a_token_that_nobody_renews(cli: Program, kind: str) -> None:
+async def test_erase_and_store_do_not_change_a_static_token(cli: Program, kind: str) -> None:
     token = cli.fake.sign_in().access_token if kind == "--access-token" else cli.fake.issue_api_token()
     assert (await cli.static_login(kind, token)).code == 0
     before = cli.tokens.read_bytes()

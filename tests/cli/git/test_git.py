@@ -53,9 +53,7 @@ async def set_up(cli: Program) -> None:
     assert done.code == 0, done
 
 
-async def test_clone_fetch_and_push_take_the_token_and_renew_it_when_it_has_run_out(
-    cli: Program, repository: str
-) -> None:
+async def test_clone_fetch_and_push_use_the_token_and_renew_an_expired_one(cli: Program, repository: str) -> None:
     await set_up(cli)
     cloned = await as_ada(cli, "clone", repository, "tool")
     assert cloned.code == 0, cloned.err
@@ -91,7 +89,7 @@ async def test_r1_ten_clones_at_expiry_renew_once(cli: Program, repository: str)
     assert cli.fake.second_spends == []
 
 
-async def test_a_refused_token_is_renewed_and_not_forgotten(cli: Program, repository: str) -> None:
+async def test_a_refused_token_is_renewed(cli: Program, repository: str) -> None:
     await set_up(cli)
     await cli.age(120)  # one that is younger than a minute is left as it is
     cli.fake.expire_access_tokens()  # the server has changed its mind; our clock says that the token is good
@@ -102,7 +100,7 @@ async def test_a_refused_token_is_renewed_and_not_forgotten(cli: Program, reposi
     assert again.code == 0, again.err
 
 
-async def test_a_fresh_shell_without_the_variables_clones_with_what_is_stored(cli: Program, repository: str) -> None:
+async def test_a_clone_with_a_fresh_token_needs_no_variables(cli: Program, repository: str) -> None:
     await set_up(cli)
     for name in ("BITBUCKET_CLIENT_ID", "BITBUCKET_CLIENT_SECRET"):
         del cli.environ[name]
@@ -110,7 +108,7 @@ async def test_a_fresh_shell_without_the_variables_clones_with_what_is_stored(cl
     assert cloned.code == 0, cloned.err
 
 
-async def test_no_other_helper_gets_to_store_the_token(cli: Program, repository: str) -> None:
+async def test_no_other_helper_stores_the_token(cli: Program, repository: str) -> None:
     kept = cli.home / "kept"
     await as_ada(cli, "config", "--global", "credential.helper", f"store --file={kept}")
     await set_up(cli)
@@ -119,7 +117,7 @@ async def test_no_other_helper_gets_to_store_the_token(cli: Program, repository:
     assert not kept.exists()
 
 
-async def test_setting_up_twice_is_setting_up_once_and_undoing_leaves_what_was_there(cli: Program) -> None:
+async def test_a_second_setup_changes_nothing_and_undo_restores_the_configuration(cli: Program) -> None:
     await cli.sign_in()
     name = f"credential.{cli.site.base_url}.helper"
     for value in ("", "cache", "", "store"):
@@ -136,7 +134,7 @@ async def test_setting_up_twice_is_setting_up_once_and_undoing_leaves_what_was_t
     assert "nothing" in again.err
 
 
-async def test_a_helper_of_somebody_else_in_another_encoding_comes_back_as_it_was(cli: Program) -> None:
+async def test_another_helper_in_another_encoding_is_preserved(cli: Program) -> None:
     await cli.login()
     before = f'[credential "{cli.site.base_url}"]\n\thelper = '.encode() + b'"/opt/Zo\xeb/helper"\n\thelper =\n'
     (cli.home / ".gitconfig").write_bytes(before)
@@ -147,7 +145,7 @@ async def test_a_helper_of_somebody_else_in_another_encoding_comes_back_as_it_wa
     assert b"git-credential" not in (cli.home / ".gitconfig").read_bytes()
 
 
-async def test_one_repository_alone_can_be_set_up(cli: Program, repository: str) -> None:
+async def test_setup_can_be_limited_to_one_repository(cli: Program, repository: str) -> None:
     await cli.sign_in()
     outside = await cli.run("git-setup", "--local", cwd=cli.home)
     assert outside.code == 1
@@ -164,7 +162,7 @@ async def test_one_repository_alone_can_be_set_up(cli: Program, repository: str)
     assert "git-credential" not in (here / ".git" / "config").read_text()
 
 
-async def test_the_installed_command_is_what_git_calls(cli: Program) -> None:
+async def test_git_calls_the_installed_command(cli: Program) -> None:
     await cli.login()
     installed = Path(sys.executable).parent / "bitbucket-auth"
     done = await cli.run_process("git-setup", command=(str(installed),))
@@ -174,9 +172,7 @@ async def test_the_installed_command_is_what_git_calls(cli: Program) -> None:
 
 @pytest.mark.parametrize("kind", ["--access-token", "--api-token"])
 @pytest.mark.parametrize("user", ["", "ada@"])
-async def test_clone_and_push_by_a_token_that_nobody_renews(
-    cli: Program, repository: str, kind: str, user: str
-) -> None:
+async def test_clone_and_push_with_a_static_token(cli: Program, repository: str, kind: str, user: str) -> None:
     token = cli.fake.sign_in().access_token if kind == "--access-token" else cli.fake.issue_api_token()
     assert (await cli.static_login(kind, token, "--expires", "2099-12-31")).code == 0
     assert (await cli.run("git-setup")).code == 0
@@ -195,7 +191,7 @@ async def test_clone_and_push_by_a_token_that_nobody_renews(
 
 
 @pytest.mark.parametrize("kind", ["--access-token", "--api-token"])
-async def test_a_token_that_nobody_renews_is_kept_when_git_is_refused_and_what_to_do_is_said(
+async def test_a_refused_static_token_is_kept_and_the_helper_says_what_to_do(
     cli: Program, repository: str, kind: str
 ) -> None:
     token = cli.fake.sign_in().access_token if kind == "--access-token" else cli.fake.issue_api_token()

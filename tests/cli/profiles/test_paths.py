@@ -1,4 +1,4 @@
-"""Where the command line's files are, and where they may not be."""
+"""The paths of the command line's files, and refused ones."""
 
 import os
 import pwd
@@ -20,7 +20,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_folder_of_somebody_else_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_users_folder_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     folder = paths.profiles_file().parent
     folder.mkdir(parents=True)
     assert paths.profiles_file().parent == folder
@@ -29,7 +29,7 @@ def test_the_folder_of_somebody_else_is_refused(monkeypatch: pytest.MonkeyPatch)
         paths.profiles_file()
 
 
-def test_the_default_store_is_the_file_that_the_store_itself_would_take() -> None:
+def test_the_default_store_is_the_file_that_the_store_itself_would_use() -> None:
     store = FileStore(app_name=paths.DEFAULT_STORE.removeprefix("file:"))
     assert repr(store) == f"FileStore({str(paths.token_file(paths.DEFAULT_STORE))!r})"
 
@@ -42,22 +42,22 @@ def test_the_default_store_is_the_file_that_the_store_itself_would_take() -> Non
         ("file://localhost/srv/t", "/srv/t"),
     ],
 )
-def test_a_store_in_a_file_is_found_by_its_address(address: str, path: str) -> None:
+def test_the_url_of_a_file_store_gives_its_path(address: str, path: str) -> None:
     assert paths.token_file(address) == Path(path)
 
 
 @pytest.mark.parametrize(
     "address", ["file:another-app", "sqlite:///t.db", "redis://host", "environment", "file://host/t", "file://[/t"]
 )
-def test_of_any_other_store_there_is_no_file_to_read(address: str) -> None:
+def test_other_stores_have_no_path(address: str) -> None:
     assert paths.token_file(address) is None
 
 
-def test_without_a_home_it_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    def nobody_knows(uid: int) -> NoReturn:
+def test_without_a_home_the_error_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_such_user(uid: int) -> NoReturn:
         raise KeyError(uid)
 
     monkeypatch.delenv("HOME")
-    monkeypatch.setattr(pwd, "getpwuid", nobody_knows)
+    monkeypatch.setattr(pwd, "getpwuid", no_such_user)
     with pytest.raises(ConfigurationError, match="Set HOME"):
         paths.profiles_file()

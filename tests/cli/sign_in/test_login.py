@@ -1,4 +1,4 @@
-"""Signing in as people and machines do, and what happens where it goes wrong."""
+"""Signing in by browser, by a pasted URL and by client credentials, and their failures."""
 
 import asyncio
 import json
@@ -17,12 +17,12 @@ from tests.support.terminal import at_a_terminal, read_until
 
 
 def words_of(home: Path) -> str:
-    """Return all that is in the files of a home."""
+    """Return the content of all files of a home."""
     return "".join(path.read_text() for path in home.rglob("*") if path.is_file())
 
 
 async def address(process: asyncio.subprocess.Process) -> str:
-    """Read what the program says up to the address that is to be opened."""
+    """Read the program's messages up to the URL to open."""
     assert process.stderr is not None
     while True:
         line = (await asyncio.wait_for(process.stderr.readline(), 30)).decode()
@@ -42,8 +42,8 @@ async def test_a_browser_signs_in_and_is_shown_a_closing_page(cli: Program, tmp_
     assert cli.fake.is_live(await cli.access_token())
 
 
-async def left(cli: Program) -> object:
-    """Return which files there are, with their modes, the profiles, and the record but for what is drawn anew."""
+async def saved_files(cli: Program) -> object:
+    """Return the files with their modes, the profiles, and the record without its random and timed values."""
     kept = await cli.store.load("default")
     assert kept is not None
     assert kept.record.token is not None
@@ -56,29 +56,29 @@ async def left(cli: Program) -> object:
     return files, profiles, {**plain, "token": token, "generation": True}
 
 
-async def test_a_sign_in_leaves_what_other_tests_begin_with(cli: Program) -> None:
+async def test_the_tests_own_sign_in_leaves_the_same_files_as_login(cli: Program) -> None:
     await cli.login()
-    by_login = await left(cli)
+    by_login = await saved_files(cli)
     for folder in cli.home.iterdir():
         shutil.rmtree(folder)
     await cli.sign_in()
-    assert await left(cli) == by_login
+    assert await saved_files(cli) == by_login
     assert cli.fake.token_requests == 2
 
 
-async def test_r11_what_is_said_and_kept_of_the_secret(cli: Program) -> None:
+async def test_r11_no_secret_is_printed_and_all_files_are_private(cli: Program) -> None:
     done = await cli.login("--verbose")
     kept = await cli.store.load("default")
     assert kept is not None
     assert kept.record.token is not None
     secrets = (cli.fake.client.client_secret, kept.record.token.access_token, kept.record.token.refresh_token)
     assert not [secret for secret in secrets if secret and secret in done.err + done.out]
-    assert "token request goes out" in done.err
+    assert "Sending a token request" in done.err
     assert str(cli.fake.client.client_secret) not in words_of(cli.home)  # it stays in the environment
     assert [path for path in cli.home.rglob("*") if path.is_file() and path.stat().st_mode & 0o077] == []
 
 
-async def test_a_person_who_says_no_is_not_signed_in(cli: Program, tmp_path: Path) -> None:
+async def test_a_user_who_denies_the_access_is_not_signed_in(cli: Program, tmp_path: Path) -> None:
     shown = tmp_path / "shown.html"
     environ = {"BROWSER": BROWSER, "BROWSER_SAYS": "deny", "BROWSER_SHOWS": str(shown)}
     done = await cli.run(*cli.login_words(), environ=environ)
@@ -88,7 +88,7 @@ async def test_a_person_who_says_no_is_not_signed_in(cli: Program, tmp_path: Pat
     assert (await cli.run("token")).code == 3
 
 
-async def test_no_browser_over_a_pipe(cli: Program) -> None:
+async def test_no_browser_reads_the_url_from_a_pipe(cli: Program) -> None:
     process = await cli.start(*cli.login_words("--no-browser"))
     went = cli.fake.authorize(await address(process))
     _, err = await process.communicate(f"{went}\n".encode())
@@ -96,7 +96,7 @@ async def test_no_browser_over_a_pipe(cli: Program) -> None:
     assert (await cli.run("token")).out.strip() == await cli.access_token()
 
 
-async def test_no_browser_at_a_terminal_without_readline_as_on_windows(cli: Program, tmp_path: Path) -> None:
+async def test_no_browser_works_on_a_terminal_without_readline_as_on_windows(cli: Program, tmp_path: Path) -> None:
     (tmp_path / "readline.py").write_text("raise ModuleNotFoundError(name='readline')")
     cli.environ["PYTHONPATH"] = f"{tmp_path}:{cli.environ['PYTHONPATH']}"
     process, mine, its = await at_a_terminal(cli, *cli.login_words("--no-browser"))
@@ -109,11 +109,11 @@ async def test_no_browser_at_a_terminal_without_readline_as_on_windows(cli: Prog
     os.close(its)
 
 
-async def test_a_wrong_address_at_a_terminal_ends_nothing_and_the_right_one_still_signs_in(cli: Program) -> None:
+async def test_after_a_wrong_url_on_a_terminal_the_right_one_still_signs_in(cli: Program) -> None:
     process, mine, its = await at_a_terminal(cli, *cli.login_words("--no-browser"))
     said = await read_until(mine, "paste it here:")
     os.write(mine, b"http://127.0.0.1:8372/callback?code=theirs&state=guessed\n")
-    await read_until(mine, "This one still waits: paste the whole address, beginning with")
+    await read_until(mine, "This login is still waiting. Paste the whole URL, beginning with")
     went = cli.fake.authorize(next(word for word in said.split() if word.startswith("http")))
     os.write(mine, f"{went}\n".encode())
     await read_until(mine, "Signed in as Ada")
@@ -123,7 +123,7 @@ async def test_a_wrong_address_at_a_terminal_ends_nothing_and_the_right_one_stil
 
 
 @pytest.mark.parametrize("pasted", ["", "nonsense\n", "http://127.0.0.1:8372/callback?code=theirs&state=guessed\n"])
-async def test_what_is_pasted_and_is_not_the_answer_signs_nobody_in(cli: Program, pasted: str) -> None:
+async def test_a_wrong_pasted_url_does_not_sign_in(cli: Program, pasted: str) -> None:
     done = await cli.run(*cli.login_words("--no-browser"), stdin=pasted)
     assert done.code == 1
     assert "Traceback" not in done.err
@@ -131,16 +131,16 @@ async def test_what_is_pasted_and_is_not_the_answer_signs_nobody_in(cli: Program
     assert not cli.tokens.exists()
 
 
-async def test_a_wrong_callback_is_explained_when_nobody_comes_back(cli: Program) -> None:
+async def test_a_wrong_callback_url_is_explained_after_the_timeout(cli: Program) -> None:
     cli.fake.registration().callback = "http://127.0.0.1:1/other"
     environ = {"BROWSER": BROWSER}
     done = await cli.run(*cli.login_words("--timeout", "1"), environ=environ)
     assert done.code == 1
     assert "Invalid redirect_uri" in done.err
-    assert f"it must be {cli.callback}" in done.err
+    assert f"callback URL of your OAuth consumer to {cli.callback} " in done.err
 
 
-async def test_a_free_port_fits_a_callback_without_one(cli: Program) -> None:
+async def test_any_free_port_matches_a_callback_url_without_a_port(cli: Program) -> None:
     cli.fake.registration().callback = "http://127.0.0.1/callback"
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -149,12 +149,12 @@ async def test_a_free_port_fits_a_callback_without_one(cli: Program) -> None:
         await cli.login("--port", "0")
 
 
-async def test_of_two_at_once_the_second_is_told_to_try_again(cli: Program) -> None:
+async def test_a_second_login_at_the_same_time_is_told_to_try_again(cli: Program) -> None:
     first = await cli.start(*cli.login_words())
     url = await address(first)
     second = await cli.run(*cli.login_words())
     assert second.code == 4
-    assert f"Port {cli.port} is taken" in second.err
+    assert f"Port {cli.port} is in use" in second.err
     went = urllib.parse.urlsplit(cli.fake.authorize(url))
     reader, writer = await asyncio.open_connection("127.0.0.1", cli.port)
     writer.write(f"GET {went.path}?{went.query} HTTP/1.1\r\nHost: {went.netloc}\r\n\r\n".encode())
@@ -163,7 +163,7 @@ async def test_of_two_at_once_the_second_is_told_to_try_again(cli: Program) -> N
     assert await first.wait() == 0
 
 
-async def test_ctrl_c_while_the_browser_is_waited_for_leaves_nothing(cli: Program) -> None:
+async def test_ctrl_c_while_waiting_for_the_browser_saves_nothing(cli: Program) -> None:
     process = await cli.start(*cli.login_words())
     await address(process)
     process.send_signal(signal.SIGINT)
@@ -175,7 +175,7 @@ async def test_ctrl_c_while_the_browser_is_waited_for_leaves_nothing(cli: Progra
     assert (await cli.run("status")).code == 3
 
 
-async def test_ctrl_c_while_the_code_is_traded_leaves_nothing_half_written(cli: Program, tmp_path: Path) -> None:
+async def test_ctrl_c_during_the_code_exchange_saves_nothing_incomplete(cli: Program, tmp_path: Path) -> None:
     with cli.fake.inject(faults.hold()) as held:
         environ = {"BROWSER": BROWSER, "BROWSER_SHOWS": str(tmp_path / "shown.html")}
         process = await cli.start(*cli.login_words(), environ=environ)
@@ -191,7 +191,7 @@ async def test_ctrl_c_while_the_code_is_traded_leaves_nothing_half_written(cli: 
     assert cli.fake.is_live((await cli.run("token")).out.strip())
 
 
-async def test_a_machine_speaks_for_itself_and_renews_by_itself(cli: Program) -> None:
+async def test_client_credentials_sign_in_and_renew_without_a_user(cli: Program) -> None:
     done = await cli.run(*cli.login_words("--client-credentials"))
     assert done.code == 0, done
     (key,) = await cli.store.keys()
@@ -203,7 +203,7 @@ async def test_a_machine_speaks_for_itself_and_renews_by_itself(cli: Program) ->
     assert cli.fake.is_live(again.out.strip())
 
 
-async def test_a_profile_can_turn_from_a_person_into_a_machine_and_into_another_one(cli: Program) -> None:
+async def test_a_profile_can_change_from_a_user_to_a_client_and_to_another_client(cli: Program) -> None:
     await cli.login()
     machine = await cli.run(*cli.login_words("--client-credentials"))
     assert machine.code == 0, machine
@@ -215,7 +215,7 @@ async def test_a_profile_can_turn_from_a_person_into_a_machine_and_into_another_
     assert (status["client_id"], status["grant_type"]) == ("other", "client_credentials")
 
 
-async def test_a_wrong_secret_is_told_and_an_earlier_sign_in_stands(cli: Program) -> None:
+async def test_a_wrong_secret_is_reported_and_the_earlier_sign_in_is_unchanged(cli: Program) -> None:
     await cli.login()
     before = await cli.access_token()
     wrong = {"BITBUCKET_CLIENT_SECRET": "wrong"}
@@ -228,14 +228,14 @@ async def test_a_wrong_secret_is_told_and_an_earlier_sign_in_stands(cli: Program
     assert (await cli.run("token")).out.strip() == before
 
 
-async def test_without_a_client_and_a_terminal_it_says_what_to_set(cli: Program) -> None:
+async def test_without_client_and_terminal_the_error_says_what_to_set(cli: Program) -> None:
     del cli.environ["BITBUCKET_CLIENT_ID"], cli.environ["BITBUCKET_CLIENT_SECRET"]
     done = await cli.run("login")
     assert done.code == 1
     assert "BITBUCKET_CLIENT_ID_FILE" in done.err
 
 
-async def test_r11_a_store_with_a_password_is_refused_on_the_command_line_and_taken_from_the_environment(
+async def test_r11_a_store_url_with_a_password_is_accepted_only_from_the_environment(
     cli: Program, tmp_path: Path
 ) -> None:
     done = await cli.run(*cli.login_words("--store", "redis://:hunter2@localhost/0"))
@@ -249,21 +249,21 @@ async def test_r11_a_store_with_a_password_is_refused_on_the_command_line_and_ta
     assert (await cli.run("token")).code == 1
 
 
-async def test_a_store_is_named_by_its_address(cli: Program, tmp_path: Path) -> None:
+async def test_the_store_option_selects_the_store(cli: Program, tmp_path: Path) -> None:
     await cli.login("--store", f"sqlite://{tmp_path}/tokens.db")
     done = await cli.run("token")
     assert cli.fake.is_live(done.out.strip())
     assert not cli.tokens.exists()
 
 
-async def test_only_a_stand_in_on_this_machine_is_taken_for_bitbucket(cli: Program) -> None:
+async def test_only_a_server_on_this_machine_is_accepted_instead_of_bitbucket(cli: Program) -> None:
     for address_ in ("https://bitbucket.org.evil.example", "http://bitbucket.org", "https://192.0.2.1"):
         done = await cli.run("login", "--server", address_)
         assert done.code == 1, done
         assert "Traceback" not in done.err
 
 
-async def test_more_scope_than_the_consumer_has_is_told_by_bitbucket(cli: Program) -> None:
+async def test_a_scope_that_the_consumer_lacks_is_reported(cli: Program) -> None:
     environ = {"BROWSER": BROWSER}
     done = await cli.run(*cli.login_words("--scope", "pullrequest:write"), environ=environ)
     assert done.code == 1

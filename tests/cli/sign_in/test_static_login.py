@@ -1,4 +1,4 @@
-"""Signing in by an access token or an API token: how it is asked for, tried and kept, and what is refused."""
+"""Signing in by an access token or an API token: input, check, storage, and refusals."""
 
 import asyncio
 import json
@@ -30,12 +30,12 @@ async def profile_of(cli: Program) -> dict[str, object]:
     return found
 
 
-async def test_an_access_token_comes_on_standard_input_and_is_kept_in_the_private_file_alone(cli: Program) -> None:
+async def test_an_access_token_is_read_from_standard_input_and_saved_only_in_the_private_file(cli: Program) -> None:
     token = cli.fake.sign_in().access_token
     done = await cli.static_login("--access-token", token, "--expires", day(200))
     assert (done.code, done.out) == (0, ""), done
     assert "Signed in as Ada (ada) by an access token (profile default)." in done.err
-    assert f"good until {day(200)} 23:59:59 UTC, in 200 days" in done.err
+    assert f"valid until {day(200)} 23:59:59 UTC, in 200 days" in done.err
     assert token not in done.err
     assert cli.tokens.stat().st_mode & 0o777 == 0o600
     assert await cli.access_token() == token
@@ -44,7 +44,7 @@ async def test_an_access_token_comes_on_standard_input_and_is_kept_in_the_privat
     assert (await cli.run("token")).out == f"{token}\n"
 
 
-async def test_an_api_token_goes_with_its_address(cli: Program) -> None:
+async def test_an_api_token_is_saved_with_its_e_mail_address(cli: Program) -> None:
     token = cli.fake.issue_api_token()
     done = await cli.static_login("--api-token", token)
     assert done.code == 0, done
@@ -56,13 +56,13 @@ async def test_an_api_token_goes_with_its_address(cli: Program) -> None:
 
 
 @pytest.mark.parametrize("kind", ["--access-token", "--api-token"])
-async def test_at_a_terminal_it_is_asked_for_and_does_not_show(cli: Program, kind: str) -> None:
+async def test_on_a_terminal_the_token_is_asked_for_and_not_shown(cli: Program, kind: str) -> None:
     token = cli.fake.sign_in().access_token if kind == "--access-token" else cli.fake.issue_api_token()
     process, mine, its = await at_a_terminal(cli, "login", kind, "--server", cli.site.base_url)
     if kind == "--api-token":
         assert "Create API token" in await read_until(mine, "E-mail address: ")
         os.write(mine, f"{ADA}\n".encode())
-    await read_until(mine, "does not show): ")
+    await read_until(mine, "(not shown): ")
     os.write(mine, f"{token}\n".encode())
     said = await read_until(mine, "Signed in as Ada")
     assert token not in said
@@ -72,12 +72,12 @@ async def test_at_a_terminal_it_is_asked_for_and_does_not_show(cli: Program, kin
     assert (await cli.run("token")).out == f"{token}\n"
 
 
-async def test_at_a_terminal_the_former_address_is_offered(cli: Program) -> None:
+async def test_on_a_terminal_the_previous_e_mail_address_is_offered(cli: Program) -> None:
     await cli.static_login("--api-token", cli.fake.issue_api_token())
     process, mine, its = await at_a_terminal(cli, "login", "--api-token")
     await read_until(mine, f"E-mail address ({ADA}): ")
     os.write(mine, b"\n")
-    await read_until(mine, "does not show): ")
+    await read_until(mine, "(not shown): ")
     another = cli.fake.issue_api_token()
     os.write(mine, f"{another}\n".encode())
     await read_until(mine, "Signed in as Ada")
@@ -87,9 +87,9 @@ async def test_at_a_terminal_the_former_address_is_offered(cli: Program) -> None
     assert (await cli.run("token")).out == f"{another}\n"
 
 
-async def test_ctrl_c_at_the_question_leaves_nothing(cli: Program) -> None:
+async def test_ctrl_c_at_the_prompt_saves_nothing(cli: Program) -> None:
     process, mine, its = await at_a_terminal(cli, "login", "--access-token", "--server", cli.site.base_url)
-    await read_until(mine, "does not show): ")
+    await read_until(mine, "(not shown): ")
     await at_rest(process)  # it reads; Python forgets a signal that comes right before
     os.write(mine, b"\x03")
     await read_until(mine, "Interrupted.")
@@ -100,25 +100,25 @@ async def test_ctrl_c_at_the_question_leaves_nothing(cli: Program) -> None:
     assert (await cli.run("profiles")).code == 3
 
 
-async def test_a_token_that_may_not_read_accounts_is_known_all_the_same(cli: Program) -> None:
+async def test_a_token_that_may_not_read_its_account_is_accepted(cli: Program) -> None:
     token = cli.fake.sign_in(scope={"repository"}).access_token  # GET /user is answered 403
     done = await cli.static_login("--access-token", token)
     assert done.code == 0, done
-    assert "Bitbucket knows it; it may not read whose it is" in done.err
+    assert "Bitbucket accepts it, but it may not read its account" in done.err
     assert (await cli.run("token")).out == f"{token}\n"
 
 
 @pytest.mark.parametrize(
     "kind, text, words, hint",
     [
-        ("--access-token", "unknown", (), "--api-token takes"),
-        ("--access-token", "of the other kind", (), "--api-token takes"),
-        ("--api-token", "unknown", (), "--access-token takes"),
-        ("--api-token", "of the other kind", (), "--access-token takes"),
+        ("--access-token", "unknown", (), "needs --api-token"),
+        ("--access-token", "of the other kind", (), "needs --api-token"),
+        ("--api-token", "unknown", (), "needs --access-token"),
+        ("--api-token", "of the other kind", (), "needs --access-token"),
         ("--api-token", "of somebody else", ("--email", "bob@example.com"), "e-mail address are mistyped"),
     ],
 )
-async def test_what_bitbucket_refuses_is_told_and_an_earlier_sign_in_stands(
+async def test_a_refused_token_is_reported_and_the_earlier_sign_in_is_unchanged(
     cli: Program, kind: str, text: str, words: tuple[str, ...], hint: str
 ) -> None:
     if text == "of the other kind":
@@ -138,7 +138,7 @@ async def test_what_bitbucket_refuses_is_told_and_an_earlier_sign_in_stands(
 
 
 @pytest.mark.parametrize("answer", ["down", 503, 429, 302])
-async def test_where_the_api_does_not_say_the_token_is_kept_and_that_is_told(cli: Program, answer: str | int) -> None:
+async def test_a_token_that_cannot_be_checked_is_saved_with_a_notice(cli: Program, answer: str | int) -> None:
     token = cli.fake.sign_in().access_token
     if isinstance(answer, int):
         with cli.fake.inject(faults.status(answer), at="api"):
@@ -148,13 +148,13 @@ async def test_where_the_api_does_not_say_the_token_is_kept_and_that_is_told(cli
         words = ("login", "--access-token", "--server", cli.site.base_url)
         done = await cli.run(*words, stdin=token, environ=environ)
     assert done.code == 0, done
-    assert "Kept, but not tried" in done.err
+    assert "Saved, but not checked" in done.err
     assert ("Error" if answer == "down" else str(answer)) in done.err
     assert (await cli.run("token")).out == f"{token}\n"
 
 
 @pytest.mark.parametrize("text", ["", "\n", "two words", "two\nlines", "n\u00f6"])
-async def test_what_is_no_token_is_refused_before_anybody_is_asked(cli: Program, text: str) -> None:
+async def test_an_invalid_token_is_refused_before_any_request(cli: Program, text: str) -> None:
     done = await cli.static_login("--access-token", text)
     assert (done.code, done.out) == (1, "")
     assert "oken" in done.err
@@ -162,7 +162,7 @@ async def test_what_is_no_token_is_refused_before_anybody_is_asked(cli: Program,
     assert not cli.tokens.exists()
 
 
-async def test_without_a_terminal_an_api_token_needs_its_address(cli: Program) -> None:
+async def test_without_a_terminal_an_api_token_needs_an_e_mail_address(cli: Program) -> None:
     done = await cli.run("login", "--api-token", stdin="x")
     assert done.code == 1
     assert "--email" in done.err
@@ -176,37 +176,37 @@ async def test_without_a_terminal_an_api_token_needs_its_address(cli: Program) -
     [
         (("--access-token", "--api-token"), "--access-token and --api-token are different"),
         (("--access-token", "--client-credentials"), "different ways"),
-        (("--access-token", "--email", ADA), "--email goes with --api-token alone"),
-        (("--expires", "2099-01-01"), "--expires goes with --access-token and --api-token"),
-        (("--api-token", "--no-browser"), "are for signing in by OAuth"),
-        (("--api-token", "--scope", "account"), "are for signing in by OAuth"),
-        (("--access-token", "--port", "0"), "are for signing in by OAuth"),
+        (("--access-token", "--email", ADA), "--email is only for --api-token"),
+        (("--expires", "2099-01-01"), "--expires is only for --access-token and --api-token"),
+        (("--api-token", "--no-browser"), "are only for signing in by OAuth"),
+        (("--api-token", "--scope", "account"), "are only for signing in by OAuth"),
+        (("--access-token", "--port", "0"), "are only for signing in by OAuth"),
         (("--access-token", "--expires", "soon"), "such as 2027-03-01"),
         (("--access-token", "--expires", "2027-02-30"), "such as 2027-03-01"),
         (("--access-token", "--expires", "9999-12-31"), "such as 2027-03-01"),
-        (("--access-token", "--expires", "2020-01-01"), "has gone by"),
+        (("--access-token", "--expires", "2020-01-01"), "is in the past"),
     ],
 )
-async def test_what_does_not_go_together_is_wrong_usage(cli: Program, words: tuple[str, ...], hint: str) -> None:
+async def test_conflicting_options_are_wrong_usage(cli: Program, words: tuple[str, ...], hint: str) -> None:
     done = await cli.run("login", *words, stdin="x")
     assert (done.code, done.out) == (2, "")
     assert hint in done.err
     assert len(done.err.splitlines()) == 1
 
 
-async def test_today_is_a_day_on_which_it_may_end(cli: Program) -> None:
+async def test_today_is_a_valid_last_day(cli: Program) -> None:
     done = await cli.static_login("--access-token", cli.fake.sign_in().access_token, "--expires", day(0))
     assert done.code == 0, done
     assert "Create the next one in time" in done.err
 
 
-async def test_a_store_that_is_down_is_told_before_the_token_is_asked_for(cli: Program) -> None:
+async def test_a_store_that_is_down_is_reported_before_the_token_is_asked_for(cli: Program) -> None:
     done = await cli.run("login", "--access-token", "--store", "redis://127.0.0.1:1/0", stdin="no token")
     assert (done.code, done.out) == (4, "")
     assert "Redis" in done.err
 
 
-async def test_r11_it_is_kept_in_the_store_that_is_named_and_nowhere_else(cli: Program, tmp_path: Path) -> None:
+async def test_r11_the_token_is_saved_only_in_the_named_store(cli: Program, tmp_path: Path) -> None:
     token = cli.fake.issue_api_token()
     ring = tmp_path / "ring"
     ring.mkdir()
@@ -223,7 +223,7 @@ async def test_r11_it_is_kept_in_the_store_that_is_named_and_nowhere_else(cli: P
     assert token not in all_words(ring)
 
 
-async def test_machines_that_share_a_store_share_the_token_and_its_end(cli: Program) -> None:
+async def test_machines_that_share_a_store_share_the_token_and_its_expiry(cli: Program) -> None:
     token = cli.fake.sign_in().access_token
     with redis_server() as server:
         cli.environ["BITBUCKET_AUTH_STORE"] = server.url
@@ -250,7 +250,7 @@ async def test_after_logout_another_token_signs_in(cli: Program) -> None:
     assert (await cli.run("token")).out == f"{another}\n"
 
 
-async def test_a_profile_turns_from_oauth_into_a_token_and_back_and_keeps_no_secret_of_the_other(cli: Program) -> None:
+async def test_a_profile_that_changes_its_kind_keeps_no_secret_of_the_previous_kind(cli: Program) -> None:
     await cli.login()
     former = await cli.access_token()
     token = cli.fake.issue_api_token()
@@ -266,13 +266,13 @@ async def test_a_profile_turns_from_oauth_into_a_token_and_back_and_keeps_no_sec
 
 
 async def typed_in(cli: Program, profile: str) -> str:
-    """Sign in as a client whose key and secret are typed in, and return the secret."""
+    """Sign in by client credentials with a typed Key and Secret, and return the secret."""
     client = cli.fake.client
     words = cli.login_words("--client-credentials", "--profile", profile)
     process, mine, its = await at_a_terminal(cli, *words)
     await read_until(mine, "Key: ")
     os.write(mine, f"{client.client_id}\n".encode())
-    await read_until(mine, "does not show): ")
+    await read_until(mine, "(not shown): ")
     os.write(mine, f"{client.client_secret}\n".encode())
     await read_until(mine, "Signed in")
     assert await process.wait() == 0
@@ -281,7 +281,7 @@ async def typed_in(cli: Program, profile: str) -> str:
     return str(client.client_secret)
 
 
-async def test_a_clients_secret_is_forgotten_with_the_last_profile_that_has_it(cli: Program) -> None:
+async def test_a_clients_secret_is_removed_with_its_last_profile(cli: Program) -> None:
     for name in ("BITBUCKET_CLIENT_ID", "BITBUCKET_CLIENT_SECRET"):
         del cli.environ[name]
     for profile in ("one", "two", "three"):
@@ -295,7 +295,7 @@ async def test_a_clients_secret_is_forgotten_with_the_last_profile_that_has_it(c
     assert secret not in kept.read_text()
 
 
-async def test_the_same_token_with_another_address_goes_with_that_one(cli: Program) -> None:
+async def test_the_same_token_can_be_saved_with_another_e_mail_address(cli: Program) -> None:
     token = cli.fake.issue_api_token()
     await cli.static_login("--api-token", token)
     cli.fake.person.emails = ("lovelace@example.com",)
@@ -305,7 +305,7 @@ async def test_the_same_token_with_another_address_goes_with_that_one(cli: Progr
     assert (told["email"], told["state"], told["who"]) == ("lovelace@example.com", "good", "Ada (ada)")
 
 
-async def test_without_an_address_the_former_one_goes_on(cli: Program) -> None:
+async def test_without_an_address_the_previous_one_is_used(cli: Program) -> None:
     await cli.static_login("--api-token", cli.fake.issue_api_token())
     another = cli.fake.issue_api_token()
     done = await cli.run("login", "--api-token", stdin=another)
@@ -313,7 +313,7 @@ async def test_without_an_address_the_former_one_goes_on(cli: Program) -> None:
     assert (await cli.run("token")).out == f"{another}\n"
 
 
-async def test_r3_a_renewal_that_is_under_way_does_not_bring_the_former_sign_in_back(cli: Program) -> None:
+async def test_r3_a_renewal_in_progress_does_not_restore_the_previous_sign_in(cli: Program) -> None:
     await cli.login()
     await cli.age(3600)
     with cli.fake.inject(faults.hold()) as held:

@@ -1,0 +1,1 @@
+"""`status`: the state of a profile and its token."""
