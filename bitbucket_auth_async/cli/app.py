@@ -117,7 +117,7 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     verbose: Verbose = False,
 ) -> NoReturn:
-    """Show the user, the scopes, the expiry and the store of the token; renew nothing."""
+    """Show the token's user, scopes and expiry. It renews nothing."""
     from bitbucket_auth_async.cli.status.status import status as command
 
     raise typer.Exit(run_async_command(lambda: command(profile, as_json=as_json), profile))
@@ -143,7 +143,7 @@ def refresh(profile: Profile = None, verbose: Verbose = False) -> NoReturn:
 
 @app.command(epilog="Example: bitbucket-auth logout --profile work")
 def logout(profile: Profile = None, verbose: Verbose = False) -> NoReturn:
-    """Remove the token from its store, for every machine that shares the store."""
+    """Remove the token from its store. Machines that share the store lose it too."""
     from bitbucket_auth_async.cli.tokens import logout as command
 
     raise typer.Exit(run_async_command(lambda: command(profile), profile))
@@ -190,7 +190,7 @@ def git_setup(
     undo: Annotated[bool, typer.Option("--undo", help="Undo the setup.")] = False,
     verbose: Verbose = False,
 ) -> NoReturn:
-    """Make Git ask this program for credentials of bitbucket.org over https."""
+    """Make Git ask this program for credentials. It answers only for bitbucket.org over https."""
     from bitbucket_auth_async.cli.git import git_setup as command
     from bitbucket_auth_async.cli.profiles import profiles
 
@@ -222,7 +222,7 @@ def api(
     profile: Profile = None,
     verbose: Verbose = False,
 ) -> NoReturn:
-    """Send a request to Bitbucket's REST API with the token, and print the JSON answer."""
+    """Send a request to Bitbucket's REST API. It uses the token and prints the JSON answer."""
     from bitbucket_auth_async.cli.api_call import ApiCall, api_call
 
     if paginate and method != "GET":
@@ -236,7 +236,7 @@ def api(
 
 @app.command(epilog="Example: bitbucket-auth doctor --profile work")
 def doctor(profile: Profile = None, verbose: Verbose = False) -> NoReturn:
-    """Check everything that a sign-in depends on, and say how to fix each problem."""
+    """Check everything that a sign-in needs. Each problem is shown with its fix."""
     from bitbucket_auth_async.cli.doctor.doctor import doctor as command
 
     raise typer.Exit(run_async_command(lambda: command(profile), profile))
@@ -253,7 +253,7 @@ def fake_server(
     ] = False,
     verbose: Verbose = False,
 ) -> NoReturn:
-    """Run a fake Bitbucket on this machine, for development."""
+    """Run a fake Bitbucket for development."""
     from bitbucket_auth_async.cli.fake_server import fake_server as command
 
     raise typer.Exit(run_async_command(lambda: command(port=port, lifetime=lifetime, strict=strict)))
@@ -265,7 +265,7 @@ def demo(
     callers: Annotated[int, typer.Option(min=1, help="Run this many coroutines in each of two processes.")] = 200,
     verbose: Verbose = False,
 ) -> NoReturn:
-    """Watch 400 coroutines in two processes share one sign-in through a kill and an outage."""
+    """Watch two processes share one sign-in. Their 400 coroutines work through a kill and an outage."""
     from bitbucket_auth_async.cli.demo.demo import run_demo
 
     raise typer.Exit(run_demo(seconds, callers))

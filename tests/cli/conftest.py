@@ -1,4 +1,4 @@
-"""A fake Bitbucket and the command line beside it."""
+"""A fake Bitbucket, and the command line configured for it."""
 
 import signal
 from collections.abc import AsyncGenerator
@@ -8,7 +8,7 @@ import pytest_asyncio
 
 from tests.support.command_line import Program, program
 
-# What a shell starts in the background ignores Ctrl-C, and so would all that the tests start.
+# A shell makes background jobs ignore Ctrl-C, and the tests' processes would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -114,7 +114,7 @@ async def test_r12_the_token_is_sent_to_no_other_host(cli: Program) -> None:
             done = await cli.run("api", "GET", path)
             assert done.code == 1, path
             assert "Traceback" not in done.err
-        cli.fake.rest.base_url = elsewhere.origin  # a `next` that leads there
+        cli.fake.rest.base_url = elsewhere.origin  # its `next` links lead there
         done = await cli.run("api", "GET", "/repositories/acme?pagelen=5", "--paginate")
         assert done.code == 1
         assert await cli.access_token() not in done.err
@@ -161,7 +161,7 @@ async def test_the_input_must_be_json_and_reaches_the_api(cli: Program) -> None:
     assert "is not valid JSON" in wrong.err
     sent = await cli.run("api", "POST", "/repositories/acme/acme-1", "--input", "-", stdin='{"name": "x"}')
     assert sent.code == 1
-    assert "405" in sent.err  # the fake has nothing that may be changed
+    assert "405" in sent.err  # the fake supports no changes
     assert (await cli.run("api", "POST", "/user", "--paginate")).code == 2
     assert (await cli.run("api", "GET", "/user", "--input", "-")).code == 2
 
@@ -193,7 +193,7 @@ async def test_a_fresh_token_needs_no_secret(cli: Program, store: str) -> None:
 async def test_a_renewal_without_a_secret_names_the_variable_to_set(cli: Program) -> None:
     await cli.login()
     del cli.environ["BITBUCKET_CLIENT_SECRET"], cli.environ["BITBUCKET_CLIENT_ID"]
-    await cli.age(3400)  # good for three minutes more
+    await cli.age(3400)  # valid for three more minutes
     for words in (["token"], ["api", "GET", "/user"]):
         done = await cli.run(*words)
         assert (done.code, done.out) == (1, ""), words

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command_line import Done, Program, at_rest
+from tests.support.command_line import Done, Program, at_rest, text_in
 from tests.support.terminal import at_a_terminal, echoes, read_until
 
-NOBODY = 65534
+OTHER_USER = 65534
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
 
@@ -36,7 +36,7 @@ import encodings.ascii, encodings.idna, encodings.latin_1, encodings.utf_8_sig
 import bitbucket_auth_async.cli as cli, bitbucket_auth_async.stores.file, bitbucket_auth_async.transports.aiohttp
 for module in pkgutil.walk_packages(cli.__path__, "bitbucket_auth_async.cli."):
     importlib.import_module(module.name)
-importlib.metadata.metadata("bitbucket-auth-async")  # some Pythons load the half of this at first use
+importlib.metadata.metadata("bitbucket-auth-async")  # some Pythons import half of this on first use
 uid = int(sys.argv.pop(1))
 if os.geteuid() == 0:
     os.setgroups([])
@@ -58,7 +58,7 @@ def someone(cli: Program) -> Generator[tuple[str, ...]]:
 
     The home is outside pytest's folders: a second test run would close those to other users again.
     """
-    uid = os.geteuid() or NOBODY
+    uid = os.geteuid() or OTHER_USER
     with tempfile.TemporaryDirectory(prefix="bitbucket-auth-async-") as folder:
         cli.home = Path(folder, "home")
         cli.home.mkdir()
@@ -133,7 +133,7 @@ async def test_without_any_home_the_error_says_what_to_set(cli: Program) -> None
 
 
 async def test_a_missing_home_is_reported(cli: Program, someone: tuple[str, ...]) -> None:
-    done = await cli.run_process(*client_login(cli), environ={"HOME": "/nobody/has/this"}, command=someone)
+    done = await cli.run_process(*client_login(cli), environ={"HOME": "/does/not/exist"}, command=someone)
     assert done.code == 1
     assert is_one_sentence(done)
 
@@ -142,10 +142,10 @@ async def test_a_missing_home_is_reported(cli: Program, someone: tuple[str, ...]
 async def test_another_users_home_is_neither_read_nor_written(cli: Program, someone: tuple[str, ...]) -> None:
     assert (await cli.run_process(*client_login(cli), command=someone)).code == 0
     for words in (["token"], [*cli.login_words()], ["status"]):
-        done = await cli.run(*words)  # as root, with HOME kept, as some sudo does
+        done = await cli.run(*words)  # as root with HOME unchanged, as under some sudo
         assert done.code == 1, words
         assert is_one_sentence(done)
-        assert f"belongs to user {NOBODY}" in done.err
+        assert f"belongs to user {OTHER_USER}" in done.err
     assert (await cli.run_process("token", command=someone)).code == 0
 
 
@@ -175,7 +175,7 @@ async def test_the_keyring_holds_token_and_secret(cli: Program, tmp_path: Path) 
     os.close(mine)
     os.close(its)
     assert cli.fake.is_live((await cli.run("token")).out.strip())
-    on_disk = "".join(path.read_text() for path in cli.home.rglob("*") if path.is_file())
+    on_disk = text_in(cli.home)
     assert client[1] not in on_disk
     assert any(client[1] in path.read_text() for path in ring.iterdir())
     assert (await cli.run("profiles", "--forget", "default")).code == 0
@@ -197,7 +197,7 @@ async def test_an_invalid_store_url_is_reported(cli: Program, words: list[str]) 
 
 @pytest.mark.parametrize("words", [["login", "--access-token"], ["login", "--no-browser"]])
 async def test_undecodable_input_is_reported_in_every_locale(cli: Program, words: list[str]) -> None:
-    # As Python reads where the locale is one of UTF-8, which not every machine has.
+    # Python's default in a UTF-8 locale, which not every machine has.
     process = await cli.start(*words, environ={"PYTHONIOENCODING": "utf-8:strict"})
     _, said = await asyncio.wait_for(process.communicate("http://a?b\n".encode("utf-16")), 60)
     assert process.returncode == 1
@@ -258,7 +258,7 @@ async def test_a_new_user_is_guided_and_the_secret_is_not_shown(cli: Program) ->
     assert await process.wait() == 0
     os.close(mine)
     os.close(its)
-    # It is kept, for the renewals to come.
+    # It is saved for later renewals.
     (key,) = await cli.store.keys()
     await cli.age(3600, key)
     assert (await cli.run("token")).code == 0

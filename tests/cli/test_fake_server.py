@@ -87,7 +87,8 @@ async def test_after_it_has_stopped_each_command_asks_whether_it_is_running(cli:
     assert (fresh.code, fresh.out, asked in fresh.err) == (4, "", True)
     (key,) = await cli.store.keys()
     await cli.age(3600, key)
-    for words in (["token"], ["token"], ["api", "GET", "/user"], ["refresh"], list(login)):  # a failure is rested after
+    # The second `token` falls into the pause after the failure.
+    for words in (["token"], ["token"], ["api", "GET", "/user"], ["refresh"], list(login)):
         done = await cli.run(*words)
         assert (done.code, done.out) == (4, ""), words
         assert asked in done.err, words

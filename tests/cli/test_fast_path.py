@@ -1,4 +1,4 @@
-"""The fast_path way gives what the whole program would give, or nothing; and it is fast_path."""
+"""The fast path prints what the whole program would print, or nothing; and it is fast."""
 
 import asyncio
 import json
@@ -46,8 +46,8 @@ def token(age: float, lifetime: float = 3600.0) -> Token:
     return Token(access_token="the-token", refresh_token="r", issued_at=issued_at, expires_at=issued_at + lifetime)
 
 
-async def given(record: Record, profile: Profile = PERSON) -> str | None:
-    """Keep a record, and return what the fast_path way gives."""
+async def fast_token(record: Record, profile: Profile = PERSON) -> str | None:
+    """Save a record, and return the token of the fast path."""
     profiles.save(profile)
     store = FileStore(app_name=paths.NAME)
     found = await store.load(profile.key)
@@ -61,7 +61,7 @@ async def given(record: Record, profile: Profile = PERSON) -> str | None:
 async def test_a_token_is_printed_only_if_no_manager_would_renew_it(lifetime: float, part: float) -> None:
     kept = token(part * lifetime, lifetime)
     record = Record(issuer=ISSUER, generation=1, token=kept)
-    answer = await given(record)
+    answer = await fast_token(record)
     moments = deadlines(kept, wall=time.time(), boot=0.0, timing=Timing(), jitter=0.0)
     assert (answer is not None) == (moments.stale_at > 0)
     if answer is not None:
@@ -89,8 +89,8 @@ async def test_a_token_is_printed_only_if_no_manager_would_renew_it(lifetime: fl
     ],
 )
 async def test_in_any_doubt_nothing_is_printed(change: dict[str, Any]) -> None:
-    assert await given(Record(issuer=ISSUER, generation=1, token=token(10))) == "the-token"
-    assert await given(replace(Record(issuer=ISSUER, generation=1, token=token(10)), **change)) is None
+    assert await fast_token(Record(issuer=ISSUER, generation=1, token=token(10))) == "the-token"
+    assert await fast_token(replace(Record(issuer=ISSUER, generation=1, token=token(10)), **change)) is None
 
 
 def static(kind: GrantType, email: str = "") -> Profile:
@@ -128,7 +128,7 @@ async def test_a_static_token_is_printed_exactly_if_the_whole_program_would_prin
     found = await store.load(profile.key)
     assert found is not None
     rest = {name: value for name, value in change.items() if name != "end"}
-    answer = await given(replace(found.record, **rest), profile)
+    answer = await fast_token(replace(found.record, **rest), profile)
     try:
         expected: str | None = (await static_tokens.load_valid(profile, store)).token.access_token
     except (SignInNeededError, ConfigurationError):
@@ -144,7 +144,7 @@ async def test_a_token_of_another_kind_of_profile_is_not_printed(profile: Profil
     assert profile.key == PERSON.key
     profiles.save(PERSON)
     assert fast_path.fresh_token(None) is None
-    assert await given(Record(issuer=ISSUER, generation=1, token=token(10))) == "the-token"
+    assert await fast_token(Record(issuer=ISSUER, generation=1, token=token(10))) == "the-token"
     profiles.save(profile)
     assert fast_path.fresh_token(None) is None
 
@@ -158,7 +158,7 @@ def test_a_damaged_file_is_left_to_the_whole_program(content: str) -> None:
 
 
 async def test_a_file_that_others_may_write_is_left_to_the_whole_program() -> None:
-    await given(Record(issuer=ISSUER, generation=1, token=token(10)))
+    await fast_token(Record(issuer=ISSUER, generation=1, token=token(10)))
     assert fast_path.try_fast_path(["token"]) == 0
     paths.profiles_file().chmod(stat.S_IRUSR | stat.S_IWUSR | stat.S_IWOTH)
     assert fast_path.try_fast_path(["token"]) is None
@@ -168,12 +168,12 @@ async def test_a_file_that_others_may_write_is_left_to_the_whole_program() -> No
     "words", [["token", "--verbose"], ["token", "more"], ["token", "--profile"], ["git-credential"], ["status"], []]
 )
 async def test_only_two_commands_take_the_fast_path(words: list[str]) -> None:
-    await given(Record(issuer=ISSUER, generation=1, token=token(10)))
+    await fast_token(Record(issuer=ISSUER, generation=1, token=token(10)))
     assert fast_path.try_fast_path(words) is None
 
 
 def test_a_fresh_token_imports_neither_typer_nor_aiohttp_nor_asyncio(home: Path) -> None:
-    asyncio.run(given(Record(issuer=ISSUER, generation=1, token=token(10))))
+    asyncio.run(fast_token(Record(issuer=ISSUER, generation=1, token=token(10))))
     code = (
         "import sys; from bitbucket_auth_async.cli.main import main; assert main(['token']) == 0; print(*sys.modules)"
     )
@@ -185,7 +185,7 @@ def test_a_fresh_token_imports_neither_typer_nor_aiohttp_nor_asyncio(home: Path)
 
 
 def test_printing_a_fresh_token_takes_less_than_twice_a_bare_event_loop(home: Path) -> None:
-    asyncio.run(given(Record(issuer=ISSUER, generation=1, token=token(10))))
+    asyncio.run(fast_token(Record(issuer=ISSUER, generation=1, token=token(10))))
     environ = {"HOME": str(home), "PYTHONPATH": str(Path(__file__).parents[2]), "PATH": os.environ["PATH"]}
     ours = [sys.executable, "-m", "bitbucket_auth_async", "token"]
     bare = [sys.executable, "-c", "import asyncio; asyncio.run(asyncio.sleep(0))"]
@@ -195,7 +195,7 @@ def test_printing_a_fresh_token_takes_less_than_twice_a_bare_event_loop(home: Pa
         subprocess.run(words, env=environ, capture_output=True, check=True)
         return time.perf_counter() - began
 
-    # The best of some: what else the machine does only adds to it.
+    # The best of several: other load on the machine only adds time.
     pairs = [(seconds(ours), seconds(bare)) for _ in range(7)]
     assert min(pair[0] for pair in pairs) < 2 * min(pair[1] for pair in pairs)
 

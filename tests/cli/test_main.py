@@ -1,4 +1,4 @@
-"""The entrance: a process of its own and a call in this process give the same, and the call leaves nothing behind."""
+"""A call of `main` gives the same result as a process, and leaves nothing behind."""
 
 import logging
 import os

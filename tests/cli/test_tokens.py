@@ -26,7 +26,7 @@ async def test_token_prints_only_the_token(cli: Program) -> None:
 async def test_r4_token_finishes_a_due_renewal_before_it_prints(cli: Program) -> None:
     await cli.sign_in()
     before = await cli.access_token()
-    await cli.age(3400)  # good for three minutes more
+    await cli.age(3400)  # valid for three more minutes
     with cli.fake.inject(faults.latency(0.5)):
         done = await cli.run("token")
     assert done.code == 0
@@ -76,16 +76,18 @@ async def test_r4_ctrl_c_during_a_renewal_does_not_lose_the_new_token(cli: Progr
 async def test_the_proxy_of_the_environment_and_its_exceptions_apply(cli: Program) -> None:
     await cli.sign_in()
     await cli.age(3600)
-    nobody = {"http_proxy": "http://127.0.0.1:1"}
-    through = await cli.run("token", environ=nobody)
+    unreachable = {"http_proxy": "http://127.0.0.1:1"}
+    through = await cli.run("token", environ=unreachable)
     assert (through.code, through.out) == (4, "")
     assert cli.fake.token_requests == 1
     found = await cli.store.load("default")
     assert found is not None
-    assert await cli.store.swap("default", replace(found.record, rest=None), expected=found.version)  # the next is due
-    past = await cli.run("status", "--json", environ={**nobody, "no_proxy": "127.0.0.1"})
-    assert past.code == 0
-    assert (await cli.run("token", environ={**nobody, "no_proxy": "127.0.0.1"})).code == 0
+    assert await cli.store.swap(
+        "default", replace(found.record, rest=None), expected=found.version
+    )  # no pause after the failure
+    direct = await cli.run("status", "--json", environ={**unreachable, "no_proxy": "127.0.0.1"})
+    assert direct.code == 0
+    assert (await cli.run("token", environ={**unreachable, "no_proxy": "127.0.0.1"})).code == 0
 
 
 async def test_r8_a_refused_refresh_token_has_its_own_exit_code(cli: Program) -> None:
@@ -149,9 +151,9 @@ async def test_letters_that_the_terminal_lacks_are_escaped(cli: Program) -> None
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
 async def test_a_stream_that_is_closed_at_the_start_causes_no_traceback(cli: Program, closed: str) -> None:
     await cli.login()
-    bare = ("bash", "-c", f'{sys.executable} -m bitbucket_auth_async "$@" {closed}', "bash")
+    closes_streams = ("bash", "-c", f'{sys.executable} -m bitbucket_auth_async "$@" {closed}', "bash")
     for words in (["token"], ["status"], ["git-credential", "get"], ["logout"]):
-        done = await cli.run_process(*words, command=bare)
+        done = await cli.run_process(*words, command=closes_streams)
         assert (done.code, "Traceback" in done.err) == (0, False), words
 
 
@@ -251,7 +253,7 @@ def test_wrong_usage_exits_with_2(words: list[str], capsys: pytest.CaptureFixtur
 
 async def test_a_reader_that_stops_early_causes_no_traceback(cli: Program) -> None:
     await cli.sign_in()
-    deaf = ("bash", "-c", f'{sys.executable} -m bitbucket_auth_async "$@" | head -c 0', "bash")
+    stops_early = ("bash", "-c", f'{sys.executable} -m bitbucket_auth_async "$@" | head -c 0', "bash")
     for words in (["token"], ["status"], ["profiles"]):
-        done = await cli.run_process(*words, command=deaf)
+        done = await cli.run_process(*words, command=stops_early)
         assert (done.out, done.err) == ("", ""), words

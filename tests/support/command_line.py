@@ -21,7 +21,7 @@ from tests.support.git_server import GitServer
 from tests.support.in_process import Done, run_in_process
 from tests.support.ports import free_port
 
-__all__ = ["BROWSER", "Done", "Program", "at_rest", "program"]
+__all__ = ["BROWSER", "Done", "Program", "at_rest", "program", "text_in"]
 
 ROOT = Path(__file__).parents[2]
 BROWSER = f"{sys.executable} {ROOT / 'tests' / 'support' / 'programs' / 'consenting_browser.py'} %s"
@@ -150,6 +150,11 @@ class Program:
         protocol, _, host = self.site.base_url.partition("://")
         lines = {"protocol": protocol, "host": host, **more}
         return "".join(f"{name}={value}\n" for name, value in lines.items()) + "\n"
+
+
+def text_in(folder: Path) -> str:
+    """Return the content of all files in a folder."""
+    return "".join(path.read_text() for path in folder.rglob("*") if path.is_file())
 
 
 async def at_rest(process: asyncio.subprocess.Process) -> None:

@@ -24,7 +24,7 @@ def session(leader: int) -> list[int]:
         try:
             state, _, _, of, *_ = stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
         except OSError:
-            continue  # it ended while we looked
+            continue  # it has ended in the meantime
         if int(of) == leader and state not in {"Z", "X"}:
             members.append(int(stat.parent.name))
     return members

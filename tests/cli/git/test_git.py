@@ -1,4 +1,4 @@
-"""Git itself, over HTTP, with the helper that git-setup wrote: clone, fetch, push, and tokens that run out."""
+"""Git over HTTP with the helper that git-setup configured: clone, fetch, push, and expired tokens."""
 
 import asyncio
 import os
@@ -26,7 +26,7 @@ def git(*words: str, where: Path) -> str:
 
 @pytest.fixture
 def repository(cli: Program, tmp_path: Path) -> str:
-    """A repository with one commit; the address under which it is cloned."""
+    """The clone URL of a repository with one commit."""
     bare = tmp_path / "repositories" / "acme" / "tool.git"
     bare.mkdir(parents=True)
     git("init", "--bare", ".", where=bare)
@@ -42,7 +42,7 @@ def repository(cli: Program, tmp_path: Path) -> str:
 
 
 async def as_ada(cli: Program, *words: str, where: Path | None = None) -> Done:
-    """Run Git in the person's home, where git-setup has been."""
+    """Run Git in the user's home, with the configuration that git-setup wrote."""
     who = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
     return await cli.run_process(*who, *words, command=("git",), cwd=where or cli.home)
 
@@ -82,7 +82,7 @@ async def test_r1_ten_clones_at_expiry_renew_once(cli: Program, repository: str)
     await set_up(cli)
     cli.fake.expire_access_tokens()
     await cli.age(3600)
-    with cli.fake.inject(faults.latency(0.5), times=None):  # so that they surely meet
+    with cli.fake.inject(faults.latency(0.5), times=None):  # so that they overlap
         clones = await asyncio.gather(*(as_ada(cli, "clone", repository, f"tool{number}") for number in range(10)))
     assert [clone.code for clone in clones] == [0] * 10, clones
     assert cli.fake.token_requests == 2
@@ -91,8 +91,8 @@ async def test_r1_ten_clones_at_expiry_renew_once(cli: Program, repository: str)
 
 async def test_a_refused_token_is_renewed(cli: Program, repository: str) -> None:
     await set_up(cli)
-    await cli.age(120)  # one that is younger than a minute is left as it is
-    cli.fake.expire_access_tokens()  # the server has changed its mind; our clock says that the token is good
+    await cli.age(120)  # a token younger than a minute is not renewed
+    cli.fake.expire_access_tokens()  # the server revokes it; by our clock it is still valid
     refused = await as_ada(cli, "clone", repository, "tool")
     assert refused.code != 0
     assert cli.fake.token_requests == 2
@@ -185,7 +185,7 @@ async def test_clone_and_push_with_a_static_token(cli: Program, repository: str,
     pushed = await as_ada(cli, "push", "origin", "HEAD:main", where=tool)
     assert pushed.code == 0, pushed.err
     assert "More" in git("log", "--format=%s", "main", where=cli.git_server.folder / "acme" / "tool.git")
-    # A name in the address is tried by Git first, without a password.
+    # If the URL contains a user name, Git first tries it without a password.
     assert cli.git_server.refused == (2 if user else 0)
     assert token not in cloned.err + pushed.err
 

@@ -12,13 +12,8 @@ from pathlib import Path
 import pytest
 
 from bitbucket_auth_async.testing.fake import faults
-from tests.support.command_line import BROWSER, Program, at_rest
+from tests.support.command_line import BROWSER, Program, at_rest, text_in
 from tests.support.terminal import at_a_terminal, read_until
-
-
-def words_of(home: Path) -> str:
-    """Return the content of all files of a home."""
-    return "".join(path.read_text() for path in home.rglob("*") if path.is_file())
 
 
 async def address(process: asyncio.subprocess.Process) -> str:
@@ -74,7 +69,7 @@ async def test_r11_no_secret_is_printed_and_all_files_are_private(cli: Program) 
     secrets = (cli.fake.client.client_secret, kept.record.token.access_token, kept.record.token.refresh_token)
     assert not [secret for secret in secrets if secret and secret in done.err + done.out]
     assert "Sending a token request" in done.err
-    assert str(cli.fake.client.client_secret) not in words_of(cli.home)  # it stays in the environment
+    assert str(cli.fake.client.client_secret) not in text_in(cli.home)  # it stays in the environment
     assert [path for path in cli.home.rglob("*") if path.is_file() and path.stat().st_mode & 0o077] == []
 
 

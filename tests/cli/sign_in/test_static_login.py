@@ -9,15 +9,11 @@ from pathlib import Path
 import pytest
 
 from bitbucket_auth_async.testing.fake import faults
-from tests.support.command_line import Program, at_rest
+from tests.support.command_line import Program, at_rest, text_in
 from tests.support.store_servers import redis_server
 from tests.support.terminal import at_a_terminal, read_until
 
 ADA = "ada@example.com"
-
-
-def all_words(home: Path) -> str:
-    return "".join(path.read_text() for path in home.rglob("*") if path.is_file())
 
 
 def day(away: int) -> str:
@@ -39,7 +35,7 @@ async def test_an_access_token_is_read_from_standard_input_and_saved_only_in_the
     assert token not in done.err
     assert cli.tokens.stat().st_mode & 0o777 == 0o600
     assert await cli.access_token() == token
-    assert all_words(cli.home).count(token) == 1
+    assert text_in(cli.home).count(token) == 1
     assert (await profile_of(cli))["secret"] == "none"
     assert (await cli.run("token")).out == f"{token}\n"
 
@@ -50,9 +46,9 @@ async def test_an_api_token_is_saved_with_its_e_mail_address(cli: Program) -> No
     assert done.code == 0, done
     assert f"Signed in as Ada (ada) by an API token of {ADA}" in done.err
     assert f'curl -u {ADA}:"$(bitbucket-auth token --profile default)"' in done.err
-    assert "--expires" in done.err  # nobody said when it ends
+    assert "--expires" in done.err  # its expiry is unknown
     assert (await cli.run("token")).out == f"{token}\n"
-    assert all_words(cli.home).count(token) == 1
+    assert text_in(cli.home).count(token) == 1
 
 
 @pytest.mark.parametrize("kind", ["--access-token", "--api-token"])
@@ -90,7 +86,7 @@ async def test_on_a_terminal_the_previous_e_mail_address_is_offered(cli: Program
 async def test_ctrl_c_at_the_prompt_saves_nothing(cli: Program) -> None:
     process, mine, its = await at_a_terminal(cli, "login", "--access-token", "--server", cli.site.base_url)
     await read_until(mine, "(not shown): ")
-    await at_rest(process)  # it reads; Python forgets a signal that comes right before
+    await at_rest(process)  # it reads; Python can lose a signal that arrives just before
     os.write(mine, b"\x03")
     await read_until(mine, "Interrupted.")
     assert await process.wait() == 130
@@ -115,7 +111,7 @@ async def test_a_token_that_may_not_read_its_account_is_accepted(cli: Program) -
         ("--access-token", "of the other kind", (), "needs --api-token"),
         ("--api-token", "unknown", (), "needs --access-token"),
         ("--api-token", "of the other kind", (), "needs --access-token"),
-        ("--api-token", "of somebody else", ("--email", "bob@example.com"), "e-mail address are mistyped"),
+        ("--api-token", "of another user", ("--email", "bob@example.com"), "e-mail address are mistyped"),
     ],
 )
 async def test_a_refused_token_is_reported_and_the_earlier_sign_in_is_unchanged(
@@ -123,7 +119,7 @@ async def test_a_refused_token_is_reported_and_the_earlier_sign_in_is_unchanged(
 ) -> None:
     if text == "of the other kind":
         text = cli.fake.issue_api_token() if kind == "--access-token" else cli.fake.issue_access_token()
-    elif text == "of somebody else":
+    elif text == "of another user":
         text = cli.fake.issue_api_token()
     await cli.login()
     before = await cli.access_token()
@@ -217,10 +213,10 @@ async def test_r11_the_token_is_saved_only_in_the_named_store(cli: Program, tmp_
         assert (await cli.run("token")).out == f"{token}\n"
         assert (await cli.run("api", "GET", "/user")).code == 0
         assert not cli.tokens.exists()
-        assert token not in all_words(cli.home)
+        assert token not in text_in(cli.home)
         assert (await cli.run("logout")).code == 0
         assert (await cli.run("token")).code == 3
-    assert token not in all_words(ring)
+    assert token not in text_in(ring)
 
 
 async def test_machines_that_share_a_store_share_the_token_and_its_expiry(cli: Program) -> None:
@@ -238,7 +234,7 @@ async def test_machines_that_share_a_store_share_the_token_and_its_expiry(cli: P
         second = json.loads((await cli.run("status", "--json")).out)
         assert (await cli.run("token")).out == f"{newer}\n"
     assert (first["expires_at"][:10], second["expires_at"][:10]) == (day(30), day(60))
-    assert not {token, newer} & set(all_words(cli.home).split('"'))
+    assert not {token, newer} & set(text_in(cli.home).split('"'))
 
 
 async def test_after_logout_another_token_signs_in(cli: Program) -> None:
@@ -255,13 +251,13 @@ async def test_a_profile_that_changes_its_kind_keeps_no_secret_of_the_previous_k
     former = await cli.access_token()
     token = cli.fake.issue_api_token()
     assert (await cli.static_login("--api-token", token)).code == 0
-    assert former not in all_words(cli.home)
+    assert former not in text_in(cli.home)
     access = cli.fake.sign_in().access_token
     assert (await cli.static_login("--access-token", access)).code == 0
-    assert token not in all_words(cli.home)
+    assert token not in text_in(cli.home)
     assert (await cli.run("token")).out == f"{access}\n"
     await cli.login()
-    assert access not in all_words(cli.home)
+    assert access not in text_in(cli.home)
     assert cli.fake.is_live((await cli.run("token")).out.strip())
 
 
