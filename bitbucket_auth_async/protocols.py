@@ -45,7 +45,7 @@ class TokenStore(Protocol):
     """
 
     async def load(self, key: str, /) -> Versioned | None:
-        """Return the record under *key*; None means that there is none, never that reading failed.
+        """Return the record under *key*; None means that nothing is stored, never that reading failed.
 
         Raises:
             StoreError: The store could not be read (retryable), or holds no valid record (RecordError).
