@@ -82,9 +82,8 @@ async def test_the_proxy_of_the_environment_and_its_exceptions_apply(cli: Progra
     assert cli.fake.token_requests == 1
     found = await cli.store.load("default")
     assert found is not None
-    assert await cli.store.swap(
-        "default", replace(found.record, rest=None), expected=found.version
-    )  # no pause after the failure
+    no_pause = replace(found.record, rest=None)
+    assert await cli.store.swap("default", no_pause, expected=found.version)
     direct = await cli.run("status", "--json", environ={**unreachable, "no_proxy": "127.0.0.1"})
     assert direct.code == 0
     assert (await cli.run("token", environ={**unreachable, "no_proxy": "127.0.0.1"})).code == 0
