@@ -66,7 +66,7 @@ async def test_r1_a_process_stopped_after_its_claim_for_longer_than_the_lease_se
     await other.wait_for("sees", "claim")
     await other.set_offset(fleet.advance(61))
     newer = (await other.wait_for("problems"))["tokens"]
-    late.process.send_signal(signal.SIGCONT)
+    late.signal(signal.SIGCONT)
     report = await late.wait_for("problems")
     assert (report["problems"], report["tokens"]) == ([], newer)
     assert fleet.fake.token_requests == 1
@@ -116,8 +116,7 @@ async def test_r9_the_next_process_repairs_a_kill_between_response_and_save(flee
     victim, survivor = await fleet.start(), await fleet.start()
     offset = fleet.expire()
     victim.send(callers=10, offset=offset, fault="SIGKILL")
-    await victim.process.wait()
-    assert victim.process.returncode == -signal.SIGKILL
+    assert await victim.exit_code() == -signal.SIGKILL
     assert fleet.fake.token_requests == 1
     await survivor.call(10, offset=offset)
     assert len(fleet.fake.second_spends) == 1
@@ -132,8 +131,7 @@ async def test_r9_a_kill_between_claim_and_request_costs_nothing_at_a_strict_ser
     victim, survivor = await fleet.start(), await fleet.start()
     offset = fleet.expire()
     victim.send(callers=10, offset=offset, fault="SIGKILL", at="claim")
-    await victim.process.wait()
-    assert victim.process.returncode == -signal.SIGKILL
+    assert await victim.exit_code() == -signal.SIGKILL
     assert fleet.fake.token_requests == 0
     await survivor.call(10, offset=offset)
     assert fleet.fake.token_requests == 1
@@ -182,7 +180,7 @@ async def test_r3_a_process_stopped_for_longer_than_its_lease_adds_its_late_toke
     await other.wait_for("sees", "claim")
     await other.set_offset(fleet.advance(61))
     newer = (await other.wait_for("problems"))["tokens"]
-    late.process.send_signal(signal.SIGCONT)
+    late.signal(signal.SIGCONT)
     await late.wait_for("event", "kept_as_spare")
     record = await fleet.record()
     assert record.token is not None
@@ -204,10 +202,10 @@ async def test_r2_a_response_that_arrived_while_the_process_was_stopped_is_not_l
     with fleet.fake.inject(faults.hold()) as held:
         worker.send(callers=10, offset=offset)
         await held.reached.wait()
-        worker.process.send_signal(signal.SIGSTOP)
+        worker.signal(signal.SIGSTOP)
         await worker.wait_until_stopped()
     await asyncio.sleep(1.5)  # longer than the request timeout; the response waits in the socket of the stopped process
-    worker.process.send_signal(signal.SIGCONT)
+    worker.signal(signal.SIGCONT)
     report = await worker.wait_for("problems")
     assert report["problems"] == []
     assert len(report["tokens"]) == 1

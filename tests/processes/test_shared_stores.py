@@ -33,8 +33,7 @@ async def test_r9_the_next_process_repairs_a_kill_between_response_and_save(flee
     victim, survivor = await asyncio.gather(fleet.start(), fleet.start())
     offset = fleet.expire()
     victim.send(callers=10, offset=offset, fault="SIGKILL")
-    await victim.process.wait()
-    assert victim.process.returncode == -signal.SIGKILL
+    assert await victim.exit_code() == -signal.SIGKILL
     await survivor.call(10, offset=offset)
     assert len(fleet.fake.second_spends) == 1
     await fleet.assert_intact()

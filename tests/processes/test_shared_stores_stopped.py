@@ -53,7 +53,7 @@ async def test_r1_a_claim_owner_stopped_before_its_request_sends_nothing_late(fl
     await late.wait_until_stopped()
     assert fleet.fake.token_requests == 0
     newer = await take_over(other, offset, later=fleet.advance(TOO_LONG))
-    late.process.send_signal(signal.SIGCONT)
+    late.signal(signal.SIGCONT)
     report = await late.wait_for("problems")
     assert (report["problems"], report["tokens"]) == ([], newer)
     assert fleet.fake.token_requests == 1
@@ -67,7 +67,7 @@ async def test_r3_a_claim_owner_stopped_before_its_save_adds_its_late_token_as_a
     late.send(callers=10, offset=offset, fault="SIGSTOP", at="save", stopped_for=TOO_LONG)
     await late.wait_until_stopped()
     newer = await take_over(other, offset, later=fleet.advance(TOO_LONG))
-    late.process.send_signal(signal.SIGCONT)
+    late.signal(signal.SIGCONT)
     await late.wait_for("event", "kept_as_spare")
     assert (await late.wait_for("problems"))["tokens"] == newer
     token = await assert_one_spare(fleet, newer)
@@ -85,10 +85,10 @@ async def test_r3_a_request_that_reaches_the_server_late_loses_no_sign_in(fleet:
         late.send(callers=10, offset=offset)
         await held.reached.wait()
         await late.set_offset(fleet.advance(TOO_LONG))
-        late.process.send_signal(signal.SIGSTOP)
+        late.signal(signal.SIGSTOP)
         await late.wait_until_stopped()
         newer = await take_over(other, offset, later=fleet.advance(TOO_LONG))
-    late.process.send_signal(signal.SIGCONT)
+    late.signal(signal.SIGCONT)
     await late.wait_for("event", "kept_as_spare")
     assert (await late.wait_for("problems"))["problems"] == []
     token = await assert_one_spare(fleet, newer)

@@ -4,10 +4,9 @@ import asyncio
 import json
 import os
 import signal
-import sys
 import time
-from asyncio.subprocess import PIPE, Process
 from collections import Counter
+from multiprocessing import Pipe, get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +15,21 @@ from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.renewal.record import Record
 from bitbucket_auth_async.stores.open_store import open_store
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
+from tests.support.programs.fleet_worker import run
 
 if TYPE_CHECKING:
+    from multiprocessing.context import ForkServerProcess
+
     from bitbucket_auth_async.testing.server import Site
 
-ROOT = Path(__file__).parents[2]
-WORKER = ROOT / "tests" / "support" / "programs" / "fleet_worker.py"
+_FORKS = get_context("forkserver")
+# Workers are forked from a process that has imported these.
+_FORKS.set_forkserver_preload(
+    [
+        "tests.support.programs.fleet_worker",
+        *(f"bitbucket_auth_async.stores.{name}" for name in ("postgres", "redis", "sqlite")),
+    ]
+)
 
 
 class EndedError(AssertionError):
@@ -29,23 +37,47 @@ class EndedError(AssertionError):
 
 
 class Worker:
-    """One process, which takes orders and prints messages, one JSON object a line."""
+    """One process, which takes orders and sends messages, one JSON object a line."""
 
-    def __init__(self, process: Process) -> None:
-        self.process = process
+    def __init__(self, settings: dict[str, Any]) -> None:
+        orders, self._orders = Pipe(duplex=False)
+        self._messages, messages = Pipe(duplex=False)
+        arguments = (settings, dict(os.environ), orders, messages)
+        self.process: ForkServerProcess = _FORKS.Process(target=run, args=arguments)
+        self.process.start()
+        orders.close()
+        messages.close()
+        self._lines = asyncio.StreamReader()
+        self._ended = asyncio.Event()
+        self._transport: asyncio.ReadTransport
         self.events: Counter[str] = Counter()
         """How many events of each kind it has reported."""
 
+    async def connect(self) -> None:
+        """Begin to read its messages, and wait until it is ready."""
+        loop, pipe = asyncio.get_running_loop(), os.fdopen(os.dup(self._messages.fileno()), "rb")
+        self._transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(self._lines), pipe)
+        loop.add_reader(self.process.sentinel, self._note_end)
+        await self.wait_for("ready")
+
+    def _note_end(self) -> None:
+        asyncio.get_running_loop().remove_reader(self.process.sentinel)
+        self.process.join()
+        self._ended.set()
+
     def send(self, **order: object) -> None:
         """Send an order."""
-        assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(order).encode() + b"\n")
+        os.write(self._orders.fileno(), json.dumps(order).encode() + b"\n")
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        assert self.process.pid is not None
+        os.kill(self.process.pid, number)
 
     async def wait_for(self, name: str, value: object = None) -> Any:  # noqa: ANN401 - whatever JSON holds
         """Return what the next message under this name says; all of the message for `problems`."""
-        assert self.process.stdout is not None
         async with asyncio.timeout(60):
-            while line := await self.process.stdout.readline():
+            while line := await self._lines.readline():
                 message = json.loads(line)
                 if "event" in message:
                     self.events[message["event"]] += 1
@@ -66,8 +98,7 @@ class Worker:
         try:
             return await self.wait_for("problems")
         except EndedError:
-            await self.process.wait()
-            assert self.process.returncode == -signal.SIGKILL
+            assert await self.exit_code() == -signal.SIGKILL
             return None
 
     async def set_offset(self, offset: float) -> None:
@@ -82,10 +113,23 @@ class Worker:
             while stat.read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "T":  # noqa: ASYNC110, ASYNC240 - no disk, no event
                 await asyncio.sleep(0.01)  # the kernel has no event that asyncio could wait for
 
+    async def exit_code(self) -> int | None:
+        """Return its exit code once it has ended."""
+        async with asyncio.timeout(60):
+            await self._ended.wait()
+        return self.process.exitcode
+
     async def kill(self) -> None:
         """Send SIGKILL, and wait until it has ended."""
         self.process.kill()
-        await self.process.wait()
+        await self.exit_code()
+
+    def close(self) -> None:
+        """Close the pipes to a worker that has ended."""
+        self._orders.close()
+        self._messages.close()
+        self._transport.close()
+        self.process.close()
 
 
 class Fleet:
@@ -128,11 +172,9 @@ class Fleet:
             "bot": bot,
             "timing": {**timing, "refresh_ahead": refresh_ahead},
         }
-        words = [sys.executable, str(WORKER), json.dumps(settings)]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}  # for tests.support
-        worker = Worker(await asyncio.create_subprocess_exec(*words, stdin=PIPE, stdout=PIPE, env=environment))
+        worker = Worker(settings)
         self.workers.append(worker)
-        await worker.wait_for("ready")
+        await worker.connect()
         worker.send(offset=self.offset)
         return worker
 
@@ -174,5 +216,6 @@ class Fleet:
         """Kill all workers and close the store."""
         await self.store.aclose()
         for worker in self.workers:
-            if worker.process.returncode is None:
+            if worker.process.exitcode is None:
                 await worker.kill()
+            worker.close()

@@ -1,12 +1,16 @@
-"""One process of a fleet: a manager on a store, which takes orders from standard input, one JSON object a line."""
+"""One process of a fleet: a manager on a store, which takes orders and sends messages, one JSON object a line.
+
+tests/support/worker_processes.py forks it from a process that has imported all this already.
+"""
 
 import asyncio
 import json
 import os
 import resource
 import signal
-import sys
 import time
+from collections.abc import Mapping
+from multiprocessing.connection import Connection
 from typing import Any
 
 from bitbucket_auth_async.bearer.aiohttp import authenticated_session
@@ -23,7 +27,6 @@ from bitbucket_auth_async.stores.open_store import open_store
 from bitbucket_auth_async.telemetry.events import Event
 from tests.support.clocks import WakeableClock
 
-settings: dict[str, Any] = json.loads(sys.argv[1])
 clock = WakeableClock()
 
 
@@ -77,16 +80,22 @@ def limit_file_size(size: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (most if size < 0 else size, most))
 
 
+class Messages:
+    """Where this process sends its messages."""
+
+    pipe: Connection
+
+
 def say(**what: object) -> None:
-    print(json.dumps(what), flush=True)
+    os.write(Messages.pipe.fileno(), json.dumps(what).encode() + b"\n")
 
 
 def report(event: Event) -> None:
     say(event=event.kind.value)
 
 
-async def call(manager: TokenManager, callers: int) -> None:
-    """Let many callers use the token at once; print the tokens, the problems and the longest wait in seconds."""
+async def call(manager: TokenManager, api: str, callers: int) -> None:
+    """Let many callers use the token at once; send the tokens, the problems and the longest wait in seconds."""
     problems: list[str] = []
     used: set[str] = set()
     waits: list[float] = []
@@ -105,7 +114,7 @@ async def call(manager: TokenManager, callers: int) -> None:
             nonlocal lasting
             try:
                 used.add(fingerprint((await token()).access_token))
-                async with http.get(f"{settings['base_url']}/2.0/user") as response:
+                async with http.get(f"{api}/2.0/user") as response:
                     if response.status != 200:
                         problems.append(f"the API answered {response.status}")
             except BitbucketAuthError as error:
@@ -119,8 +128,7 @@ async def call(manager: TokenManager, callers: int) -> None:
     say(problems=problems, tokens=sorted(used), lasting=lasting, slowest=max(waits))
 
 
-async def main() -> None:
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+async def main(settings: Mapping[str, Any], orders: Connection) -> None:
     server = AuthorizationServer(
         authorization_endpoint=settings["authorization_endpoint"],
         token_endpoint=settings["token_endpoint"],
@@ -139,7 +147,8 @@ async def main() -> None:
         on_event=report,
     )
     lines = asyncio.StreamReader()
-    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+    pipe = os.fdopen(os.dup(orders.fileno()), "rb")
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), pipe)
     async with store, manager, asyncio.TaskGroup() as calls:
         say(ready=os.getpid())
         while line := await lines.readline():
@@ -155,7 +164,13 @@ async def main() -> None:
             if "file_size_limit" in order:
                 limit_file_size(order["file_size_limit"])
             if "callers" in order:
-                calls.create_task(call(manager, order["callers"]))
+                calls.create_task(call(manager, settings["base_url"], order["callers"]))
 
 
-asyncio.run(main())
+def run(settings: Mapping[str, Any], environ: Mapping[str, str], orders: Connection, messages: Connection) -> None:
+    """Be a worker until the orders end."""
+    os.environ.clear()
+    os.environ.update(environ)
+    Messages.pipe = messages
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    asyncio.run(main(settings, orders))
