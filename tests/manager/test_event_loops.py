@@ -124,7 +124,7 @@ def test_r4_a_program_that_ends_during_a_renewal_leaves_no_task(
     async def end_in_the_middle() -> None:
         await manager.adopt(world.fake.sign_in())
         await world.expire()
-        world.line.then = store.close_gate
+        world.transport.after_response = store.close_gate
         what = manager.exchange(_code(world)) if sign_in else manager.get_token()
         caller = asyncio.create_task(what)
         await store.waiting.wait()  # the new token has arrived and is being saved
@@ -150,7 +150,7 @@ async def test_a_failed_background_renewal_is_reported_and_asyncio_logs_nothing(
     with world.fake.inject(faults.status(503), times=None):
         await manager.get_token()  # stale: the renewal runs in the background and fails
         await world.clock.settle()
-    assert world.kinds()[-1] is EventKind.OUTAGE_BEGAN
+    assert world.event_kinds()[-1] is EventKind.OUTAGE_BEGAN
     assert complaints() == []
 
 

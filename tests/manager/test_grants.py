@@ -14,7 +14,7 @@ from tests.support.manager_world import STRICT, World
 @pytest.fixture
 def legacy_world(world: World) -> World:
     world.fake = FakeBitbucket(world.clock, legacy=True)
-    world.line.fake = world.fake
+    world.transport.fake = world.fake
     return world
 
 

@@ -12,7 +12,7 @@ from bitbucket_auth_async.renewal.record import Record
 from bitbucket_auth_async.renewal.timing import Timing
 from bitbucket_auth_async.stores.memory import MemoryStore
 from bitbucket_auth_async.testing.fake import faults
-from tests.support.manager_world import FaultyStore, Line, World
+from tests.support.manager_world import FaultyStore, HookedTransport, World
 
 
 class SlowToConfirm(FaultyStore):
@@ -32,7 +32,7 @@ class SlowToConfirm(FaultyStore):
 
 
 async def test_r1_a_renewal_delayed_between_claim_and_request_claims_again(world: World) -> None:
-    store = SlowToConfirm(world.records)
+    store = SlowToConfirm(world.shared_store)
     first, second = world.manager(store=store, timing=Timing(store=1000.0)), world.manager()
     await first.adopt(world.fake.sign_in())
     await second.get_token()
@@ -68,7 +68,7 @@ async def test_r1_all_callers_share_one_task(world: World) -> None:
 async def test_r2_an_answer_without_a_refresh_token_costs_no_sign_in(world: World) -> None:
     """RFC 6749 section 6: the server may omit it, and the old refresh token stays valid."""
 
-    class Terse(Line):
+    class Terse(HookedTransport):
         async def send(self, request: Request, /, *, timeout: float) -> Response:  # noqa: ASYNC109 - the port's own word
             response = await super().send(request, timeout=timeout)
             answer = json.loads(response.body)

@@ -178,8 +178,8 @@ def test_r4_r9_a_loop_that_ends_during_a_renewal_loses_nothing(world: World, can
     token = asyncio.run(_after_the_lease(manager, world))
     assert world.fake.is_live(token.access_token)
     assert world.fake.token_requests == 2
-    assert EventKind.REPEATED in world.kinds()
-    assert EventKind.LOGIN_REQUIRED not in world.kinds()
+    assert EventKind.REPEATED in world.event_kinds()
+    assert EventKind.LOGIN_REQUIRED not in world.event_kinds()
 
 
 async def _after_the_lease(manager: TokenManager, world: World) -> Token:
@@ -241,7 +241,7 @@ def test_r1_a_task_of_a_closed_loop_writes_nothing_when_it_is_garbage_collected(
 
 @pytest.mark.parametrize("again", [False, True])
 def test_r4_closing_does_not_wait_for_tasks_of_a_closed_loop(world: World, *, again: bool) -> None:
-    pool = TokenManagerPool(world.fake.client, store=world.records, transport=world.line, clock=world.clock)
+    pool = TokenManagerPool(world.fake.client, store=world.shared_store, transport=world.transport, clock=world.clock)
     manager = pool.manager("alice")
 
     async def begin() -> None:
@@ -268,14 +268,14 @@ def test_r4_closing_does_not_wait_for_tasks_of_a_closed_loop(world: World, *, ag
 @pytest.mark.parametrize("ends", ["closed", "abandoned"])
 @pytest.mark.parametrize("pooled", [False, True])
 def test_r2_closing_in_another_loop_saves_what_the_first_left_unsaved(world: World, *, ends: str, pooled: bool) -> None:
-    store = FaultyStore(world.records)
-    given: dict[str, Any] = {"store": store, "transport": world.line, "clock": world.clock}
+    store = FaultyStore(world.shared_store)
+    given: dict[str, Any] = {"store": store, "transport": world.transport, "clock": world.clock}
     pool = TokenManagerPool(world.fake.client, **given)
     manager = pool.manager("alice") if pooled else world.manager(keep_fresh=True, **given)
 
     async def renew() -> None:
         await manager.adopt(world.fake.sign_in())
-        world.line.then = lambda: setattr(store, "read_only", True)
+        world.transport.after_response = lambda: setattr(store, "read_only", True)
         await world.expire()
         tokens.append(await manager.get_token())
 

@@ -15,14 +15,14 @@ async def test_r2_a_sign_in_that_is_saved_twice_does_not_undo_a_renewal_in_betwe
     world.fake.rules.rotates = rotates  # without rotation no token is known to be spent
     first, second = world.manager(), world.manager()
     store = world.stores[first]
-    store.swaps_to_lose = 1
+    store.confirmations_to_lose = 1
     token = await first.adopt(world.fake.sign_in())
     store.down = True
     await world.clock.advance(100)
     newer = await second.get_token(rejected=token)
     store.down = False
     await world.clock.advance(76)
-    assert EventKind.SAVED_LATE in world.kinds()
+    assert EventKind.SAVED_LATE in world.event_kinds()
     assert newer != token
     assert await world.token() == newer
 
@@ -30,13 +30,13 @@ async def test_r2_a_sign_in_that_is_saved_twice_does_not_undo_a_renewal_in_betwe
 async def test_r3_a_sign_out_that_is_saved_twice_does_not_undo_a_sign_in_in_between(world: World) -> None:
     first, second = world.manager(), world.manager()
     await first.adopt(world.fake.sign_in())
-    world.stores[first].swaps_to_lose = 1
+    world.stores[first].confirmations_to_lose = 1
     with pytest.raises(StoreError):
         await first.logout()
     assert (await world.record()).signed_out
     newer = await second.adopt(world.fake.sign_in())
     await world.clock.advance(76)
-    assert EventKind.SAVED_LATE in world.kinds()
+    assert EventKind.SAVED_LATE in world.event_kinds()
     assert await world.token() == newer
 
 
@@ -56,7 +56,7 @@ async def test_r7_a_refused_replayable_grant_is_reported_and_rate_limited(world:
         assert world.fake.token_requests <= 6, "presented again at once"
 
     world.fake.rules.legacy = True
-    world.line.then = count
+    world.transport.after_response = count
     manager = world.manager(grant=Password("alice", "wrong"))
     for _ in range(30):
         with pytest.raises(InvalidGrantError):

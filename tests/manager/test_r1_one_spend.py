@@ -88,7 +88,7 @@ async def test_r1_a_second_spend_after_a_lapsed_claim_is_reported(world: World) 
     assert not other.done()
     await world.clock.advance(3)
     assert world.fake.is_live((await other).access_token)
-    assert EventKind.REPEATED in world.kinds()
+    assert EventKind.REPEATED in world.event_kinds()
     assert len(world.fake.second_spends) == 1
 
 

@@ -16,7 +16,7 @@ async def test_r2_a_renewed_token_is_stored_before_any_caller_has_it(world: Worl
     await manager.adopt(world.fake.sign_in())
     await world.expire()
     store = world.stores[manager]
-    world.line.then = store.close_gate
+    world.transport.after_response = store.close_gate
     caller = asyncio.create_task(manager.get_token())
     await store.waiting.wait()
     await world.clock.settle()
@@ -46,14 +46,14 @@ async def test_r2_a_claim_whose_confirmation_was_lost_is_claimed_again_and_spent
     manager = world.manager()
     await manager.adopt(world.fake.sign_in())
     await world.expire()
-    world.stores[manager].swaps_to_lose = 1
+    world.stores[manager].confirmations_to_lose = 1
     with pytest.raises(StoreError):
         await manager.get_token()
     assert world.fake.token_requests == 0
     await world.clock.advance(2)
     await manager.get_token()
     assert world.fake.token_requests == 1
-    assert EventKind.REPEATED not in world.kinds()
+    assert EventKind.REPEATED not in world.event_kinds()
 
 
 async def test_r2_a_token_that_could_not_be_saved_is_handed_out_and_saved_when_the_store_is_back(world: World) -> None:
@@ -61,18 +61,18 @@ async def test_r2_a_token_that_could_not_be_saved_is_handed_out_and_saved_when_t
     await manager.adopt(world.fake.sign_in())
     await world.expire()
     store = world.stores[manager]
-    world.line.then = lambda: setattr(store, "down", True)
+    world.transport.after_response = lambda: setattr(store, "down", True)
     token = await manager.get_token()
     assert world.fake.is_live(token.access_token)
     assert await world.token() != token
-    assert EventKind.SAVE_FAILED in world.kinds()
+    assert EventKind.SAVE_FAILED in world.event_kinds()
     await world.clock.advance(30)
     assert (await manager.get_token()) == token
     store.down = False
     await world.clock.advance(76)  # the longest backoff, jitter included
     assert await world.token() == token
     assert (await world.record()).claim is None
-    assert EventKind.SAVED_LATE in world.kinds()
+    assert EventKind.SAVED_LATE in world.event_kinds()
     assert world.fake.token_requests == 1
 
 
@@ -81,7 +81,7 @@ async def test_r2_a_save_whose_confirmation_was_lost_is_recognised(world: World)
     await manager.adopt(world.fake.sign_in())
     await world.expire()
     store = world.stores[manager]
-    world.line.then = lambda: setattr(store, "swaps_to_lose", 1)
+    world.transport.after_response = lambda: setattr(store, "confirmations_to_lose", 1)
     token = await manager.get_token()
     await world.clock.advance(5)
     record = await world.record()
@@ -94,7 +94,7 @@ async def test_r2_an_unsaved_token_is_saved_by_closing(world: World) -> None:
     await manager.adopt(world.fake.sign_in())
     await world.expire()
     store = world.stores[manager]
-    world.line.then = lambda: setattr(store, "down", True)
+    world.transport.after_response = lambda: setattr(store, "down", True)
     token = await manager.get_token()
     store.down = False
     await manager.aclose()
@@ -114,16 +114,16 @@ async def test_r2_a_token_is_handed_out_and_saved_later_whatever_the_store_raise
                 raise ConfigurationError(msg)
             return await super().swap(key, record, expected=expected)
 
-    store = Moody(world.records)
+    store = Moody(world.shared_store)
     manager = world.manager(store=store)
     await manager.adopt(world.fake.sign_in())
     await world.expire()
-    world.line.then = lambda: setattr(store, "closed", True)
+    world.transport.after_response = lambda: setattr(store, "closed", True)
     token = await manager.get_token()
-    assert EventKind.SAVE_FAILED in world.kinds()
+    assert EventKind.SAVE_FAILED in world.event_kinds()
     closing = asyncio.create_task(manager.aclose()) if closes else None
     await world.clock.advance(10)
-    assert EventKind.STORE_FAILED in world.kinds()
+    assert EventKind.STORE_FAILED in world.event_kinds()
     store.closed = False
     await world.clock.advance(20)
     assert await world.token() == token
@@ -135,11 +135,11 @@ async def test_r2_a_bot_with_a_failing_store_closes_after_one_more_try(world: Wo
     manager = world.manager(grant=ClientCredentials())
     world.stores[manager].down = True
     await manager.get_token()
-    tried = world.kinds().count(EventKind.STORE_FAILED)
+    tried = world.event_kinds().count(EventKind.STORE_FAILED)
     before = world.clock.boot()
     await manager.aclose()
     assert world.clock.boot() == before, "a bot can get another token, so closing does not wait for the store"
-    assert world.kinds().count(EventKind.STORE_FAILED) == tried + 1
+    assert world.event_kinds().count(EventKind.STORE_FAILED) == tried + 1
 
 
 async def test_r2_a_code_is_not_spent_while_the_store_is_down(world: World) -> None:

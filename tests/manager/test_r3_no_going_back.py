@@ -19,10 +19,10 @@ async def _late_holder(world: World) -> tuple[Token, Token, TokenManager]:
     await late.adopt(world.fake.sign_in())
     await world.expire()
     store = world.stores[late]
-    world.line.then = store.close_gate
+    world.transport.after_response = store.close_gate
     one = asyncio.create_task(late.get_token())
     await world.clock.settle()
-    world.line.then = None
+    world.transport.after_response = None
     other = asyncio.create_task(second.get_token())
     await world.clock.advance(62)
     newer = await other
@@ -37,7 +37,7 @@ async def test_r3_a_late_token_becomes_a_spare_and_the_newer_record_stays(world:
     assert record.token == newer
     assert len(record.spares) == 1
     assert world.fake.is_spendable(record.spares[0].refresh_token or "")
-    assert EventKind.KEPT_AS_SPARE in world.kinds()
+    assert EventKind.KEPT_AS_SPARE in world.event_kinds()
 
 
 async def test_r3_the_spare_saves_the_sign_in_if_the_server_revokes_the_newer_token(world: World) -> None:

@@ -125,14 +125,14 @@ async def test_r4_closing_has_a_time_limit_and_reports_what_is_unfinished(world:
     manager = world.manager()
     await manager.adopt(world.fake.sign_in())
     await world.expire()
-    world.line.then = lambda: setattr(world.stores[manager], "down", True)
+    world.transport.after_response = lambda: setattr(world.stores[manager], "down", True)
     await manager.get_token()
     closing = asyncio.create_task(manager.aclose())
     await world.clock.advance(34)
     assert not closing.done()
     await world.clock.advance(2)
     await closing
-    assert world.kinds()[-1] is EventKind.SAVE_FAILED
+    assert world.event_kinds()[-1] is EventKind.SAVE_FAILED
 
 
 async def test_r4_a_closed_manager_hands_out_nothing(world: World) -> None:
@@ -155,7 +155,7 @@ async def test_r4_a_closed_manager_hands_out_nothing_although_its_last_renewal_f
         assert not closing.done()
         await world.clock.advance(5)
         await closing
-    assert EventKind.OUTAGE_BEGAN in world.kinds()
+    assert EventKind.OUTAGE_BEGAN in world.event_kinds()
     with pytest.raises(ConfigurationError, match="closed"):
         await manager.get_token()
 
@@ -191,7 +191,7 @@ async def test_r4_a_cancelled_renewal_is_recorded_and_repeated(world: World) -> 
     token = await manager.get_token()
     assert world.fake.is_live(token.access_token)
     assert await world.token() == token
-    assert EventKind.REPEATED in world.kinds()
+    assert EventKind.REPEATED in world.event_kinds()
 
 
 def _code(world: World) -> AuthorizationCode:

@@ -59,7 +59,7 @@ async def test_r4_closing_ends_in_time_even_if_the_store_hangs(world: World) -> 
         closing = asyncio.create_task(manager.aclose())
         await world.clock.advance(40)
         assert closing.done()
-        assert world.kinds()[-1] is EventKind.SAVE_FAILED
+        assert world.event_kinds()[-1] is EventKind.SAVE_FAILED
     await closing
     assert world.fake.is_live((await caller).access_token), "what was done in spite of us is not lost"
 
@@ -70,7 +70,7 @@ async def test_r4_the_last_save_ends_in_time_even_if_the_store_hangs(world: Worl
     await manager.adopt(world.fake.sign_in())
     await world.expire()
     with ExitStack() as stack:
-        world.line.then = lambda: stack.enter_context(store.hanging())
+        world.transport.after_response = lambda: stack.enter_context(store.hanging())
         caller = asyncio.create_task(manager.get_token())
         await world.clock.advance(1)
         closing = asyncio.create_task(manager.aclose())

@@ -90,10 +90,10 @@ async def test_r6_keeping_fresh_goes_on_after_the_store_cancelled_its_own_operat
     async with world.manager(keep_fresh=True) as manager:
         await manager.adopt(world.fake.sign_in())
         store = world.stores[manager]
-        store.gives_up = True
+        store.cancels = True
         await world.clock.advance(600)
-        assert EventKind.STORE_FAILED in world.kinds()
-        store.gives_up = False
+        assert EventKind.STORE_FAILED in world.event_kinds()
+        store.cancels = False
         await world.clock.advance(3600)
         assert world.fake.token_requests == 1
         assert manager.snapshot()["token"] == "good"

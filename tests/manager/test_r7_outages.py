@@ -56,7 +56,7 @@ async def test_r7_the_present_token_is_served_through_an_outage_and_no_sign_in_i
     assert world.fake.is_live((await manager.get_token()).access_token)
     assert (await manager.get_token()) != old
     assert (await world.record()).rest is None
-    kinds = world.kinds()
+    kinds = world.event_kinds()
     assert kinds.count(EventKind.OUTAGE_BEGAN) == kinds.count(EventKind.OUTAGE_ENDED) == 1
     assert EventKind.REFUSED not in kinds
 
@@ -181,7 +181,7 @@ async def test_r7_one_broken_connection_is_repeated_and_reported_but_no_caller_f
     assert len(set(tokens)) == 1
     assert world.fake.is_live(tokens[0].access_token)
     assert len(world.fake.second_spends) == (1 if processed else 0)
-    assert world.kinds().count(EventKind.REPEATED) == 1
+    assert world.event_kinds().count(EventKind.REPEATED) == 1
     record = await world.record()
     assert (record.claim, record.rest) == (None, None)
 
@@ -208,7 +208,7 @@ async def test_r7_a_bots_broken_connection_is_repeated_too(world: World) -> None
     with world.fake.inject(faults.truncated()):
         assert world.fake.is_live((await manager.get_token()).access_token)
     assert world.fake.token_requests == 2
-    assert EventKind.REPEATED not in world.kinds(), "no refresh token was presented"
+    assert EventKind.REPEATED not in world.event_kinds(), "no refresh token was presented"
 
 
 async def test_r7_a_closing_manager_repeats_no_request(world: World) -> None:
@@ -255,7 +255,7 @@ async def test_r7_a_wrong_secret_is_reported_rate_limited_and_leaves_the_sign_in
             await wrong.get_token()
         await world.clock.advance(1)
     assert 4 <= world.fake.token_requests <= 6
-    assert EventKind.MISCONFIGURED in world.kinds()
+    assert EventKind.MISCONFIGURED in world.event_kinds()
     record = await world.record()
     assert record.refused is None
     assert record.claim is None
@@ -306,7 +306,7 @@ async def test_r7_a_failing_client_proof_is_misconfigured_rate_limited_and_shows
         await manager.get_token()
     assert "secret-of-the-signer" not in "".join(traceback.format_exception(caught.value))
     assert (await world.record()).claim is None
-    assert EventKind.MISCONFIGURED in world.kinds()
+    assert EventKind.MISCONFIGURED in world.event_kinds()
 
 
 async def test_r7_a_failing_client_proof_does_not_end_an_outage(world: World) -> None:
@@ -325,8 +325,8 @@ async def test_r7_a_failing_client_proof_does_not_end_an_outage(world: World) ->
     await world.clock.advance(80)
     with pytest.raises(ConfigurationError):
         await manager.get_token()
-    assert EventKind.MISCONFIGURED in world.kinds()
-    assert EventKind.OUTAGE_ENDED not in world.kinds()
+    assert EventKind.MISCONFIGURED in world.event_kinds()
+    assert EventKind.OUTAGE_ENDED not in world.event_kinds()
 
 
 async def test_r7_a_token_that_has_expired_on_arrival_is_an_outage(world: World) -> None:
@@ -341,4 +341,4 @@ async def test_r7_a_token_that_has_expired_on_arrival_is_an_outage(world: World)
     assert world.fake.token_requests <= 10
     await world.clock.advance(80)
     assert await manager.get_token() == await world.token()
-    assert world.kinds()[-2:] == [EventKind.OUTAGE_ENDED, EventKind.RENEWED]
+    assert world.event_kinds()[-2:] == [EventKind.OUTAGE_ENDED, EventKind.RENEWED]

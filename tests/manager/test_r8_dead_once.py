@@ -30,7 +30,7 @@ async def test_r8_a_refused_refresh_token_requires_a_login_and_no_process_sends_
             await world.clock.advance(10)
     assert world.fake.token_requests == 1
     assert (await world.record()).refused == fingerprint(dead)
-    assert world.kinds().count(EventKind.REFUSED) == 1
+    assert world.event_kinds().count(EventKind.REFUSED) == 1
 
 
 async def test_r8_the_access_token_is_used_until_it_expires_although_its_refresh_token_is_dead(world: World) -> None:
@@ -63,10 +63,10 @@ async def test_r8_a_token_that_another_process_saved_outranks_a_refusal(world: W
     await _dead(world, first)
     await world.expire()
     store = world.stores[first]
-    world.line.then = store.close_gate
+    world.transport.after_response = store.close_gate
     one = asyncio.create_task(first.get_token())
     await world.clock.settle()
-    world.line.then = None
+    world.transport.after_response = None
     newer = await second.adopt(world.fake.sign_in())
     store.open_gate()
     assert (await one) == newer
@@ -130,6 +130,6 @@ async def test_r11_a_token_that_no_header_can_hold_is_refused(world: World, acce
     with pytest.raises(ConfigurationError, match="Copy it again") as caught:
         await manager.adopt(Token(access_token=access, refresh_token=refresh, issued_at=world.clock.wall()))
     assert repr(access) not in str(caught.value)
-    assert await world.records.load("alice") is None
+    assert await world.shared_store.load("alice") is None
     with pytest.raises(ConfigurationError, match="Copy it again"):
         await manager.exchange(RefreshToken("r\n"))

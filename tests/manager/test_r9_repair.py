@@ -40,17 +40,17 @@ async def _killed_as_a_401_forces(world: World, victim: TokenManager, rejected: 
 
 async def test_r9_the_claim_of_a_dead_owner_is_repeated_at_once(world: World) -> None:
     survivor = await _killed(world)
-    found = await world.records.load("alice")
+    found = await world.shared_store.load("alice")
     assert found is not None
     assert found.record.claim is not None
     dead = replace(found.record.claim, process="999999999@1")
-    await world.records.swap("alice", replace(found.record, claim=dead), expected=found.version)
+    await world.shared_store.swap("alice", replace(found.record, claim=dead), expected=found.version)
     await survivor.get_token()
     await world.clock.settle()
     assert world.fake.is_live((await survivor.get_token()).access_token)
     assert world.fake.token_requests == 2
     assert (await world.record()).claim is None
-    assert EventKind.REPEATED in world.kinds()
+    assert EventKind.REPEATED in world.event_kinds()
 
 
 async def test_r9_a_claim_from_another_host_is_repeated_after_one_lease_and_within_the_grace(world: World) -> None:
@@ -123,7 +123,7 @@ async def test_r9_a_claim_without_a_request_does_no_harm_at_a_strict_server(stri
     await victim.adopt(world.fake.sign_in())
     await world.expire()
     store = world.stores[victim]
-    store.swaps_to_lose = 1
+    store.confirmations_to_lose = 1
     with pytest.raises(StoreError, match="could not write"):
         await victim.get_token()
     await world.crash(victim)

@@ -41,7 +41,7 @@ async def test_a_renewal_is_one_info_line(world: World, caplog: pytest.LogCaptur
     await world.expire()
     await manager.get_token()
     assert told(caplog) == [(INFO, "renewed")]
-    assert world.kinds() == [EventKind.RENEWED]
+    assert world.event_kinds() == [EventKind.RENEWED]
 
 
 async def test_an_outage_is_one_warning_and_its_end_one_info_line(
@@ -57,7 +57,7 @@ async def test_an_outage_is_one_warning_and_its_end_one_info_line(
             await world.clock.advance(120)
     await manager.get_token()
     assert told(caplog) == [(WARNING, "outage_began"), (INFO, "outage_ended"), (INFO, "renewed")]
-    assert world.kinds().count(EventKind.OUTAGE_GOES_ON) == 4
+    assert world.event_kinds().count(EventKind.OUTAGE_GOES_ON) == 4
 
 
 @pytest.mark.parametrize("durable", [False, True])
@@ -235,7 +235,9 @@ async def test_r11_a_whole_history_shows_no_secret_in_logs_events_errors_or_repr
     shown += [record.getMessage() + (record.exc_text or "") for record in caplog.records]
     shown += [f"{event.key} {event.detail}" for event in world.events]
     assert len(secrets) >= 8
-    assert {EventKind.RENEWED, EventKind.OUTAGE_BEGAN, EventKind.REFUSED, EventKind.MISCONFIGURED} <= set(world.kinds())
+    assert {EventKind.RENEWED, EventKind.OUTAGE_BEGAN, EventKind.REFUSED, EventKind.MISCONFIGURED} <= set(
+        world.event_kinds()
+    )
     for one in secrets:
         assert all(one not in text for text in shown), "a secret is shown"
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from bitbucket_auth_async.oauth2.http_messages import Request, Response
 
 
-class Line:
+class SlowTransport:
     """A slow transport that counts requests and must not be closed."""
 
     def __init__(self, fake: FakeBitbucket, clock: FakeClock) -> None:
@@ -61,14 +61,14 @@ class PoolWorld:
     def __init__(self) -> None:
         self.clock = FakeClock()
         self.fake = FakeBitbucket(self.clock, token_length=40)
-        self.line = Line(self.fake, self.clock)
+        self.transport = SlowTransport(self.fake, self.clock)
         self.store = FaultyStore(MemoryStore())
         self.events: list[Event] = []
 
     def pool(self, **options: Any) -> TokenManagerPool:  # noqa: ANN401 - any option of the pool
         given: dict[str, Any] = {
             "store": self.store,
-            "transport": self.line,
+            "transport": self.transport,
             "clock": self.clock,
             "on_event": self.events.append,
             **options,
@@ -249,13 +249,13 @@ async def test_r6_a_thousand_tokens_that_expire_together_are_renewed_in_time_wit
     keys = [f"{number}" for number in range(1000)]
     async with world.pool(max_requests=5) as pool:
         await world.sign_in(pool, *keys)
-        world.line.seconds = 0.5
+        world.transport.seconds = 0.5
         for _ in range(125):
             await world.clock.advance(30)
             tokens = [await pool.manager(key).get_token() for key in keys]
             assert all(world.fake.is_live(token.access_token) for token in tokens)
             assert all((token.expires_at or 0) > world.clock.wall() for token in tokens)
-        assert world.line.most == 5
+        assert world.transport.most == 5
         assert world.fake.token_requests == 1000
         assert world.fake.second_spends == []
 
@@ -368,7 +368,7 @@ async def test_r4_closing_waits_for_running_renewals_and_closes_all_managers(wor
         await closing
         await pool.aclose()
     assert world.fake.is_spendable((await _token(world, "alice")).refresh_token or "")
-    assert not world.line.closed
+    assert not world.transport.closed
     with pytest.raises(ConfigurationError, match="closed"):
         await manager.get_token()
     with pytest.raises(ConfigurationError, match="closed"):
@@ -384,7 +384,7 @@ async def test_r4_a_second_close_waits_too_and_a_failed_renewal_opens_nothing(
     await world.clock.advance(3500)
     manager = pool.manager("alice")
     with world.fake.inject(faults.status(503)):
-        world.line.seconds = 5
+        world.transport.seconds = 5
         await manager.get_token()
         both = [asyncio.create_task(pool.aclose()) for _ in range(2)]
         await world.clock.settle()

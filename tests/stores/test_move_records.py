@@ -76,7 +76,7 @@ async def test_moving_there_and_back_restores_the_record() -> None:
 async def test_r3_repeating_an_interrupted_move_does_not_undo_a_sign_out_in_the_target(
     world: World,
 ) -> None:
-    before, target = world.records, MemoryStore()
+    before, target = world.shared_store, MemoryStore()
     await world.manager().adopt(world.fake.sign_in())
     with pytest.raises(ConnectionResetError):
         await move_records(CutOff(before), target, ["alice"], clock=world.clock)
@@ -92,7 +92,7 @@ async def test_r3_repeating_an_interrupted_move_does_not_undo_a_sign_out_in_the_
 async def test_r3_repeating_an_interrupted_move_carries_a_sign_out_in_the_source_to_the_target(
     world: World,
 ) -> None:
-    source, target, manager = world.records, MemoryStore(), world.manager()
+    source, target, manager = world.shared_store, MemoryStore(), world.manager()
     await manager.adopt(world.fake.sign_in())
     with pytest.raises(ConnectionResetError):
         await move_records(CutOff(source), target, ["alice"])
@@ -104,7 +104,7 @@ async def test_r3_repeating_an_interrupted_move_carries_a_sign_out_in_the_source
 
 
 async def test_r3_a_moves_tombstone_does_not_sign_anyone_out(world: World) -> None:
-    source, target, elsewhere = world.records, MemoryStore(), MemoryStore()
+    source, target, elsewhere = world.shared_store, MemoryStore(), MemoryStore()
     await world.manager().adopt(world.fake.sign_in())
     await move_records(source, target, ["alice"])
     moved = await held(target)
@@ -118,7 +118,7 @@ async def test_r3_a_moves_tombstone_does_not_sign_anyone_out(world: World) -> No
 
 @pytest.mark.parametrize("later", ["source", "target"])
 async def test_r3_the_later_of_two_sign_ins_counts_whatever_its_tokens_age(world: World, later: str) -> None:
-    source, target = world.records, MemoryStore()
+    source, target = world.shared_store, MemoryStore()
     await world.manager().adopt(world.fake.sign_in())
     with pytest.raises(ConnectionResetError):
         await move_records(CutOff(source), target, ["alice"])
@@ -219,7 +219,7 @@ async def test_r1_programs_that_renew_during_a_move_spend_each_token_once_and_st
     with world.fake.inject(faults.hold()) as held_up:
         call = asyncio.ensure_future(old.get_token())
         await held_up.reached.wait()  # the claim is written, and the request is sent
-        moving = asyncio.ensure_future(move_records(world.records, new, ["alice"], clock=world.clock))
+        moving = asyncio.ensure_future(move_records(world.shared_store, new, ["alice"], clock=world.clock))
         await world.clock.advance(1)
         assert await new.load("alice") is None
         held_up.release()
@@ -229,7 +229,7 @@ async def test_r1_programs_that_renew_during_a_move_spend_each_token_once_and_st
     assert (await held(new)).token == token
     # In the old store, login is required once the token expires; the new store works for every program.
     moved = TokenManager(
-        world.fake.client, store=new, key="alice", server=STRICT, transport=world.line, clock=world.clock
+        world.fake.client, store=new, key="alice", server=STRICT, transport=world.transport, clock=world.clock
     )
     assert await moved.get_token() == token
     await world.expire()

@@ -1,4 +1,4 @@
-"""A certificate authority of the tests' own, and what it vouches for."""
+"""A certificate authority for tests, and the certificates that it signs."""
 
 import datetime as dt
 import ipaddress
@@ -23,13 +23,13 @@ _NOTHING = dict.fromkeys(
     ),
     False,
 )
-# Python 3.13 and newer hold an authority to RFC 5280 section 4.2.1.3: it says that its key signs certificates.
+# Python 3.13 and newer demand that an authority says so in its key usage (RFC 5280 section 4.2.1.3).
 _SIGNS = x509.KeyUsage(**{**_NOTHING, "key_cert_sign": True})
 _SERVES = x509.KeyUsage(**{**_NOTHING, "digital_signature": True})
 
 
 class CertificateAuthority:
-    """Vouches for servers; who is to believe it takes its certificate from `path`."""
+    """Signs certificates of servers; its own certificate is the file `path`."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "authority.pem"
@@ -40,7 +40,7 @@ class CertificateAuthority:
         self.path.write_bytes(certificate)
 
     def server_context(self, host: str) -> ssl.SSLContext:
-        """Return the context of a server with that name, or that address."""
+        """Return the TLS context of a server with this host name or IP address."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.DNSName(host) if host[-1].isalpha() else x509.IPAddress(ipaddress.ip_address(host))
         certificate = self._signed(_named(host), key, x509.SubjectAlternativeName([name]), _SERVES)

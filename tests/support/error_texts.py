@@ -1,4 +1,4 @@
-"""All that an error could put into a log: its text, its notes, what hangs on it, and the same of its causes."""
+"""Everything of an error that could reach a log: its text, notes and attributes, and those of its causes."""
 
 import traceback
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ def error_chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def full_text(error: BaseException) -> str:
-    """Return what any logger might write of an error, but for local variables."""
+    """Return all that a logger might write about an error, except local variables."""
     return "\n".join(
         "".join(traceback.format_exception(one)) + repr(one) + repr(one.args) + repr(getattr(one, "__dict__", {}))
         for one in error_chain(error)

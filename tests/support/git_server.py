@@ -1,4 +1,4 @@
-"""A Git server as Bitbucket is one: git http-backend behind a check of user name and token."""
+"""A Git server like Bitbucket's: git http-backend behind a check of user name and token."""
 
 import asyncio
 import base64
@@ -11,27 +11,27 @@ from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 
 
 class GitServer:
-    """Repositories in a folder, for whoever brings a live token of the fake."""
+    """Serves the repositories of a folder to clients that present a valid token of the fake."""
 
     def __init__(self, folder: Path, fake: FakeBitbucket) -> None:
         self.folder = folder
         self.fake = fake
         self.refused = 0
-        """Requests that brought a credential, and not a good one."""
+        """How many requests presented an invalid credential."""
 
     def add_to(self, app: web.Application) -> None:
-        """Serve what ends in .git."""
+        """Serve paths that end in .git."""
         app.router.add_route("*", "/{repository:[^?]+\\.git/.*}", self._answer)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        said = request.headers.get("Authorization", "")
-        if not self._is_good(said):
-            self.refused += bool(said)
+        header = request.headers.get("Authorization", "")
+        if not self._is_valid(header):
+            self.refused += bool(header)
             return web.Response(status=401, headers={"WWW-Authenticate": 'Basic realm="Bitbucket"'})
         return await self._backend(request)
 
-    def _is_good(self, said: str) -> bool:
-        kind, _, pair = said.partition(" ")
+    def _is_valid(self, header: str) -> bool:
+        kind, _, pair = header.partition(" ")
         if kind != "Basic":
             return False
         user, _, token = base64.b64decode(pair).decode().partition(":")

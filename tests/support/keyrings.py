@@ -1,4 +1,4 @@
-"""Keyrings of the tests' own: in memory, or in a folder that processes share."""
+"""Keyrings for tests: in memory, locked, or in a folder that processes share."""
 
 import json
 import os
@@ -11,9 +11,9 @@ from keyring.errors import KeyringLocked, PasswordDeleteError
 
 
 class MemoryKeyring(KeyringBackend):
-    """Keeps entries in a dict, is as narrow as that of Windows, and notes which thread asks."""
+    """Keeps entries in a dict, limits their size as Windows does, and records which threads call it."""
 
-    priority: Any = 0.1  # not that it is chosen by itself where there is another
+    priority: Any = 0.1  # so low that it is never chosen over another one
 
     LIMIT = 2_560
 
@@ -30,7 +30,7 @@ class MemoryKeyring(KeyringBackend):
         self.put(service, username, password)
 
     def put(self, service: str, username: str, password: str) -> None:
-        """Do what set_password does; that one loses its type to a decorator of keyring's."""
+        """Store an entry; set_password loses its type to a decorator of the keyring library."""
         self.threads.add(threading.get_ident())
         assert len(password.encode("utf-16-le")) <= self.LIMIT
         self.entries[service.lower(), username.lower()] = password
@@ -41,7 +41,7 @@ class MemoryKeyring(KeyringBackend):
 
 
 class LockedKeyring(MemoryKeyring):
-    """Nobody has given its password yet."""
+    """A keyring that is still locked."""
 
     priority: Any = 0.1
 
@@ -65,9 +65,9 @@ class FolderKeyring(MemoryKeyring):
 
     def set_password(self, service: str, username: str, password: str) -> None:
         path = self._path(service, username)
-        beside = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
-        beside.write_text(password, encoding="utf-8")
-        beside.replace(path)
+        temporary = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
+        temporary.write_text(password, encoding="utf-8")
+        temporary.replace(path)
 
     def delete_password(self, service: str, username: str) -> None:
         try:

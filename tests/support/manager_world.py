@@ -1,4 +1,4 @@
-"""What the tests of the promises share: a clock and a server that are told, managers for processes."""
+"""The world of a manager: a fake clock, a fake server and one store; each further manager stands for a process."""
 
 import asyncio
 from typing import TYPE_CHECKING, Any
@@ -25,18 +25,18 @@ STRICT = AuthorizationServer(
 
 
 class FaultyStore:
-    """A store that goes down, or stops an operation half-way, when a test says so."""
+    """A store that fails, or stops in the middle of an operation, on demand."""
 
     def __init__(self, inner: MemoryStore) -> None:
         self.inner = inner
         self.down = False
         self.read_only = False
-        self.gives_up = False
-        """Each operation waits for something that is cancelled."""
-        self.swaps_to_lose = 0
-        """So many swaps get in, but their confirmation is lost."""
+        self.cancels = False
+        """True: each operation raises CancelledError, as a driver does whose own task was cancelled."""
+        self.confirmations_to_lose = 0
+        """So many swaps are stored, and raise all the same."""
         self.gate: asyncio.Event | None = None
-        """Set: each operation waits here before it happens."""
+        """Each operation waits here before it begins; None: none waits."""
         self.waiting = asyncio.Event()
         self.log: list[str] = []
 
@@ -51,17 +51,17 @@ class FaultyStore:
         if self.read_only:
             raise PermissionError
         version = await self.inner.swap(key, record, expected=expected)
-        if self.swaps_to_lose:
-            self.swaps_to_lose -= 1
+        if self.confirmations_to_lose:
+            self.confirmations_to_lose -= 1
             raise ConnectionResetError
         return version
 
     def close_gate(self) -> None:
-        """Let each operation from here on wait."""
+        """Let each operation wait from now on."""
         self.gate = asyncio.Event()
 
     def open_gate(self) -> None:
-        """Let those that wait go on, and all later ones through."""
+        """Let waiting and later operations continue."""
         assert self.gate is not None
         self.gate.set()
 
@@ -69,48 +69,48 @@ class FaultyStore:
         if self.gate is not None:
             self.waiting.set()
             await self.gate.wait()
-        if self.gives_up:
+        if self.cancels:
             raise asyncio.CancelledError
         if self.down:
             raise ConnectionRefusedError
 
 
-class Line:
-    """The way to the server; a test may do something the moment after an answer left it."""
+class HookedTransport:
+    """The transport to the fake server; a hook runs after each response."""
 
     def __init__(self, fake: FakeBitbucket) -> None:
         self.fake = fake
-        self.then: Callable[[], object] | None = None
+        self.after_response: Callable[[], object] | None = None
 
     async def send(self, request: Request, /, *, timeout: float) -> Response:  # noqa: ASYNC109 - the port's own word
         response = await self.fake.send(request, timeout=timeout)
-        if self.then is not None:
-            self.then()
+        if self.after_response is not None:
+            self.after_response()
         return response
 
     async def aclose(self) -> None:
-        msg = "a transport that was given is not closed"
+        msg = "a manager closed a transport that it does not own"
         raise AssertionError(msg)
 
 
 class World:
-    """One server, one store, one clock; managers stand for processes that share them."""
+    """One clock, one server and one store; managers stand for processes that share them."""
 
     def __init__(self, *, strict: bool = False) -> None:
         self.clock = FakeClock()
         self.fake = FakeBitbucket(self.clock, strict=strict)
-        self.line = Line(self.fake)
-        self.records = MemoryStore()
+        self.transport = HookedTransport(self.fake)
+        self.shared_store = MemoryStore()
         self.events: list[Event] = []
         self.strict = strict
         self.stores: dict[TokenManager, FaultyStore] = {}
 
     def manager(self, **options: Any) -> TokenManager:  # noqa: ANN401 - whatever TokenManager takes
         """Return a new manager, as another process would make it."""
-        store = FaultyStore(self.records)
+        store = FaultyStore(self.shared_store)
         given: dict[str, Any] = {
             "store": store,
-            "transport": self.line,
+            "transport": self.transport,
             "clock": self.clock,
             "key": "alice",
             "on_event": self.events.append,
@@ -123,7 +123,7 @@ class World:
         return manager
 
     async def crash(self, manager: TokenManager) -> None:
-        """Stop a manager as SIGKILL would: nothing it was about to write is written, and nobody else hears of it."""
+        """Stop a manager as SIGKILL would: it writes nothing more, and no other manager is told."""
         self.stores[manager].gate = asyncio.Event()  # never set
         tasks = manager._tasks
         if tasks is None:
@@ -135,21 +135,21 @@ class World:
         await self.clock.settle()
 
     async def record(self, key: str = "alice") -> Record:
-        """Return what the store holds."""
-        found = await self.records.load(key)
+        """Return the stored record."""
+        found = await self.shared_store.load(key)
         assert found is not None
         return found.record
 
     async def token(self) -> Token:
-        """Return the token that the store holds."""
+        """Return the stored token."""
         token = (await self.record()).token
         assert token is not None
         return token
 
-    def kinds(self) -> list[EventKind]:
-        """Return what happened, without what happens when all is well."""
+    def event_kinds(self) -> list[EventKind]:
+        """Return the kinds of all events so far, without the routine ones."""
         return [event.kind for event in self.events if event.kind not in ROUTINE]
 
     async def expire(self) -> None:
-        """Let the present access token run out."""
+        """Let the current access token expire."""
         await self.clock.advance(3600)

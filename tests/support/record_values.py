@@ -1,4 +1,4 @@
-"""What the tests of the pure protocol share: values to begin with, and strategies that draw any others."""
+"""Tokens, claims and records for tests of the pure protocol, and Hypothesis strategies that draw others."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""Where records lie: how each kind of store is opened, what a thief of its medium would see, and how he'd cheat."""
+"""The medium of each kind of store: what a thief would read on it, and how an attacker could swap two records."""
 
 import base64
 import binascii
@@ -28,23 +28,23 @@ _HEX = re.compile(rb"(?:[0-9a-f]{2}){40,}")
 
 
 class Medium(Protocol):
-    """One medium with one empty store on it."""
+    """A medium with an empty store."""
 
     def store(self, codec: Codec) -> OpenStore:
-        """Return the store, through this codec."""
+        """Return the store with this codec."""
         ...
 
     async def dump(self) -> bytes:
-        """Return all that is written on the medium, and what a backup of it would hold."""
+        """Return all bytes on the medium, and those of a backup."""
         ...
 
     async def swap_records(self, one: str, other: str) -> None:
-        """Let two records change places, behind the store's back."""
+        """Swap two records without the store."""
         ...
 
 
 def decoded_views(dump: bytes) -> Iterator[bytes]:
-    """Yield a dump as it is, and what stands in it as base64 or in hex digits."""
+    """Yield a dump, and whatever in it is base64 or hexadecimal, decoded."""
     yield dump
     for found in _HEX.findall(dump):
         yield bytes.fromhex(found.decode())
@@ -52,7 +52,7 @@ def decoded_views(dump: bytes) -> Iterator[bytes]:
         try:
             yield base64.b64decode(found, altchars=b"-_" if re.search(rb"[-_]", found) else b"+/")
         except binascii.Error:
-            continue  # it only looked like it
+            continue  # it only looked like base64
 
 
 class FileMedium:
@@ -94,7 +94,7 @@ class SQLiteMedium:
 
 
 class KeyringMedium:
-    """A keyring with entries as narrow as those of Windows."""
+    """A keyring whose entries are as small as those of Windows."""
 
     def __init__(self, folder: Path) -> None:
         self._ring = MemoryKeyring()
@@ -103,7 +103,7 @@ class KeyringMedium:
         return KeyringStore(backend=self._ring, part=1_200, codec=codec)
 
     async def dump(self) -> bytes:
-        # Each part is a multiple of four characters long, so they can be read one by one.
+        # The length of each part is a multiple of four characters, so each can be decoded by itself.
         return "\n".join(text for _, text in sorted(self._ring.entries.items())).encode()
 
     async def swap_records(self, one: str, other: str) -> None:
@@ -139,13 +139,13 @@ class RedisMedium:
 
 
 class PostgresMedium:
-    """A PostgreSQL: its files, its log of changes, and what pg_dump writes."""
+    """A PostgreSQL: its files, its write-ahead log and the output of pg_dump."""
 
     def __init__(self, server: PostgresServer) -> None:
         self._server = server
 
     async def clear(self) -> None:
-        """Make the table anew."""
+        """Create the table again."""
         await self._execute("DROP TABLE IF EXISTS bitbucket_auth_async_records")
         async with PostgresStore(self._server.url) as store:
             await store.create_schema()

@@ -1,4 +1,4 @@
-"""Counting by swaps: whoever loses one looks again, so that a lost update would be a number too few."""
+"""Count by compare-and-swap; a lost update would leave the count too low."""
 
 import asyncio
 import threading
@@ -10,7 +10,7 @@ SIZE = 3_000
 
 
 async def count_up(store: TokenStore, times: int) -> None:
-    """Make the generation of alice's record larger by one, so many times."""
+    """Increment the generation of alice's record so many times, and load again after each lost swap."""
     for _ in range(times):
         won = 0
         while not won:
@@ -20,7 +20,7 @@ async def count_up(store: TokenStore, times: int) -> None:
 
 
 def count_in_four_threads(store: TokenStore, times: int) -> None:
-    """The same in each of four threads, which have loops of their own."""
+    """Do the same in four threads, each with an event loop of its own."""
     threads = [threading.Thread(target=asyncio.run, args=(count_up(store, times),)) for _ in range(4)]
     for thread in threads:
         thread.start()
