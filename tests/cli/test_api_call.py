@@ -159,6 +159,8 @@ async def test_the_input_must_be_json_and_reaches_the_api(cli: Program) -> None:
     wrong = await cli.run("api", "POST", "/repositories/acme/acme-1", "--input", "-", stdin="{")
     assert wrong.code == 1
     assert "is not valid JSON" in wrong.err
+    missing = await cli.run("api", "POST", "/repositories/acme/acme-1", "--input", "missing.json")
+    assert (missing.code, missing.err) == (1, "missing.json can't be read (No such file or directory).\n")
     sent = await cli.run("api", "POST", "/repositories/acme/acme-1", "--input", "-", stdin='{"name": "x"}')
     assert sent.code == 1
     assert "405" in sent.err  # the fake supports no changes

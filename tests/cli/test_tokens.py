@@ -6,6 +6,7 @@ import re
 import signal
 import sys
 from dataclasses import replace
+from importlib.metadata import version
 
 import pytest
 import typer.main
@@ -130,6 +131,16 @@ async def test_status_shows_the_state_and_changes_nothing(cli: Program) -> None:
     assert cli.fake.token_requests == 1
 
 
+async def test_status_shows_the_last_failed_renewal(cli: Program) -> None:
+    await cli.sign_in()
+    await cli.age(3600)
+    with cli.fake.inject(faults.status(503), times=None):
+        assert (await cli.run("token")).code == 4
+    status = await cli.run("status")
+    assert status.code == 0
+    assert re.search(r"^last renewal +failed: .*503", status.out, re.MULTILINE)
+
+
 async def test_text_from_the_server_cannot_move_the_cursor(cli: Program) -> None:
     cli.fake.person.display_name = "\x1b[2J\x1b]0;owned\x07Ada"
     cli.fake.registration().scope = frozenset({"account", "\u202eowned"})
@@ -241,6 +252,8 @@ def test_help_names_every_command_and_the_exit_codes(capsys: pytest.CaptureFixtu
         ["git-credential"],
         ["profiles", "--use", "a", "--forget", "b"],
         ["api", "G ET", "/user"],
+        ["login", "--timeout", "nan"],
+        ["fake-server", "--lifetime", "nan"],
     ],
 )
 def test_wrong_usage_exits_with_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -248,6 +261,11 @@ def test_wrong_usage_exits_with_2(words: list[str], capsys: pytest.CaptureFixtur
     said = capsys.readouterr()
     assert said.out == ""
     assert "Usage: bitbucket-auth" in said.err
+
+
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"bitbucket-auth {version('bitbucket-auth-async')}\n"
 
 
 async def test_a_reader_that_stops_early_causes_no_traceback(cli: Program) -> None:

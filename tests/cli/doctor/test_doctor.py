@@ -69,6 +69,14 @@ async def test_a_damaged_store_is_an_error_and_stays_unchanged(cli: Program) -> 
     assert cli.tokens.read_text() == "{"
 
 
+async def test_a_missing_git_is_a_warning_and_stops_its_setup(cli: Program, tmp_path: Path) -> None:
+    await cli.sign_in()
+    environ = {"PATH": str(tmp_path)}
+    assert found(await cli.run("doctor", environ=environ))["git"][0] == "warning"
+    setup = await cli.run("git-setup", environ=environ)
+    assert (setup.code, setup.err) == (1, "Git is not installed, or not on the PATH.\n")
+
+
 async def test_a_missing_helper_program_is_an_error(cli: Program, tmp_path: Path) -> None:
     await cli.sign_in()
     gone = tmp_path / "bitbucket-auth"
