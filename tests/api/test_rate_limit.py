@@ -19,7 +19,7 @@ from bitbucket_auth_async.stores.file import FileStore
 from bitbucket_auth_async.stores.memory import MemoryStore
 from bitbucket_auth_async.testing.fake_clock import FakeClock
 from bitbucket_auth_async.testing.scripted_server import always
-from tests.support.api_session import opened, reply
+from tests.support.api_session import json_response, open_session
 
 
 def most_in_any_span(moments: list[float], per: float) -> int:
@@ -184,7 +184,10 @@ def test_one_budget_serves_two_event_loops_one_after_the_other() -> None:
 async def test_a_session_waits_for_its_turn_before_each_request() -> None:
     clock = FakeClock()
     limit = RateLimit(20, per=36, clock=clock)
-    async with opened(always(reply({})), limit=limit) as one, opened(always(reply({})), limit=limit) as other:
+    async with (
+        open_session(always(json_response({})), limit=limit) as one,
+        open_session(always(json_response({})), limit=limit) as other,
+    ):
         assert [await one.api.get("/x"), await other.api.get("/x")] == [{}, {}]
         task = asyncio.create_task(one.api.get("/x"))
         await clock.settle()

@@ -26,17 +26,17 @@ from bitbucket_auth_async.testing.scripted_server import (
     scripted_server,
     unused_origin,
 )
-from tests.support.api_session import in_turn, opened, reply
+from tests.support.api_session import json_response, open_session, responses_in_turn
 
 
 async def echo(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
     """Answer with the request as JSON."""
     seen = {"method": request.method, "target": request.target, "body": request.body.decode()}
-    writer.write(reply({**seen, "type": request.headers.get("content-type", "")}))
+    writer.write(json_response({**seen, "type": request.headers.get("content-type", "")}))
 
 
 async def test_each_method_sends_its_request() -> None:
-    async with opened(echo) as (api, *_):
+    async with open_session(echo) as (api, *_):
         get = await api.get("/repositories/{workspace}", workspace="a/b", params={"q": 'name ~ "x"', "page": 2})
         assert get["target"] == "/2.0/repositories/a%2Fb?q=name+~+%22x%22&page=2"
         assert (get["method"], get["body"]) == ("GET", "")
@@ -51,18 +51,18 @@ async def test_each_method_sends_its_request() -> None:
 
 
 async def test_a_url_from_a_response_can_be_requested() -> None:
-    async with opened(echo) as (api, port, *_):
+    async with open_session(echo) as (api, port, *_):
         assert (await api.get(f"{port.origin}/2.0/user?a=b"))["target"] == "/2.0/user?a=b"
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
 async def test_a_response_without_a_body_is_none(status: int) -> None:
-    async with opened(always(answer(status))) as (api, *_):
+    async with open_session(always(answer(status))) as (api, *_):
         assert await api.delete("/x") is None
 
 
 async def test_r12_a_url_on_another_host_is_not_requested() -> None:
-    async with scripted_server(echo) as foreign, opened(echo) as (api, *_):
+    async with scripted_server(echo) as foreign, open_session(echo) as (api, *_):
         with pytest.raises(ConfigurationError, match="a URL under http"):
             await api.get(f"{foreign.origin}/2.0/user")
     assert foreign.received == []
@@ -70,22 +70,22 @@ async def test_r12_a_url_on_another_host_is_not_requested() -> None:
 
 async def test_r12_a_redirect_to_another_host_is_followed_without_the_token() -> None:
     async with (
-        scripted_server(always(reply("file"))) as foreign,
-        opened(redirects(foreign.origin, 302)) as (api, port, *_),
+        scripted_server(always(json_response("file"))) as foreign,
+        open_session(redirects(foreign.origin, 302)) as (api, port, *_),
     ):
         assert await api.get("/downloads/x") == "file"
     assert (port.authorizations(), foreign.authorizations()) == (["Bearer token-1"], [None])
 
 
 async def test_a_body_is_not_sent_along_a_redirect() -> None:
-    async with scripted_server(echo) as foreign, opened(redirects(foreign.origin, 307)) as (api, *_):
+    async with scripted_server(echo) as foreign, open_session(redirects(foreign.origin, 307)) as (api, *_):
         with pytest.raises(ApiError, match="307"):
             await api.post("/x", json={"secret": "value"})
     assert foreign.received == []
 
 
 async def test_a_response_that_is_not_json_is_an_error_that_names_stream() -> None:
-    async with opened(always(answer(200, b"diff --git", {"Content-Type": "text/plain"}))) as here:
+    async with open_session(always(answer(200, b"diff --git", {"Content-Type": "text/plain"}))) as here:
         with pytest.raises(ApiError, match=r"GET /2.0/diff returned 200: the response is not JSON. Use stream\(\)"):
             await here.api.get("/diff")
     assert len(here.server.received) == 1
@@ -93,7 +93,7 @@ async def test_a_response_that_is_not_json_is_an_error_that_names_stream() -> No
 
 async def test_broken_json_is_requested_again() -> None:
     broken = answer(200, b'{"a": ', {"Content-Type": "application/json"})
-    async with opened(in_turn(broken, reply({"a": 1}))) as here:
+    async with open_session(responses_in_turn(broken, json_response({"a": 1}))) as here:
         assert await here.api.get("/x") == {"a": 1}
     assert len(here.server.received) == 2
 
@@ -106,7 +106,7 @@ async def test_an_endless_response_is_given_up() -> None:
             await writer.drain()
         await asyncio.Event().wait()
 
-    async with opened(endless) as (api, *_):
+    async with open_session(endless) as (api, *_):
         with pytest.raises(ApiError, match="longer than 64 MiB"):
             await api.get("/x")
 
@@ -117,13 +117,16 @@ async def test_an_endless_error_page_is_read_up_to_its_limit() -> None:
         writer.write(b"x" * 3 * 2**20)
         await asyncio.Event().wait()
 
-    async with opened(endless) as (api, *_):
+    async with open_session(endless) as (api, *_):
         with pytest.raises(NotFoundError):
             await api.get("/x")
 
 
 async def test_a_session_that_raises_for_status_gives_our_errors_all_the_same() -> None:
-    async with opened(always(reply({"error": {"message": "no"}}, 404)), raise_for_status=True) as (api, *_):
+    async with open_session(always(json_response({"error": {"message": "no"}}, 404)), raise_for_status=True) as (
+        api,
+        *_,
+    ):
         with pytest.raises(NotFoundError, match="no"):
             await api.get("/x")
 
@@ -139,7 +142,7 @@ async def test_a_server_that_stops_answering_is_reported() -> None:
     async def silent(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         await asyncio.Event().wait()
 
-    async with opened(silent, patience=0, timeout=aiohttp.ClientTimeout(sock_read=0.01)) as (api, *_):
+    async with open_session(silent, patience=0, timeout=aiohttp.ClientTimeout(sock_read=0.01)) as (api, *_):
         with pytest.raises(NoAnswerError) as caught:
             await api.get("/x")
     assert (caught.value.sent, caught.value.retryable) == (True, True)
@@ -147,7 +150,7 @@ async def test_a_server_that_stops_answering_is_reported() -> None:
 
 @pytest.mark.parametrize("location", ["/2.0/x", "file:///etc/passwd", "http://:0/"])
 async def test_broken_redirects_are_not_retried(location: str) -> None:
-    async with opened(redirects(location, 302)) as here:
+    async with open_session(redirects(location, 302)) as here:
         with pytest.raises(NoAnswerError) as caught:
             await here.api.get("/x")
     assert not caught.value.retryable
@@ -159,7 +162,7 @@ async def test_a_body_is_streamed_up() -> None:
         for number in range(3):
             yield f"part {number};".encode()
 
-    async with opened(echo) as here:
+    async with open_session(echo) as here:
         assert (await here.api.post("/x", data=parts()))["body"] == "part 0;part 1;part 2;"
     assert here.server.received[0].headers["transfer-encoding"] == "chunked"
 
@@ -167,7 +170,7 @@ async def test_a_body_is_streamed_up() -> None:
 async def test_a_file_is_streamed_up(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"content")
-    async with opened(echo) as (api, *_):
+    async with open_session(echo) as (api, *_):
         with path.open("rb") as file:
             assert (await api.put("/x", data=file))["body"] == "content"
 
@@ -181,7 +184,7 @@ async def test_a_response_is_streamed_while_it_arrives() -> None:
         writer.write(b"two")
 
     async with (
-        opened(slowly) as here,
+        open_session(slowly) as here,
         here.api.stream("/src/{commit}/{path}", commit="main", path=PurePosixPath("a/b")) as response,
     ):
         assert isinstance(response, aiohttp.ClientResponse)
@@ -192,7 +195,9 @@ async def test_a_response_is_streamed_while_it_arrives() -> None:
 
 
 async def test_an_error_of_a_stream_is_raised_before_the_response_is_yielded() -> None:
-    async with opened(in_turn(reply({}, 503), reply({"error": {"message": "no"}}, 404))) as here:
+    async with open_session(
+        responses_in_turn(json_response({}, 503), json_response({"error": {"message": "no"}}, 404))
+    ) as here:
         with pytest.raises(NotFoundError):
             async with here.api.stream("/src"):
                 pytest.fail("there is nothing to read")
@@ -200,14 +205,14 @@ async def test_an_error_of_a_stream_is_raised_before_the_response_is_yielded() -
 
 
 async def test_r10_a_401_costs_one_renewal_and_no_error() -> None:
-    async with opened(in_turn(reply({}, 401), reply("done"))) as here:
+    async with open_session(responses_in_turn(json_response({}, 401), json_response("done"))) as here:
         assert await here.api.post("/x", json="again") == "done"
     assert [request.body for request in here.server.received] == [b'"again"'] * 2
     assert here.server.authorizations() == ["Bearer token-1", "Bearer token-2"]
 
 
 async def test_a_401_after_a_renewal_is_an_error() -> None:
-    async with opened(always(reply({"error": {"message": "Token is invalid."}}, 401))) as here:
+    async with open_session(always(json_response({"error": {"message": "Token is invalid."}}, 401))) as here:
         with pytest.raises(ApiError, match=r"Token is invalid\. The API refuses the token") as caught:
             await here.api.get("/x")
     assert (caught.value.status, caught.value.retryable) == (401, False)
@@ -218,7 +223,7 @@ async def test_a_token_is_used_until_it_expires() -> None:
     clock = FakeClock()
     token = Token(access_token="given", issued_at=clock.wall(), expires_at=clock.wall() + 60)
     async with (
-        scripted_server(always(reply({}))) as port,
+        scripted_server(always(json_response({}))) as port,
         BitbucketAPI(token, base_url=port.origin, clock=clock) as api,
     ):
         await api.get("/x")
@@ -230,7 +235,7 @@ async def test_a_token_is_used_until_it_expires() -> None:
 
 async def test_an_api_token_is_sent_as_basic() -> None:
     token = ApiToken("ada@example.com", "ATATT3x")
-    async with scripted_server(always(reply({}))) as port, BitbucketAPI(token, base_url=port.origin) as api:
+    async with scripted_server(always(json_response({}))) as port, BitbucketAPI(token, base_url=port.origin) as api:
         await api.get("/x")
     assert port.authorizations() == ["Basic " + base64.b64encode(b"ada@example.com:ATATT3x").decode()]
 
@@ -271,7 +276,7 @@ async def test_an_ended_sign_in_is_a_login_required_error() -> None:
 
 
 async def test_a_closed_session_refuses_requests() -> None:
-    async with opened(echo) as (api, *_):
+    async with open_session(echo) as (api, *_):
         await api.get("/x")
     await api.aclose()
     with pytest.raises(ConfigurationError, match="closed"):
@@ -286,7 +291,7 @@ async def test_a_session_is_created_without_an_event_loop_and_closed_unused() ->
 
 async def test_the_aiohttp_session_underneath_is_available() -> None:
     async with (
-        opened(echo, headers={"User-Agent": "mine"}) as here,
+        open_session(echo, headers={"User-Agent": "mine"}) as here,
         here.api.http.get(f"{here.server.origin}/2.0/x") as response,
     ):
         assert response.status == 200
@@ -295,7 +300,7 @@ async def test_the_aiohttp_session_underneath_is_available() -> None:
 
 
 async def test_two_bodies_are_refused() -> None:
-    async with opened(echo) as here:
+    async with open_session(echo) as here:
         with pytest.raises(ConfigurationError, match="one body"):
             await here.api.post("/x", json={}, data=b"")
     assert here.server.received == []
@@ -307,7 +312,7 @@ LONE = "\ud800"
 
 @pytest.mark.parametrize("params", [{"q": LONE}, {LONE: "x"}, {"q": ["x", LONE]}, {"q": f'name = "{LONE}"'}])
 async def test_a_query_that_cannot_be_encoded_is_refused_and_not_shortened(params: dict[str, Any]) -> None:
-    async with opened(echo) as here:
+    async with open_session(echo) as here:
         for asked in (here.api.get("/x", params=params), here.api.post("/x", params=params)):
             with pytest.raises(ConfigurationError, match=r"^params: .*surrogate"):
                 await asked
@@ -321,14 +326,14 @@ async def test_a_query_that_cannot_be_encoded_is_refused_and_not_shortened(param
 
 @pytest.mark.parametrize("data", [LONE, {"name": LONE}, {LONE: "x"}])
 async def test_a_body_that_cannot_be_encoded_is_refused(data: object) -> None:
-    async with opened(echo) as here:
+    async with open_session(echo) as here:
         with pytest.raises(ConfigurationError, match=r"^data: .*surrogate"):
             await here.api.post("/x", data=data)
     assert here.server.received == []
 
 
 async def test_r11_an_error_shows_neither_token_nor_query() -> None:
-    async with opened(always(reply({}, 404))) as (api, *_):
+    async with open_session(always(json_response({}, 404))) as (api, *_):
         with pytest.raises(NotFoundError) as caught:
             await api.get("/x", params={"secret": "value"})
     assert "token-1" not in repr(caught.value) + str(vars(caught.value))

@@ -1,4 +1,4 @@
-"""What tests of the API session share: a session at a port, and scripts of what that port answers."""
+"""An API session at a scripted server, on a clock that never waits."""
 
 import asyncio
 import json
@@ -20,8 +20,8 @@ from tests.support.clocks import InstantClock
 _JSON = {"Content-Type": "application/json"}
 
 
-class Opened(NamedTuple):
-    """A session, the port that it talks to, and the clock on which it waits."""
+class OpenSession(NamedTuple):
+    """An API session, its server, its clock and its token source."""
 
     api: BitbucketAPI
     server: ScriptedServer
@@ -29,19 +29,19 @@ class Opened(NamedTuple):
     source: CountingSource
 
     def targets(self) -> list[str]:
-        """Return method and address of each request that came."""
+        """Return method and target of each request that the server received."""
         return [f"{request.method} {request.target}" for request in self.server.received]
 
 
-def reply(value: object, status: int = 200, **headers: str) -> bytes:
-    """Return a whole answer in JSON."""
+def json_response(value: object, status: int = 200, **headers: str) -> bytes:
+    """Return a complete response with a JSON body; keyword arguments are headers."""
     more = {name.replace("_", "-"): text for name, text in headers.items()}
     return answer(status, json.dumps(value).encode(), {**_JSON, **more})
 
 
-def in_turn(*answers: bytes) -> Script:
-    """Return a script that gives these answers one after the other, the last one for ever; b"" closes instead."""
-    left = list(answers)
+def responses_in_turn(*responses: bytes) -> Script:
+    """Return a script that sends these responses in turn and repeats the last one; b"" closes the connection."""
+    left = list(responses)
 
     async def script(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         data = left.pop(0) if len(left) > 1 else left[0]
@@ -54,11 +54,11 @@ def in_turn(*answers: bytes) -> Script:
 
 
 @asynccontextmanager
-async def opened(script: Script, **options: Any) -> AsyncGenerator[Opened]:  # noqa: ANN401 - what BitbucketAPI takes
-    """Open a session at a port that answers by *script*, with a clock on which nobody waits for long."""
+async def open_session(script: Script, **options: Any) -> AsyncGenerator[OpenSession]:  # noqa: ANN401 - what BitbucketAPI takes
+    """Open a session at a server that follows *script*, with a clock on which each wait ends at once."""
     clock, source = InstantClock(), CountingSource()
     async with (
         scripted_server(script) as port,
         BitbucketAPI(options.pop("source", source), base_url=f"{port.origin}/2.0", clock=clock, **options) as api,
     ):
-        yield Opened(api, port, clock, source)
+        yield OpenSession(api, port, clock, source)
