@@ -28,6 +28,7 @@ class Rejection(NamedTuple):
 
 
 NOT_REJECTED = Rejection()
+"""No 401 refused the access token."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +84,7 @@ class Fail:
 
 
 Decision = Use | Wait | Spend | Fail
+"""The next step of a manager for a record."""
 
 _NO_SIGN_IN = (
     "No one has signed in under this key yet. Bring a person's token with exchange() or adopt(), "

@@ -1,4 +1,4 @@
-"""The diagrams of the documentation are what their text says, and pages show those that there are."""
+"""The diagrams are drawn from their sources, and pages show them."""
 
 import re
 from pathlib import Path
@@ -13,16 +13,16 @@ PAGES = [path for path in FOLDER.parent.glob("**/*.md") if "generated" not in pa
 
 @pytest.mark.parametrize("tone", THEMES)
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
-def test_a_diagram_is_current(source: Path, tone: str) -> None:
+def test_each_diagram_matches_its_source(source: Path, tone: str) -> None:
     svg = source.with_name(f"{source.stem}-{tone}.svg").read_text(encoding="utf-8")
     assert svg == drawn(source, tone), "run `make diagrams`"
 
 
-def test_each_diagram_is_shown_and_each_that_is_shown_is_there() -> None:
+def test_pages_show_every_diagram_and_only_existing_ones() -> None:
     shown = {name for page in PAGES for name in re.findall(r"```\{diagram\} (\S+)", page.read_text(encoding="utf-8"))}
     assert shown == {source.stem for source in SOURCES}
 
 
-def test_no_diagram_is_left_over() -> None:
+def test_every_svg_has_a_source() -> None:
     wanted = {f"{source.stem}-{tone}.svg" for source in SOURCES for tone in THEMES}
     assert {path.name for path in FOLDER.glob("*.svg")} == wanted

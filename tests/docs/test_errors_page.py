@@ -1,4 +1,4 @@
-"""The page on errors has an entry, with cause and cure, for each that a program may meet."""
+"""The page on errors has an entry with cause and cure for each exported error."""
 
 import re
 from pathlib import Path
@@ -18,7 +18,7 @@ ENTRIES = {
 
 
 def errors() -> dict[str, type[BitbucketAuthError]]:
-    """Return every error that the package or its API session exports."""
+    """Return every error that the package or its API session exports, by name."""
     exported = {name: getattr(bitbucket_auth_async, name) for name in bitbucket_auth_async.__all__}
     exported |= {name: getattr(api, name) for name in api.__all__}
     return {
@@ -38,11 +38,11 @@ def test_an_entry_has_cause_and_cure(name: str) -> None:
     assert cause < cure
 
 
-def test_the_page_has_no_entry_for_an_error_that_is_gone() -> None:
+def test_each_entry_is_about_an_exported_error() -> None:
     assert ENTRIES.keys() == errors().keys()
 
 
-def test_what_is_exported_is_all_that_there_is() -> None:
+def test_every_error_class_is_exported() -> None:
     there = {
         name for module in (core_errors, api_errors) for name, what in vars(module).items() if isinstance(what, type)
     }

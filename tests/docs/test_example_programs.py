@@ -1,4 +1,4 @@
-"""The example programs: each runs on a fake Bitbucket, does what it says, and ends cleanly when it is told to."""
+"""Each example program runs on a fake Bitbucket, does what it promises, and ends cleanly on SIGTERM."""
 
 import asyncio
 import os
@@ -47,16 +47,16 @@ async def line(process: asyncio.subprocess.Process) -> str:
         return (await process.stdout.readline()).decode().rstrip()
 
 
-async def ended(process: asyncio.subprocess.Process, *, told: bool = False) -> tuple[int | None, str, str]:
-    """Return the exit code and what was printed, after SIGTERM if *told*."""
-    if told:
+async def ended(process: asyncio.subprocess.Process, *, sigterm: bool = False) -> tuple[int | None, str, str]:
+    """Return the exit code, the output and the error output; *sigterm* sends SIGTERM first."""
+    if sigterm:
         process.send_signal(signal.SIGTERM)
     async with asyncio.timeout(PATIENCE):
         out, err = await process.communicate()
     return process.returncode, out.decode(), err.decode()
 
 
-async def test_the_crawler_reads_every_repository_and_shows_how_far_it_is() -> None:
+async def test_the_crawler_reads_every_repository_and_shows_its_progress() -> None:
     async with example("crawler") as process:
         code, out, err = await ended(process)
     assert code == 0
@@ -65,10 +65,10 @@ async def test_the_crawler_reads_every_repository_and_shows_how_far_it_is() -> N
     assert "5000 repositories" in err
 
 
-async def test_the_crawler_ends_when_told() -> None:
+async def test_the_crawler_ends_on_sigterm() -> None:
     async with example("crawler") as process:
         assert await line(process) == "Reading"
-        code, _, err = await ended(process, told=True)
+        code, _, err = await ended(process, sigterm=True)
     assert (code, "Traceback" in err, "20/20" in err) == (0, False, False)
 
 
@@ -81,15 +81,15 @@ async def test_the_generic_client_shows_each_grant() -> None:
     assert [name for name, text in told.items() if "not renewable" in text] == ["implicit"]
 
 
-async def test_the_bot_answers_events_over_renewals_and_ends_when_told() -> None:
+async def test_the_bot_answers_events_across_renewals_and_ends_on_sigterm() -> None:
     async with example("bot", PORT=str(free_port()), LIFETIME="1") as process:
         answers = [await line(process) for _ in range(8)]
-        code, _, err = await ended(process, told=True)
+        code, _, err = await ended(process, sigterm=True)
     assert (code, err) == (0, "")
     assert answers[1] == "acme/acme-2: something happened in a private place"
 
 
-async def test_the_bot_believes_nobody_who_does_not_know_the_secret() -> None:
+async def test_the_bot_rejects_events_without_a_valid_signature() -> None:
     port = free_port()
     async with example("bot", PORT=str(port)) as process, aiohttp.ClientSession() as http:
         await line(process)
@@ -99,7 +99,7 @@ async def test_the_bot_believes_nobody_who_does_not_know_the_secret() -> None:
 
 
 @pytest.mark.parametrize("name", ["web", "fastapi"])
-async def test_a_web_service_signs_a_person_in_and_ends_when_told(name: str) -> None:
+async def test_a_web_service_signs_a_person_in_and_ends_on_sigterm(name: str) -> None:
     port = free_port()
     async with (
         example(name, PORT=str(port)) as process,
@@ -120,34 +120,34 @@ async def test_a_web_service_signs_a_person_in_and_ends_when_told(name: str) -> 
         assert (await ada.go("/client/bitbucket-auth.js")).status == 200
         assert (await ada.go("/logout", method="POST", headers=FORM)).status == 303
         assert (await ada.go("/token", headers=CALL)).status == 401
-        code, out, err = await ended(process, told=True)
+        code, out, err = await ended(process, sigterm=True)
     assert (code, err) == (0, "")
     assert "code=" not in out
 
 
-async def test_the_browser_only_app_is_served_and_ends_when_told() -> None:
+async def test_the_browser_only_app_is_served_and_ends_on_sigterm() -> None:
     port = free_port()
     async with example("browser", PORT=str(port)) as process, aiohttp.ClientSession() as http:
         assert await line(process) == f"Open http://localhost:{port}"
         async with http.get(f"http://localhost:{port}/settings.js") as response:
             assert "authorizationEndpoint" in await response.text()
-        assert (await ended(process, told=True))[0] == 0
+        assert (await ended(process, sigterm=True))[0] == 0
 
 
-async def test_who_names_no_example_is_told_which_there_are() -> None:
+async def test_an_unknown_name_lists_the_examples() -> None:
     async with example("nothing") as process:
         code, _, err = await ended(process)
     assert code == 1
     assert all(name in err for name in offline.EXAMPLES)
 
 
-async def test_each_example_has_a_command() -> None:
+async def test_each_example_has_a_make_target() -> None:
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert f"EXAMPLES := {' '.join(offline.EXAMPLES)}\n" in text
 
 
 async def until_it_answers(browser: Browser) -> None:
-    """Wait for uvicorn, which says that it will listen before it does."""
+    """Wait for uvicorn, which prints its address before it listens."""
     async with asyncio.timeout(PATIENCE):
         while True:
             try:

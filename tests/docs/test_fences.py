@@ -1,4 +1,4 @@
-"""Every Python fence of README and docs runs, and a test in a fence is run as a test, all of it on a fake Bitbucket."""
+"""Every Python fence of README and docs runs on a fake Bitbucket, and tests in fences run as tests."""
 
 import ast
 import inspect
@@ -27,7 +27,7 @@ PAGES = [ROOT / "README.md", *sorted(path for path in ROOT.glob("docs/**/*.md") 
 
 
 def _compiled(example: "Example") -> None:
-    """Compile the fence where it stands, so that an error shows the page's own line."""
+    """Compile the fence with the line numbers of its page."""
     text = "\n" * (example.line + example.parsed.line_offset) + example.parsed
     code = compile(text, example.path, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     example.namespace.setdefault("codes", []).append(code)
@@ -43,7 +43,7 @@ def _fences(page: Path) -> "list[CodeType]":
 
 
 def _sign_in(fake: FakeBitbucket, namespace: dict[str, Any], _prompt: str) -> str:
-    """Stand for the person who opens the address and pastes back where the browser went."""
+    """Do as a person who opens the address and pastes back the address that the browser ends at."""
     return fake.authorize(namespace["request"].url)
 
 
@@ -68,7 +68,7 @@ async def test_every_fence_runs(page: Path, tmp_path: Path, monkeypatch: pytest.
 NOT_RUN = {
     "@app.task": "Celery is not installed here; the page says that it was tried by hand",
 }
-"""How a fence of Python begins that is marked as text, and why."""
+"""How a Python fence that is marked as text begins, and why it does not run."""
 KINDS = {"python", "console", "text", "http", "html", "javascript", "nginx", "sql", "toml", "yaml"}
 
 
@@ -90,7 +90,7 @@ def test_no_python_hides_in_a_fence_that_is_not_run(page: Path) -> None:
 
 
 @pytest.mark.parametrize("text, found", [("a = 1\n", True), ("await x()\n", True), ("appendonly yes\n", False)])
-def test_python_is_told_from_other_text(text: str, *, found: bool) -> None:
+def test_python_is_recognized(text: str, *, found: bool) -> None:
     assert _is_code(text) is found
 
 

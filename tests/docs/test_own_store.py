@@ -1,4 +1,4 @@
-"""The store that the documentation writes passes the suite that it tells of."""
+"""The store in the documentation passes the contract suite that its page recommends."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Nothing that is public is left unexplained: it has a docstring, a page that names it, and code that shows it."""
+"""Every public name has a docstring, a page that names it and code that shows it."""
 
 import ast
 import inspect
@@ -19,15 +19,15 @@ ROOT = Path(__file__).parents[2]
 FACE = ast.parse((ROOT / "tests" / "typing" / "public_face.py").read_text(encoding="utf-8"))
 CODE = "\n".join(
     [fence for page in [ROOT / "README.md", *PAGES] for fence in FENCE.findall(page.read_text(encoding="utf-8"))]
-    # What is a whole program; the page on example programs leads there.
+    # The page on example programs leads to these.
     + [path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "examples").glob("*.py")]
 )
 INSIDE = re.compile(rf"{PACKAGE}\.(cli|testing\.fake)\b")
-"""What no program imports, and whose constants need no more than their names."""
+"""Modules that no program imports; their constants need no docstring."""
 
 
 def public() -> Iterator[tuple[str, str]]:
-    """Yield what packages re-export, what the public face imports, and each store, with the module it is from."""
+    """Yield each re-exported name, each import of the public face and each store, with its module."""
     for package in (PACKAGE, f"{PACKAGE}.api", f"{PACKAGE}.testing"):
         for name in import_module(package).__all__:
             yield name, package
@@ -45,7 +45,7 @@ def public() -> Iterator[tuple[str, str]]:
 PUBLIC = sorted(set(public()))
 
 
-def test_the_public_face_is_seen() -> None:
+def test_public_names_of_each_kind_are_found() -> None:
     assert {
         ("TokenManager", PACKAGE),
         ("BearerMiddleware", f"{PACKAGE}.bearer.aiohttp"),
@@ -85,7 +85,7 @@ def test_each_line_of_the_reference_says_what_the_name_gives_and_where_it_is_sho
 
 
 def undocumented(module: ModuleType) -> Iterator[str]:
-    """Yield what the reference would leave out: what has no leading underscore and no docstring."""
+    """Yield names without a leading underscore and without a docstring, which the reference would leave out."""
     for name, what in vars(module).items():
         if name.startswith("_") or getattr(what, "__module__", None) != module.__name__:
             continue
@@ -98,7 +98,7 @@ def undocumented(module: ModuleType) -> Iterator[str]:
 
 
 def is_code(what: object) -> bool:
-    """Tell whether this, of a class, is written as a function."""
+    """Return whether this attribute of a class is written as a function."""
     return inspect.isfunction(what) or isinstance(what, property | classmethod | staticmethod)
 
 
@@ -118,7 +118,7 @@ def bare_constants(module: ModuleType) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("name", modules())
-def test_the_reference_leaves_nothing_out(name: str) -> None:
+def test_every_public_name_of_a_module_has_a_docstring(name: str) -> None:
     module = import_module(name)
     assert list(undocumented(module)) == []
     if not INSIDE.match(name):
@@ -126,7 +126,7 @@ def test_the_reference_leaves_nothing_out(name: str) -> None:
 
 
 class Sloppy:
-    """Has what the check must find."""
+    """Lacks docstrings, which the check must find."""
 
     def plain(self) -> None:
         pass
@@ -136,7 +136,7 @@ class Sloppy:
         pass
 
     @staticmethod
-    def of_nobody() -> None:
+    def static() -> None:
         pass
 
     @property
@@ -144,8 +144,8 @@ class Sloppy:
         pass
 
 
-def test_what_has_no_docstring_is_found() -> None:
+def test_a_name_without_a_docstring_is_found() -> None:
     module = ModuleType(Sloppy.__module__)
     vars(module)["Sloppy"] = Sloppy
-    names = ["plain", "of_the_class", "of_nobody", "asked"]
+    names = ["plain", "of_the_class", "static", "asked"]
     assert list(undocumented(module)) == [f"Sloppy.{name}" for name in names]

@@ -1,4 +1,4 @@
-"""The page on attacks names tests: each of them is there."""
+"""Each test that the page on attacks names exists."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,7 @@ def test_each_attack_names_a_test_or_says_that_nothing_can_be_done() -> None:
     assert [row for row in rows() if not NAMED.search(row) and not row.endswith("| none |")] == []
 
 
-def test_each_test_that_is_named_is_there() -> None:
+def test_each_named_test_exists() -> None:
     missing: list[str] = []
     for file, name in NAMED.findall(PAGE):
         path = ROOT / ("tests/web/login_contract.py" if file == "Contract" else file)

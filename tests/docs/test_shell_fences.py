@@ -1,4 +1,4 @@
-"""What the documentation has readers type: it runs where it can, and where it can't it is at least known."""
+"""Documented commands run, or at least exist."""
 
 import re
 import shlex
@@ -27,7 +27,7 @@ LINES = sorted(
 )
 
 
-def test_the_tutorial_has_steps_to_take() -> None:
+def test_the_steps_of_the_tutorial_are_found() -> None:
     assert list(STEPS) == ["first.py", "sign_in.py", "lost.py", "kept.py"]
 
 
@@ -40,13 +40,13 @@ def test_a_step_of_the_tutorial_prints_what_it_says(name: str, tmp_path: Path) -
 
 
 def our_commands() -> list[str]:
-    """Return each call of the command line, those within other commands included."""
+    """Return each documented call of the command line, also those inside other commands."""
     found = [match[0] for line in LINES for match in re.finditer(r"bitbucket-auth [a-z][^|)#&]*", line)]
     return sorted(set(found))
 
 
 @pytest.mark.parametrize("line", our_commands())
-def test_the_command_line_knows_what_it_is_asked_for(line: str) -> None:
+def test_the_command_line_accepts_each_documented_call(line: str) -> None:
     group = typer.main.get_group(app)
     words = shlex.split(line)[1:]
     with group.make_context("bitbucket-auth", words) as context:
@@ -56,7 +56,7 @@ def test_the_command_line_knows_what_it_is_asked_for(line: str) -> None:
             pass
 
 
-def test_make_knows_each_target() -> None:
+def test_each_documented_make_target_exists() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     known = {name for line in re.findall(r"^([a-z][a-z -]*):(?!=)", makefile, re.MULTILINE) for name in line.split()}
     examples = re.search(r"^EXAMPLES := (.*)$", makefile, re.MULTILINE)
@@ -67,11 +67,11 @@ def test_make_knows_each_target() -> None:
         word for text in texts for words in re.findall(r"(?:`|\$ )make ([a-z -]+)", text) for word in words.split()
     }
     assert len(asked) > 15
-    assert asked - known - {"example-"} == set()  # `example-<name>` stands for them all
+    assert asked - known - {"example-"} == set()  # `example-<name>` stands for all examples
 
 
 @pytest.mark.parametrize("line", [line for line in LINES if line.startswith("python -c ")])
-def test_a_line_of_python_runs(line: str) -> None:
+def test_each_documented_line_of_python_runs(line: str) -> None:
     done = subprocess.run(
         [sys.executable, *shlex.split(line)[1:]], capture_output=True, text=True, check=True, timeout=60
     )
@@ -79,14 +79,14 @@ def test_a_line_of_python_runs(line: str) -> None:
 
 
 @pytest.mark.parametrize("line", [line for line in LINES if "pip install" in line or "pipx install" in line])
-def test_an_extra_that_is_installed_is_there(line: str) -> None:
+def test_each_documented_extra_exists(line: str) -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
     asked = re.findall(r"\[(\w+(?:,\w+)*)\]", line)
     assert {name for names in asked for name in names.split(",")} <= extras.keys()
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"])
-def test_a_page_beside_the_documentation_links_to_what_is_there(page: str) -> None:
+def test_links_of_the_pages_at_the_top_level_lead_to_files(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     links = {link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link}
     links |= set(re.findall(r"`(docs/[\w./-]+)`", text))

@@ -1,4 +1,4 @@
-"""The pages on Redis, PostgreSQL and CI jobs, run on real stores told what the pages say."""
+"""The pages on Redis, PostgreSQL and CI jobs work on real stores, configured as the pages say."""
 
 import re
 import textwrap
@@ -28,7 +28,7 @@ def first_fence(page: str, *, having: str = "") -> dict[str, Any]:
     return namespace
 
 
-async def test_the_page_on_redis_keeps_a_token_in_a_server_that_loses_none(
+async def test_the_page_on_redis_stores_a_token_in_a_durable_server(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     page = (PAGES / "redis.md").read_text(encoding="utf-8")
@@ -43,9 +43,7 @@ async def test_the_page_on_redis_keeps_a_token_in_a_server_that_loses_none(
     assert "not_durable" not in caplog.text
 
 
-async def test_the_page_on_ci_gives_the_token_of_who_signed_in_elsewhere(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+async def test_the_page_on_ci_uses_a_sign_in_made_elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("BITBUCKET_AUTH_STORE", f"sqlite://{tmp_path}/tokens.db")
     async with mock_bitbucket() as fake:
         token = fake.sign_in()
@@ -55,7 +53,7 @@ async def test_the_page_on_ci_gives_the_token_of_who_signed_in_elsewhere(
             assert await first_fence("ci.md", having="store_from_env")["access_token"]() == token.access_token
 
 
-async def test_the_page_on_postgresql_keeps_a_token() -> None:
+async def test_the_page_on_postgresql_stores_a_token() -> None:
     with postgres_server() as server, set_env_vars():
         async with mock_bitbucket():
             await first_fence("postgresql.md")["run"](server.dsn)
@@ -63,7 +61,7 @@ async def test_the_page_on_postgresql_keeps_a_token() -> None:
             assert len(await store.keys()) == 1
 
 
-def test_the_table_on_the_page_is_the_one_that_the_store_makes() -> None:
+def test_the_page_on_postgresql_shows_the_schema_of_the_store() -> None:
     schema = PostgresStore("postgresql://db.internal/my_app").schema
     page = (PAGES / "postgresql.md").read_text(encoding="utf-8")
     assert " ".join(schema.split()) in " ".join(page.split())

@@ -1,4 +1,4 @@
-"""Runs the suite on each Python that this machine has and that the package supports; `make test-all` calls it."""
+"""Run the suite on each supported Python that this machine has; `make test-all` calls this."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ ASK = "import sys, ensurepip, ssl, venv; print(*sys.version_info[:3], sys.implem
 
 
 def candidates() -> Iterator[Path]:
-    """Yield whatever is called python3.something on the PATH, or was installed by pyenv or uv."""
+    """Yield each python3.x on the PATH and each one installed by pyenv or uv."""
     for folder in os.get_exec_path():
         yield from sorted(Path(folder).glob("python3.[0-9]*"))
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
@@ -24,19 +24,19 @@ def candidates() -> Iterator[Path]:
 
 
 def ask(python: Path) -> tuple[int, int, int, Path] | None:
-    """Return its version and its real path; None if it doesn't run, is no CPython, or can't make an environment."""
+    """Return its version and its real path; None if it doesn't run, isn't CPython, or can't make an environment."""
     if not python.name.rpartition(".")[2].isdigit() or not os.access(python, os.X_OK):
         return None
     asked = subprocess.run([python, "-c", ASK], capture_output=True, text=True, check=False)
     words = asked.stdout.rstrip("\n").split(" ", 4)
-    # One of pyenv's shims fails here, if its version is not the chosen one.
+    # A shim of pyenv fails here unless its version is the chosen one.
     if asked.returncode != 0 or len(words) != 5 or words[3] != "cpython":
         return None
     return int(words[0]), int(words[1]), int(words[2]), Path(words[4])
 
 
 def newest_of_each_minor() -> dict[tuple[int, int], Path]:
-    """Return one Python for each supported minor version, the newest patch of it, in order."""
+    """Return the newest Python of each supported minor version, in order."""
     found: dict[tuple[int, int], tuple[int, Path]] = {}
     for major, minor, patch, python in filter(None, map(ask, candidates())):
         if (major, minor) >= OLDEST and patch > found.get((major, minor), (-1, python))[0]:
@@ -45,7 +45,7 @@ def newest_of_each_minor() -> dict[tuple[int, int], Path]:
 
 
 def main() -> int:
-    """Run `make test` in an environment for each, and say at the end how each went."""
+    """Run `make test` in an environment of each, and print the results at the end."""
     failed: list[str] = []
     pythons = newest_of_each_minor()
     for (major, minor), python in pythons.items():

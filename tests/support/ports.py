@@ -8,7 +8,7 @@ _BLOCKS = range(20_000, 32_000, 100)  # below the ports that systems give to out
 
 
 def free_port() -> int:
-    """Return a TCP port of this process's own block on which nobody listens."""
+    """Return an unused TCP port of this process's own block."""
     return next(port for port in _ports if _is_free(port))
 
 

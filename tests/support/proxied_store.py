@@ -96,7 +96,7 @@ class ProxiedSignIn:
         self.store.current = self.store.patient
 
     def advance(self, seconds: float) -> None:
-        """Move the clock ahead, and run what is due by then."""
+        """Move the clock ahead, and run all timers that are due by then."""
         self.clock.advance(seconds)
         self.clock.wake()
 
@@ -110,7 +110,7 @@ class ProxiedSignIn:
                 pass
 
     async def advance_until(self, awaitable: Awaitable[object]) -> None:
-        """Move the clock ahead until this is done, also past the timers that are set meanwhile."""
+        """Move the clock ahead until this is done, and past timers that are set in between."""
         waiting = asyncio.ensure_future(awaitable)
         while not waiting.done():
             self.advance(2)

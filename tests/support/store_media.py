@@ -103,7 +103,7 @@ class KeyringMedium:
         return KeyringStore(backend=self._ring, part=1_200, codec=codec)
 
     async def dump(self) -> bytes:
-        # The length of each part is a multiple of four characters, so each can be decoded by itself.
+        # The length of each part is a multiple of four characters, so each can be decoded alone.
         return "\n".join(text for _, text in sorted(self._ring.entries.items())).encode()
 
     async def swap_records(self, one: str, other: str) -> None:

@@ -238,7 +238,7 @@ def _postgres_binaries() -> Path:
 
 
 def _unprivileged() -> pwd.struct_passwd | None:
-    """Return the user as whom PostgreSQL runs if we are root, since it refuses to run as root; else None."""
+    """Return the user for PostgreSQL if we are root, since it refuses to run as root; else None."""
     return pwd.getpwnam("nobody") if os.geteuid() == 0 else None
 
 

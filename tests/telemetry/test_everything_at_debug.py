@@ -26,5 +26,5 @@ def test_r11_no_failure_anywhere_shows_a_secret_with_everything_at_debug(library
     assert len(seen["secrets"]) >= 2 * seen["awaits"]
     assert "DEBUG" in done.stderr
     assert "asyncio WARNING Executing" in done.stderr
-    assert "TripError: tripped up" in done.stderr
+    assert "UnexpectedError: thrown by the test" in done.stderr
     assert [secret for secret in seen["secrets"] if secret in done.stderr] == []

@@ -33,12 +33,12 @@ TRANSPORTS: dict[str, Callable[[], Transport]] = {
 }
 
 
-class TripError(Exception):
-    """What nobody reckons with."""
+class UnexpectedError(Exception):
+    """An exception that no code expects."""
 
 
-class Tripped(Coroutine[Any, Any, Any]):
-    """A coroutine into which an exception is thrown where it awaits for the *at*th time."""
+class FailingCoroutine(Coroutine[Any, Any, Any]):
+    """A coroutine that gets an exception thrown in at its await number *at*."""
 
     reached = False
 
@@ -47,7 +47,7 @@ class Tripped(Coroutine[Any, Any, Any]):
         self._left = at
         self._error = error
 
-    def send(self, value: object) -> Any:  # noqa: ANN401 - a coroutine's own
+    def send(self, value: object) -> Any:  # noqa: ANN401 - as Coroutine says
         waits_for = self._inner.send(value)
         self._left -= 1
         if self._left:
@@ -57,7 +57,7 @@ class Tripped(Coroutine[Any, Any, Any]):
             waits_for.cancel()
         return self._inner.throw(self._error)
 
-    def throw(self, *error: Any) -> Any:  # noqa: ANN401 - a coroutine's own
+    def throw(self, *error: Any) -> Any:  # noqa: ANN401 - as Coroutine says
         return self._inner.throw(*error)
 
     def close(self) -> None:
@@ -67,8 +67,8 @@ class Tripped(Coroutine[Any, Any, Any]):
         return self._inner.__await__()
 
 
-class Wiretap:
-    """Sees every secret that goes out or comes back."""
+class SecretRecorder:
+    """A transport that records every secret in requests and responses."""
 
     def __init__(self, inner: Transport) -> None:
         self._inner = inner
@@ -86,27 +86,33 @@ class Wiretap:
         await self._inner.aclose()
 
 
-async def renew(site: Site, fake: FakeBitbucket, wire: Wiretap, folder: str, trip: tuple[int, BaseException]) -> bool:
-    """Renew once, tripped up at that await; tell whether there were as many."""
-    found: list[Tripped] = []
+async def renew(
+    site: Site, fake: FakeBitbucket, transport: SecretRecorder, folder: str, failure: tuple[int, BaseException]
+) -> bool:
+    """Renew once, with this exception at the await of this number; return whether there were so many awaits."""
+    found: list[FailingCoroutine] = []
 
-    def factory(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> "asyncio.Task[Any]":  # noqa: ANN401 - a factory's own
+    def factory(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> "asyncio.Task[Any]":  # noqa: ANN401 - as task factories are called
         if getattr(coroutine, "__qualname__", "").endswith("._renew"):
-            coroutine = Tripped(coroutine, *trip)
+            coroutine = FailingCoroutine(coroutine, *failure)
             found.append(coroutine)
         return asyncio.Task(coroutine, loop=loop, **options)
 
     loop = asyncio.get_running_loop()
     token = fake.sign_in()
-    wire.secrets |= {token.access_token, str(token.refresh_token)}
+    transport.secrets |= {token.access_token, str(token.refresh_token)}
     async with TokenManager(
-        fake.client, store=FileStore(Path(folder, f"{trip[0]}.json")), key="alice", server=site.server, transport=wire
+        fake.client,
+        store=FileStore(Path(folder, f"{failure[0]}.json")),
+        key="alice",
+        server=site.server,
+        transport=transport,
     ) as manager:
         loop.set_task_factory(factory)
         try:
             await manager.exchange(RefreshToken(str(token.refresh_token)))
-        except (BitbucketAuthError, TripError):
-            logging.getLogger("program").exception("What the caller got")
+        except (BitbucketAuthError, UnexpectedError):
+            logging.getLogger("program").exception("The renewal failed")
         loop.set_task_factory(None)
         print(manager, manager.snapshot(), file=sys.stderr)
         with suppress(BitbucketAuthError):
@@ -115,21 +121,21 @@ async def renew(site: Site, fake: FakeBitbucket, wire: Wiretap, folder: str, tri
 
 
 async def main(library: str) -> None:
-    """Trip a renewal up at its first await, at its second, and so on, with an error and with a cancellation."""
+    """Let renewals fail at their first await, their second and so on, by an error and by a cancellation."""
     loop = asyncio.get_running_loop()
-    loop.slow_callback_duration = 0.0  # everything is slow, so that asyncio shows every handle
+    loop.slow_callback_duration = 0.0  # asyncio logs every handle as slow
     fake = FakeBitbucket()
-    wire = Wiretap(TRANSPORTS[library]())
+    transport = SecretRecorder(TRANSPORTS[library]())
     awaits = 0
     with TemporaryDirectory() as folder:
         async with serve(fake) as site:
-            for kind in (TripError, asyncio.CancelledError):
+            for kind in (UnexpectedError, asyncio.CancelledError):
                 awaits = 0
-                while await renew(site, fake, wire, folder, (awaits + 1, kind("tripped up"))):
+                while await renew(site, fake, transport, folder, (awaits + 1, kind("thrown by the test"))):
                     awaits += 1
             with fake.inject(faults.status(503)), fake.inject(faults.html()):
-                await renew(site, fake, wire, folder, (1000, TripError()))
-    secrets = sorted({*wire.secrets, str(fake.client.client_secret)} - {""})
+                await renew(site, fake, transport, folder, (1000, UnexpectedError()))
+    secrets = sorted({*transport.secrets, str(fake.client.client_secret)} - {""})
     print(json.dumps({"awaits": awaits, "secrets": secrets}))
 
 

@@ -94,7 +94,7 @@ def main() -> None:
         await lifecycle(Path(sys.argv[1]))
 
     asyncio.run(begin())
-    gc.collect()  # an exception that nobody retrieved is logged when it is collected
+    gc.collect()  # an unretrieved exception is logged when it is collected
 
 
 if __name__ == "__main__":

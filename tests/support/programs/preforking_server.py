@@ -1,7 +1,8 @@
-"""A server with preloading, run as a program: it makes a manager, forks, and each child uses it.
+"""A server that makes a manager, forks, and uses the manager in each child, as with preloading.
 
 Arguments: the file of the store, the fake's base URL, client id and secret, the number of children, and how the
-manager was used before the fork: not at all, in a loop that is closed by then, or in one that still runs.
+manager is used before the fork: not at all, in a loop that is closed by then (`closed`), or in one that still runs
+(`running`).
 """
 
 import asyncio
@@ -14,29 +15,29 @@ from bitbucket_auth_async.stores.file import FileStore
 
 
 async def fifty_callers(manager: TokenManager) -> None:
-    """Let them all ask, and print what they got."""
+    """Let fifty callers ask at once, and print the hashes of their tokens, or the error."""
     try:
         tokens = await asyncio.gather(*(manager.get_token() for _ in range(50)))
     except BitbucketAuthError as error:
-        say(f"{type(error).__name__}: {error}")
+        write_line(f"{type(error).__name__}: {error}")
         return
-    say(" ".join({sha256(token.access_token.encode()).hexdigest() for token in tokens}))
+    write_line(" ".join({sha256(token.access_token.encode()).hexdigest() for token in tokens}))
     await manager.aclose()
 
 
-def say(line: str) -> None:
-    """Write a line at one stroke, so that those of several children do not mix."""
+def write_line(line: str) -> None:
+    """Write a line in one system call, so that lines of several children do not mix."""
     os.write(sys.stdout.fileno(), f"{line}\n".encode())
 
 
-def forked(manager: TokenManager, children: int) -> None:
-    """Let each child use the manager in a loop of its own, and wait for all of them."""
+def fork_and_use(manager: TokenManager, children: int) -> None:
+    """Let each child use the manager in a loop of its own, and wait for all children."""
     pids: list[int] = []
     for _ in range(children):
         pid = os.fork()
         if pid == 0:
             asyncio.run(fifty_callers(manager))
-            os._exit(0)  # not into the parent's code
+            os._exit(0)  # so that it does not run on in the code of the parent
         pids.append(pid)
     for pid in pids:
         _, status = os.waitpid(pid, 0)
@@ -45,13 +46,13 @@ def forked(manager: TokenManager, children: int) -> None:
 
 
 async def use_and_fork(manager: TokenManager, children: int) -> None:
-    """Fork while the loop runs in which the manager lives."""
+    """Fork while the event loop of the manager runs."""
     async with manager:
-        forked(manager, children)
+        fork_and_use(manager, children)
 
 
 async def look(manager: TokenManager) -> None:
-    """Use the manager, so that it belongs to this loop."""
+    """Bind the manager to this loop."""
     manager._shared.bind_to_loop()  # pyright: ignore[reportPrivateUsage]  - what any use does first
 
 
@@ -74,7 +75,7 @@ def main() -> None:
         return
     if before == "closed":
         asyncio.run(look(manager))
-    forked(manager, int(children))
+    fork_and_use(manager, int(children))
 
 
 if __name__ == "__main__":
