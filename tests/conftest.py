@@ -1,6 +1,7 @@
 """Store servers for the whole suite: each worker starts one when its first test asks for it."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import asyncpg
 import pytest
@@ -24,7 +25,8 @@ def running_postgres() -> Iterator[PostgresServer]:
 @pytest.fixture
 def valkey(running_valkey: RedisServer) -> RedisServer:
     """Return this worker's Valkey, without keys."""
-    with blocking.Redis(port=running_valkey.port) as admin:
+    admin: Any = blocking.Redis(port=running_valkey.port)  # redis-py leaves half of its types unknown
+    with admin:
         admin.flushall()
     return running_valkey
 
