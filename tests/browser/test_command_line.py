@@ -8,16 +8,16 @@ import pytest
 from playwright.async_api import Browser
 
 from tests.browser.conftest import SCREENSHOTS
-from tests.support.command_line import Program, program
+from tests.support.command_line import CommandLine, command_line
 
 
 @pytest.fixture
-async def cli(tmp_path: Path) -> AsyncGenerator[Program]:
-    async with program(tmp_path) as found:
+async def cli(tmp_path: Path) -> AsyncGenerator[CommandLine]:
+    async with command_line(tmp_path) as found:
         yield found
 
 
-async def started(cli: Program) -> tuple[asyncio.subprocess.Process, str]:
+async def started(cli: CommandLine) -> tuple[asyncio.subprocess.Process, str]:
     """Start a sign-in, and return the process and the URL for the browser."""
     process = await cli.start(*cli.login_words())
     assert process.stderr is not None
@@ -30,7 +30,7 @@ async def started(cli: Program) -> tuple[asyncio.subprocess.Process, str]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_a_person_agrees_and_sees_the_closing_page(cli: Program, chromium: Browser, scheme: str) -> None:
+async def test_a_person_agrees_and_sees_the_closing_page(cli: CommandLine, chromium: Browser, scheme: str) -> None:
     process, url = await started(cli)
     page = await chromium.new_page(color_scheme="dark" if scheme == "dark" else "light")
     await page.goto(url)
@@ -44,7 +44,7 @@ async def test_a_person_agrees_and_sees_the_closing_page(cli: Program, chromium:
     assert cli.fake.is_live(done.out.strip())
 
 
-async def test_a_person_declines_and_sees_the_closing_page(cli: Program, chromium: Browser) -> None:
+async def test_a_person_declines_and_sees_the_closing_page(cli: CommandLine, chromium: Browser) -> None:
     process, url = await started(cli)
     page = await chromium.new_page()
     await page.goto(url)
@@ -55,7 +55,7 @@ async def test_a_person_declines_and_sees_the_closing_page(cli: Program, chromiu
 
 
 async def test_a_page_that_scans_ports_neither_ends_the_sign_in_nor_reads_anything(
-    cli: Program, chromium: Browser
+    cli: CommandLine, chromium: Browser
 ) -> None:
     process, url = await started(cli)
     page = await chromium.new_page()

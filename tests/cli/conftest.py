@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest_asyncio
 
-from tests.support.command_line import Program, program
+from tests.support.command_line import CommandLine, command_line
 
 # A shell makes background jobs ignore Ctrl-C, and the tests' processes would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -14,6 +14,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 @pytest_asyncio.fixture
-async def cli(tmp_path: Path) -> AsyncGenerator[Program]:
-    async with program(tmp_path) as found:
+async def cli(tmp_path: Path) -> AsyncGenerator[CommandLine]:
+    async with command_line(tmp_path) as found:
         yield found

@@ -9,11 +9,11 @@ import pytest
 
 from bitbucket_auth_async.testing.fake import faults
 from bitbucket_auth_async.testing.scripted_server import always, answer, scripted_server
-from tests.support.command_line import Program
-from tests.support.terminal import at_a_terminal, read_until
+from tests.support.command_line import CommandLine
+from tests.support.terminal import read_until, start_in_terminal
 
 
-async def test_the_path_may_be_short_or_a_full_url(cli: Program) -> None:
+async def test_the_path_may_be_short_or_a_full_url(cli: CommandLine) -> None:
     await cli.sign_in()
     for path in ("/user", "user", "/2.0/user", f"{cli.site.base_url}/2.0/user"):
         done = await cli.run("api", "get", path)
@@ -21,7 +21,7 @@ async def test_the_path_may_be_short_or_a_full_url(cli: Program) -> None:
         assert json.loads(done.out)["username"] == "ada"
 
 
-async def test_paginate_prints_all_pages_as_one_list(cli: Program) -> None:
+async def test_paginate_prints_all_pages_as_one_list(cli: CommandLine) -> None:
     await cli.sign_in()
     cli.fake.rest.repositories = 250
     done = await cli.run("api", "GET", "/repositories/acme", "--paginate")
@@ -33,12 +33,12 @@ async def test_paginate_prints_all_pages_as_one_list(cli: Program) -> None:
     assert json.loads((await cli.run("api", "GET", "/repositories/acme", "--paginate")).out) == []
 
 
-async def test_on_a_terminal_the_progress_bar_is_only_on_standard_error(cli: Program, tmp_path: Path) -> None:
+async def test_on_a_terminal_the_progress_bar_is_only_on_standard_error(cli: CommandLine, tmp_path: Path) -> None:
     await cli.sign_in()
     cli.fake.rest.repositories = 250
     with (tmp_path / "list.json").open("wb") as list_file:
         words = ("api", "GET", "/repositories/acme", "--paginate")
-        process, mine, its = await at_a_terminal(cli, *words, stdout=list_file)
+        process, mine, its = await start_in_terminal(cli, *words, stdout=list_file)
         said = await read_until(mine, "250/250")
         assert await process.wait() == 0
         os.close(mine)
@@ -47,13 +47,13 @@ async def test_on_a_terminal_the_progress_bar_is_only_on_standard_error(cli: Pro
     assert len(json.loads((tmp_path / "list.json").read_bytes())) == 250
 
 
-async def test_on_a_terminal_json_cannot_move_the_cursor(cli: Program) -> None:
+async def test_on_a_terminal_json_cannot_move_the_cursor(cli: CommandLine) -> None:
     await cli.login()
     nasty = r"\u001b[2J\u009b2J\u202eZo@\ud800\udb40\udc01".replace("@", "\u00eb")
     page = f'{{"values": [{{"description": "{nasty}", "end": "here"}}]}}'.replace(r"\u009b", "\x9b")
     for words in (("/x",), ("/x", "--paginate")):
         with cli.fake.inject(faults.body(page.encode()), at="api"):
-            process, mine, its = await at_a_terminal(cli, "api", "GET", *words)
+            process, mine, its = await start_in_terminal(cli, "api", "GET", *words)
             seen = await read_until(mine, "here")
             assert await process.wait() == 0
         os.close(mine)
@@ -61,17 +61,17 @@ async def test_on_a_terminal_json_cannot_move_the_cursor(cli: Program) -> None:
         assert f'"{nasty}"' in seen
 
 
-async def test_a_file_is_printed_unchanged_except_on_a_terminal(cli: Program, tmp_path: Path) -> None:
+async def test_a_file_is_printed_unchanged_except_on_a_terminal(cli: CommandLine, tmp_path: Path) -> None:
     await cli.login()
     file = "+\tcaf\u00e9\n\x1b[2J\x9b2Jhere".encode() + b"\xff\x9b"
     with cli.fake.inject(faults.body(file, content_type="text/plain"), at="api", times=None):
-        process, mine, its = await at_a_terminal(cli, "api", "GET", "/x")
+        process, mine, its = await start_in_terminal(cli, "api", "GET", "/x")
         seen = await read_until(mine, "here")
         assert await process.wait() == 0
         os.close(mine)
         os.close(its)
         with (tmp_path / "file").open("wb") as kept:
-            process, mine, its = await at_a_terminal(cli, "api", "GET", "/x", stdout=kept)
+            process, mine, its = await start_in_terminal(cli, "api", "GET", "/x", stdout=kept)
             assert await process.wait() == 0
         os.close(mine)
         os.close(its)
@@ -81,7 +81,7 @@ async def test_a_file_is_printed_unchanged_except_on_a_terminal(cli: Program, tm
     assert (tmp_path / "file").read_bytes() == file
 
 
-async def test_a_circular_list_is_an_error(cli: Program) -> None:
+async def test_a_circular_list_is_an_error(cli: CommandLine) -> None:
     await cli.login()
     page = json.dumps({"values": [1], "next": f"{cli.site.base_url}/2.0/x?page=2"}).encode()
     with cli.fake.inject(faults.body(page), at="api", times=None):
@@ -90,7 +90,7 @@ async def test_a_circular_list_is_an_error(cli: Program) -> None:
     assert "the pages form a loop" in done.err
 
 
-async def test_r4_an_expired_token_is_renewed_first(cli: Program) -> None:
+async def test_r4_an_expired_token_is_renewed_first(cli: CommandLine) -> None:
     await cli.sign_in()
     await cli.age(3600)
     cli.fake.expire_access_tokens()
@@ -98,7 +98,7 @@ async def test_r4_an_expired_token_is_renewed_first(cli: Program) -> None:
     assert cli.fake.token_requests == 2
 
 
-async def test_a_missing_scope_is_named(cli: Program) -> None:
+async def test_a_missing_scope_is_named(cli: CommandLine) -> None:
     cli.fake.registration().scope = frozenset({"account"})
     await cli.sign_in()
     done = await cli.run("api", "GET", "/repositories/acme")
@@ -107,7 +107,7 @@ async def test_a_missing_scope_is_named(cli: Program) -> None:
     assert "sign in again" in done.err
 
 
-async def test_r12_the_token_is_sent_to_no_other_host(cli: Program) -> None:
+async def test_r12_the_token_is_sent_to_no_other_host(cli: CommandLine) -> None:
     await cli.sign_in()
     async with scripted_server(always(answer(200, b"{}"))) as elsewhere:
         for path in (f"{elsewhere.origin}/2.0/user", f"//{elsewhere.origin.partition('//')[2]}/user", "/../user"):
@@ -121,7 +121,7 @@ async def test_r12_the_token_is_sent_to_no_other_host(cli: Program) -> None:
     assert elsewhere.received == []
 
 
-async def test_a_missing_resource_exits_with_1_and_an_outage_with_4(cli: Program) -> None:
+async def test_a_missing_resource_exits_with_1_and_an_outage_with_4(cli: CommandLine) -> None:
     await cli.sign_in()
     gone = await cli.run("api", "GET", "/repositories/acme/nothing")
     assert (gone.code, gone.out) == (1, "")
@@ -134,14 +134,14 @@ async def test_a_missing_resource_exits_with_1_and_an_outage_with_4(cli: Program
     assert (down.code, down.out) == (4, "")
 
 
-async def test_a_fake_bitbucket_is_not_waited_for_as_long_as_bitbucket(cli: Program) -> None:
+async def test_a_fake_bitbucket_is_not_waited_for_as_long_as_bitbucket(cli: CommandLine) -> None:
     await cli.sign_in()
     with cli.fake.inject(faults.status(503, retry_after=10), times=None, at="api") as outage:
         down = await cli.run("api", "GET", "/user")
     assert (down.code, down.out, outage.hits) == (4, "", 1)
 
 
-async def test_json_that_is_nested_too_deep_is_an_error(cli: Program) -> None:
+async def test_json_that_is_nested_too_deep_is_an_error(cli: CommandLine) -> None:
     await cli.sign_in()
     done = await cli.run("api", "POST", "/repositories/acme/acme-1", "--input", "-", stdin="[" * 200_000)
     assert (done.code, done.err) == (1, "Standard input is not valid JSON.\n")
@@ -154,7 +154,7 @@ async def test_json_that_is_nested_too_deep_is_an_error(cli: Program) -> None:
     assert (status.code, "the API does not tell" in status.out, status.err) == (0, True, "")
 
 
-async def test_the_input_must_be_json_and_reaches_the_api(cli: Program) -> None:
+async def test_the_input_must_be_json_and_reaches_the_api(cli: CommandLine) -> None:
     await cli.sign_in()
     wrong = await cli.run("api", "POST", "/repositories/acme/acme-1", "--input", "-", stdin="{")
     assert wrong.code == 1
@@ -169,19 +169,19 @@ async def test_the_input_must_be_json_and_reaches_the_api(cli: Program) -> None:
 
 
 @pytest.mark.parametrize("words", [["/user"], ["G-E-T", "/user"], ["/user", "get"]])
-async def test_without_a_method_the_error_shows_where_it_goes(cli: Program, words: list[str]) -> None:
+async def test_without_a_method_the_error_shows_where_it_goes(cli: CommandLine, words: list[str]) -> None:
     wrong = await cli.run("api", *words)
     assert wrong.code == 2
     assert "bitbucket-auth api GET /user" in wrong.err
 
 
-async def test_the_method_may_be_lower_case(cli: Program) -> None:
+async def test_the_method_may_be_lower_case(cli: CommandLine) -> None:
     await cli.sign_in()
     assert (await cli.run("api", "get", "/user")).code == 0
 
 
 @pytest.mark.parametrize("store", ["file:bitbucket-auth", "sqlite://{home}/tokens.db"])
-async def test_a_fresh_token_needs_no_secret(cli: Program, store: str) -> None:
+async def test_a_fresh_token_needs_no_secret(cli: CommandLine, store: str) -> None:
     await cli.login("--store", store.format(home=cli.home))
     del cli.environ["BITBUCKET_CLIENT_SECRET"], cli.environ["BITBUCKET_CLIENT_ID"]
     for words in (["token"], ["token", "--verbose"], ["api", "GET", "/user"]):
@@ -192,7 +192,7 @@ async def test_a_fresh_token_needs_no_secret(cli: Program, store: str) -> None:
     assert cli.fake.token_requests == 1
 
 
-async def test_a_renewal_without_a_secret_names_the_variable_to_set(cli: Program) -> None:
+async def test_a_renewal_without_a_secret_names_the_variable_to_set(cli: CommandLine) -> None:
     await cli.login()
     del cli.environ["BITBUCKET_CLIENT_SECRET"], cli.environ["BITBUCKET_CLIENT_ID"]
     await cli.age(3400)  # valid for three more minutes
@@ -202,7 +202,7 @@ async def test_a_renewal_without_a_secret_names_the_variable_to_set(cli: Program
         assert "set BITBUCKET_CLIENT_SECRET" in done.err
 
 
-async def test_a_token_without_an_expiry_needs_the_secret(cli: Program) -> None:
+async def test_a_token_without_an_expiry_needs_the_secret(cli: CommandLine) -> None:
     await cli.sign_in()
     found = await cli.store.load("default")
     assert found is not None
@@ -215,7 +215,7 @@ async def test_a_token_without_an_expiry_needs_the_secret(cli: Program) -> None:
     assert done.err.startswith("The secret of client"), done.err
 
 
-async def test_a_401_that_cannot_be_renewed_without_the_secret_is_reported(cli: Program) -> None:
+async def test_a_401_that_cannot_be_renewed_without_the_secret_is_reported(cli: CommandLine) -> None:
     await cli.login()
     await cli.age(120)
     cli.fake.expire_access_tokens()

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command_line import Done, Program, at_rest, text_in
-from tests.support.terminal import at_a_terminal, echoes, read_until
+from tests.support.command_line import CommandLine, RunResult, text_in, wait_until_idle
+from tests.support.terminal import echoes, read_until, start_in_terminal
 
 OTHER_USER = 65534
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
 
-def is_one_sentence(done: Done) -> bool:
+def is_one_sentence(done: RunResult) -> bool:
     """Tell whether a failure is one or two lines without a traceback."""
     return done.out == "" and "Traceback" not in done.err and 1 <= len(done.err.strip().splitlines()) <= 2
 
@@ -53,7 +53,7 @@ def as_user(uid: int) -> tuple[str, ...]:
 
 
 @pytest.fixture
-def someone(cli: Program) -> Generator[tuple[str, ...]]:
+def someone(cli: CommandLine) -> Generator[tuple[str, ...]]:
     """The command as the user, not root, who owns the home.
 
     The home is outside pytest's folders: a second test run would close those to other users again.
@@ -68,12 +68,12 @@ def someone(cli: Program) -> Generator[tuple[str, ...]]:
         yield as_user(uid)
 
 
-def client_login(cli: Program, *words: str) -> tuple[str, ...]:
+def client_login(cli: CommandLine, *words: str) -> tuple[str, ...]:
     """Return the arguments of a sign-in by client credentials."""
     return (*cli.login_words("--client-credentials"), *words)
 
 
-async def test_a_full_disk_is_reported_before_the_browser_opens(cli: Program) -> None:
+async def test_a_full_disk_is_reported_before_the_browser_opens(cli: CommandLine) -> None:
     done = await cli.run_process(*cli.login_words(), command=within_file_size(0))
     assert done.code == 1
     assert is_one_sentence(done)
@@ -82,7 +82,7 @@ async def test_a_full_disk_is_reported_before_the_browser_opens(cli: Program) ->
     assert [path for path in cli.home.rglob("*") if path.is_file() and path.stat().st_size] == []
 
 
-async def test_r2_a_full_disk_spends_no_refresh_token(cli: Program) -> None:
+async def test_r2_a_full_disk_spends_no_refresh_token(cli: CommandLine) -> None:
     await cli.sign_in()
     await cli.age(3600)
     before = cli.tokens.read_bytes()
@@ -94,7 +94,7 @@ async def test_r2_a_full_disk_spends_no_refresh_token(cli: Program) -> None:
     assert (await cli.run("token")).code == 0
 
 
-async def test_a_client_with_a_full_store_still_gets_a_token_quickly(cli: Program) -> None:
+async def test_a_client_with_a_full_store_still_gets_a_token_quickly(cli: CommandLine) -> None:
     await cli.run(*client_login(cli))
     (key,) = await cli.store.keys()
     await cli.age(3600, key)
@@ -106,7 +106,7 @@ async def test_a_client_with_a_full_store_still_gets_a_token_quickly(cli: Progra
 
 
 async def test_a_read_only_home_is_reported_but_a_fresh_token_is_still_printed(
-    cli: Program, someone: tuple[str, ...]
+    cli: CommandLine, someone: tuple[str, ...]
 ) -> None:
     assert (await cli.run_process(*client_login(cli), command=someone)).code == 0
     folders = [path for path in (cli.home, *cli.home.rglob("*")) if path.is_dir()]
@@ -124,7 +124,7 @@ async def test_a_read_only_home_is_reported_but_a_fresh_token_is_still_printed(
 
 
 @ROOT_ONLY
-async def test_without_any_home_the_error_says_what_to_set(cli: Program) -> None:
+async def test_without_any_home_the_error_says_what_to_set(cli: CommandLine) -> None:
     del cli.environ["HOME"]
     done = await cli.run_process("token", command=as_user(54_321), cwd=Path("/"))  # the system knows no such user
     assert done.code == 1
@@ -132,14 +132,14 @@ async def test_without_any_home_the_error_says_what_to_set(cli: Program) -> None
     assert "HOME" in done.err
 
 
-async def test_a_missing_home_is_reported(cli: Program, someone: tuple[str, ...]) -> None:
+async def test_a_missing_home_is_reported(cli: CommandLine, someone: tuple[str, ...]) -> None:
     done = await cli.run_process(*client_login(cli), environ={"HOME": "/does/not/exist"}, command=someone)
     assert done.code == 1
     assert is_one_sentence(done)
 
 
 @ROOT_ONLY
-async def test_another_users_home_is_neither_read_nor_written(cli: Program, someone: tuple[str, ...]) -> None:
+async def test_another_users_home_is_neither_read_nor_written(cli: CommandLine, someone: tuple[str, ...]) -> None:
     assert (await cli.run_process(*client_login(cli), command=someone)).code == 0
     for words in (["token"], [*cli.login_words()], ["status"]):
         done = await cli.run(*words)  # as root with HOME unchanged, as under some sudo
@@ -150,7 +150,7 @@ async def test_another_users_home_is_neither_read_nor_written(cli: Program, some
 
 
 @pytest.mark.parametrize("backend", ["keyring.backends.fail.Keyring", "tests.support.keyrings.LockedKeyring"])
-async def test_a_missing_or_locked_keyring_is_reported(cli: Program, backend: str) -> None:
+async def test_a_missing_or_locked_keyring_is_reported(cli: CommandLine, backend: str) -> None:
     environ = {"PYTHON_KEYRING_BACKEND": backend}
     done = await cli.run(*client_login(cli, "--store", "keyring://app"), environ=environ)
     assert done.code in {1, 4}
@@ -160,12 +160,12 @@ async def test_a_missing_or_locked_keyring_is_reported(cli: Program, backend: st
     assert (await cli.run("profiles")).code == 3
 
 
-async def test_the_keyring_holds_token_and_secret(cli: Program, tmp_path: Path) -> None:
+async def test_the_keyring_holds_token_and_secret(cli: CommandLine, tmp_path: Path) -> None:
     client = (cli.environ.pop("BITBUCKET_CLIENT_ID"), cli.environ.pop("BITBUCKET_CLIENT_SECRET"))
     ring = tmp_path / "ring"
     ring.mkdir()
     cli.environ |= {"PYTHON_KEYRING_BACKEND": "tests.support.keyrings.FolderKeyring", "KEYRING_FOLDER": str(ring)}
-    process, mine, its = await at_a_terminal(cli, *client_login(cli, "--store", "keyring://app"))
+    process, mine, its = await start_in_terminal(cli, *client_login(cli, "--store", "keyring://app"))
     await read_until(mine, "Key: ")
     os.write(mine, f"{client[0]}\n".encode())
     await read_until(mine, "(not shown): ")
@@ -183,7 +183,7 @@ async def test_the_keyring_holds_token_and_secret(cli: Program, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("words", [["login", "--access-token"], ["status"], ["token"]])
-async def test_an_invalid_store_url_is_reported(cli: Program, words: list[str]) -> None:
+async def test_an_invalid_store_url_is_reported(cli: CommandLine, words: list[str]) -> None:
     if words[0] == "login":
         done = await cli.run(*words, "--store", "file://[/tokens", stdin="token")
     else:
@@ -196,7 +196,7 @@ async def test_an_invalid_store_url_is_reported(cli: Program, words: list[str]) 
 
 
 @pytest.mark.parametrize("words", [["login", "--access-token"], ["login", "--no-browser"]])
-async def test_undecodable_input_is_reported_in_every_locale(cli: Program, words: list[str]) -> None:
+async def test_undecodable_input_is_reported_in_every_locale(cli: CommandLine, words: list[str]) -> None:
     # Python's default in a UTF-8 locale, which not every machine has.
     process = await cli.start(*words, environ={"PYTHONIOENCODING": "utf-8:strict"})
     _, said = await asyncio.wait_for(process.communicate("http://a?b\n".encode("utf-16")), 60)
@@ -204,7 +204,7 @@ async def test_undecodable_input_is_reported_in_every_locale(cli: Program, words
     assert b"Traceback" not in said
 
 
-async def test_an_undecodable_client_id_is_reported(cli: Program) -> None:
+async def test_an_undecodable_client_id_is_reported(cli: CommandLine) -> None:
     cli.environ["BITBUCKET_CLIENT_ID"] = "\udcff"
     done = await cli.run(*cli.login_words("--no-browser"))
     assert (done.code, done.out) == (1, "")
@@ -212,7 +212,7 @@ async def test_an_undecodable_client_id_is_reported(cli: Program) -> None:
     assert "client_id" in done.err
 
 
-async def test_an_invalid_port_in_the_profile_file_is_reported(cli: Program) -> None:
+async def test_an_invalid_port_in_the_profile_file_is_reported(cli: CommandLine) -> None:
     await cli.sign_in()
     path = cli.home / ".config/bitbucket-auth/profiles.json"
     path.write_text(path.read_text().replace(f'"port":{cli.port}', '"port":65536'))
@@ -222,7 +222,7 @@ async def test_an_invalid_port_in_the_profile_file_is_reported(cli: Program) -> 
     assert str(path) in done.err
 
 
-async def test_a_damaged_profile_file_is_reported_and_stays_unchanged(cli: Program) -> None:
+async def test_a_damaged_profile_file_is_reported_and_stays_unchanged(cli: CommandLine) -> None:
     path = cli.home / ".config/bitbucket-auth/profiles.json"
     path.parent.mkdir(parents=True)
     path.write_text("{")
@@ -234,7 +234,7 @@ async def test_a_damaged_profile_file_is_reported_and_stays_unchanged(cli: Progr
     assert path.read_text() == "{"
 
 
-async def test_r5_after_a_clock_change_no_expired_token_is_printed(cli: Program) -> None:
+async def test_r5_after_a_clock_change_no_expired_token_is_printed(cli: CommandLine) -> None:
     await cli.sign_in()
     for seconds in (3600, -3600):  # the token seems an hour older, or from the future
         await cli.age(seconds)
@@ -244,9 +244,9 @@ async def test_r5_after_a_clock_change_no_expired_token_is_printed(cli: Program)
     assert cli.fake.token_requests == 3
 
 
-async def test_a_new_user_is_guided_and_the_secret_is_not_shown(cli: Program) -> None:
+async def test_a_new_user_is_guided_and_the_secret_is_not_shown(cli: CommandLine) -> None:
     client = (cli.environ.pop("BITBUCKET_CLIENT_ID"), cli.environ.pop("BITBUCKET_CLIENT_SECRET"))
-    process, mine, its = await at_a_terminal(cli, *cli.login_words("--client-credentials"))
+    process, mine, its = await start_in_terminal(cli, *cli.login_words("--client-credentials"))
     said = await read_until(mine, "Key: ")
     assert f"Callback URL: {cli.callback}" in said
     assert "This is a private consumer: tick it" in said
@@ -269,15 +269,15 @@ async def test_a_new_user_is_guided_and_the_secret_is_not_shown(cli: Program) ->
 
 
 @pytest.mark.parametrize("prompt", ["Key: ", "(not shown): ", "paste it here:"])
-async def test_ctrl_c_at_each_prompt_saves_nothing_and_restores_the_terminal(cli: Program, prompt: str) -> None:
+async def test_ctrl_c_at_each_prompt_saves_nothing_and_restores_the_terminal(cli: CommandLine, prompt: str) -> None:
     if "paste" not in prompt:
         del cli.environ["BITBUCKET_CLIENT_ID"], cli.environ["BITBUCKET_CLIENT_SECRET"]
-    process, mine, its = await at_a_terminal(cli, *cli.login_words("--no-browser"))
+    process, mine, its = await start_in_terminal(cli, *cli.login_words("--no-browser"))
     if "show" in prompt:
         await read_until(mine, "Key: ")
         os.write(mine, b"some-key\n")
     await read_until(mine, prompt)
-    await at_rest(process)  # it reads
+    await wait_until_idle(process)  # it reads
     os.write(mine, b"\x03")
     said = await read_until(mine, "Interrupted.")
     assert await process.wait() == 130

@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from bitbucket_auth_async.cli.profiles.server import parse_server
 from bitbucket_auth_async.testing.fake import faults
-from tests.support.command_line import Program
+from tests.support.command_line import CommandLine
 from tests.support.ports import free_port
 
 
@@ -28,7 +28,7 @@ class Served:
 
 
 @pytest_asyncio.fixture
-async def served(cli: Program) -> AsyncGenerator[Served]:
+async def served(cli: CommandLine) -> AsyncGenerator[Served]:
     for name in ("BITBUCKET_CLIENT_ID", "BITBUCKET_CLIENT_SECRET"):
         del cli.environ[name]
     port = free_port()
@@ -41,7 +41,7 @@ async def served(cli: Program) -> AsyncGenerator[Served]:
 
 
 @pytest.mark.skipif(shutil.which("curl") is None and "CI" not in os.environ, reason="the machine has no curl")
-async def test_the_printed_commands_sign_in_without_a_browser(cli: Program, served: Served) -> None:
+async def test_the_printed_commands_sign_in_without_a_browser(cli: CommandLine, served: Served) -> None:
     lines = [line.strip() for line in served.banner.splitlines()]
     exports = [line for line in lines if line.startswith("export ")]
     assert len(exports) == 2
@@ -65,7 +65,7 @@ async def test_the_printed_commands_sign_in_without_a_browser(cli: Program, serv
     assert (await cli.run("api", "GET", "/user", "--profile", "fake")).code == 0
 
 
-async def test_the_printed_tokens_sign_in(cli: Program, served: Served) -> None:
+async def test_the_printed_tokens_sign_in(cli: CommandLine, served: Served) -> None:
     rows = dict(line.strip().split("  ", 1) for line in served.banner.splitlines() if " token  " in line)
     api_token, _, email = rows["API token"].strip().partition(", of ")
     for kind, text in (("--access-token", rows["access token"].strip()), ("--api-token", api_token)):
@@ -77,7 +77,7 @@ async def test_the_printed_tokens_sign_in(cli: Program, served: Served) -> None:
         assert listed.code == 0, listed
 
 
-async def test_after_it_has_stopped_each_command_asks_whether_it_is_running(cli: Program, served: Served) -> None:
+async def test_after_it_has_stopped_each_command_asks_whether_it_is_running(cli: CommandLine, served: Served) -> None:
     cli.environ |= {"BITBUCKET_CLIENT_ID": "fake-client-id", "BITBUCKET_CLIENT_SECRET": "fake-client-secret"}
     login = ("login", "--client-credentials", "--server", served.address)
     assert (await cli.run(*login)).code == 0
@@ -102,7 +102,7 @@ async def test_after_it_has_stopped_each_command_asks_whether_it_is_running(cli:
     assert (told.code, asked in told.err) == (4, True)
 
 
-async def test_an_outage_of_a_running_server_is_reported_as_an_outage(cli: Program) -> None:
+async def test_an_outage_of_a_running_server_is_reported_as_an_outage(cli: CommandLine) -> None:
     await cli.login()
     await cli.age(3600)
     with cli.fake.inject(faults.status(503), times=None):
@@ -111,7 +111,7 @@ async def test_an_outage_of_a_running_server_is_reported_as_an_outage(cli: Progr
     assert "fake-server" not in down.err
 
 
-async def test_a_port_in_use_is_reported_as_retryable(cli: Program) -> None:
+async def test_a_port_in_use_is_reported_as_retryable(cli: CommandLine) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         done = await cli.run_process("fake-server", "--port", str(port))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command_line import Program
+from tests.support.command_line import CommandLine
 
 
 @pytest.mark.parametrize(
@@ -21,14 +21,14 @@ from tests.support.command_line import Program
         ("token --profile unknown", 1),
     ],
 )
-async def test_a_process_and_a_call_give_the_same(cli: Program, command: str, code: int) -> None:
+async def test_a_process_and_a_call_give_the_same(cli: CommandLine, command: str, code: int) -> None:
     await cli.sign_in()
     called, process = await cli.run(*command.split()), await cli.run_process(*command.split())
     assert called == process
     assert process.code == code
 
 
-async def test_a_call_leaves_the_process_as_it_was(cli: Program) -> None:
+async def test_a_call_leaves_the_process_as_it_was(cli: CommandLine) -> None:
     def state() -> list[object]:
         logger = logging.getLogger("bitbucket_auth_async")
         streams = (sys.stdin, sys.stdout, sys.stderr, sys.argv)

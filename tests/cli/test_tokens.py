@@ -14,17 +14,17 @@ import typer.main
 from bitbucket_auth_async.cli.app import app
 from bitbucket_auth_async.cli.main import main
 from bitbucket_auth_async.testing.fake import faults
-from tests.support.command_line import Program, at_rest
+from tests.support.command_line import CommandLine, wait_until_idle
 
 
-async def test_token_prints_only_the_token(cli: Program) -> None:
+async def test_token_prints_only_the_token(cli: CommandLine) -> None:
     await cli.sign_in()
     done = await cli.run("token")
     assert (done.code, done.err) == (0, "")
     assert done.out == f"{await cli.access_token()}\n"
 
 
-async def test_r4_token_finishes_a_due_renewal_before_it_prints(cli: Program) -> None:
+async def test_r4_token_finishes_a_due_renewal_before_it_prints(cli: CommandLine) -> None:
     await cli.sign_in()
     before = await cli.access_token()
     await cli.age(3400)  # valid for three more minutes
@@ -34,7 +34,7 @@ async def test_r4_token_finishes_a_due_renewal_before_it_prints(cli: Program) ->
     assert done.out.strip() == await cli.access_token() != before
 
 
-async def test_r6_r7_during_an_outage_the_current_token_is_printed_while_it_is_valid(cli: Program) -> None:
+async def test_r6_r7_during_an_outage_the_current_token_is_printed_while_it_is_valid(cli: CommandLine) -> None:
     await cli.sign_in()
     await cli.age(3400)
     with cli.fake.inject(faults.status(503), times=None):
@@ -47,7 +47,7 @@ async def test_r6_r7_during_an_outage_the_current_token_is_printed_while_it_is_v
     assert len(expired.err.splitlines()) == 1
 
 
-async def test_r1_two_processes_at_the_same_moment_renew_once(cli: Program) -> None:
+async def test_r1_two_processes_at_the_same_moment_renew_once(cli: CommandLine) -> None:
     await cli.sign_in()
     await cli.age(3600)
     with cli.fake.inject(faults.latency(0.5), times=None):
@@ -56,14 +56,14 @@ async def test_r1_two_processes_at_the_same_moment_renew_once(cli: Program) -> N
     assert cli.fake.token_requests == 2
 
 
-async def test_r4_ctrl_c_during_a_renewal_does_not_lose_the_new_token(cli: Program) -> None:
+async def test_r4_ctrl_c_during_a_renewal_does_not_lose_the_new_token(cli: CommandLine) -> None:
     await cli.sign_in()
     await cli.age(3600)
     with cli.fake.inject(faults.hold()) as held:
         process = await cli.start("token")
         await asyncio.wait_for(held.reached.wait(), 30)
         process.send_signal(signal.SIGINT)
-        await at_rest(process)
+        await wait_until_idle(process)
         held.release()
         out, err = await asyncio.wait_for(process.communicate(), 30)
     assert (process.returncode, out) == (130, b"")
@@ -74,7 +74,7 @@ async def test_r4_ctrl_c_during_a_renewal_does_not_lose_the_new_token(cli: Progr
     assert cli.fake.is_live(await cli.access_token())
 
 
-async def test_the_proxy_of_the_environment_and_its_exceptions_apply(cli: Program) -> None:
+async def test_the_proxy_of_the_environment_and_its_exceptions_apply(cli: CommandLine) -> None:
     await cli.sign_in()
     await cli.age(3600)
     unreachable = {"http_proxy": "http://127.0.0.1:1"}
@@ -90,7 +90,7 @@ async def test_the_proxy_of_the_environment_and_its_exceptions_apply(cli: Progra
     assert (await cli.run("token", environ={**unreachable, "no_proxy": "127.0.0.1"})).code == 0
 
 
-async def test_r8_a_refused_refresh_token_has_its_own_exit_code(cli: Program) -> None:
+async def test_r8_a_refused_refresh_token_has_its_own_exit_code(cli: CommandLine) -> None:
     await cli.sign_in()
     cli.fake.revoke()
     await cli.age(3600)
@@ -102,14 +102,14 @@ async def test_r8_a_refused_refresh_token_has_its_own_exit_code(cli: Program) ->
     assert json.loads(status.out)["refresh_token"] == "refused"
 
 
-async def test_before_the_first_sign_in_every_command_says_to_log_in(cli: Program) -> None:
+async def test_before_the_first_sign_in_every_command_says_to_log_in(cli: CommandLine) -> None:
     for words in (["token"], ["status"], ["refresh"], ["logout"], ["profiles"], ["git-setup"]):
         done = await cli.run(*words)
         assert (done.code, done.out) == (3, ""), words
         assert "bitbucket-auth login" in done.err
 
 
-async def test_status_shows_the_state_and_changes_nothing(cli: Program) -> None:
+async def test_status_shows_the_state_and_changes_nothing(cli: CommandLine) -> None:
     await cli.sign_in()
     before = cli.tokens.read_bytes()
     plain = await cli.run("status")
@@ -131,7 +131,7 @@ async def test_status_shows_the_state_and_changes_nothing(cli: Program) -> None:
     assert cli.fake.token_requests == 1
 
 
-async def test_status_shows_the_last_failed_renewal(cli: Program) -> None:
+async def test_status_shows_the_last_failed_renewal(cli: CommandLine) -> None:
     await cli.sign_in()
     await cli.age(3600)
     with cli.fake.inject(faults.status(503), times=None):
@@ -141,7 +141,7 @@ async def test_status_shows_the_last_failed_renewal(cli: Program) -> None:
     assert re.search(r"^last renewal +failed: .*503", status.out, re.MULTILINE)
 
 
-async def test_text_from_the_server_cannot_move_the_cursor(cli: Program) -> None:
+async def test_text_from_the_server_cannot_move_the_cursor(cli: CommandLine) -> None:
     cli.fake.person.display_name = "\x1b[2J\x1b]0;owned\x07Ada"
     cli.fake.registration().scope = frozenset({"account", "\u202eowned"})
     done = await cli.login()
@@ -150,7 +150,7 @@ async def test_text_from_the_server_cannot_move_the_cursor(cli: Program) -> None
     assert "Ada" in status.out
 
 
-async def test_letters_that_the_terminal_lacks_are_escaped(cli: Program) -> None:
+async def test_letters_that_the_terminal_lacks_are_escaped(cli: CommandLine) -> None:
     cli.fake.person.display_name = "Zo\u00eb"
     await cli.login()
     done = await cli.run_process("status", environ={"PYTHONIOENCODING": "ascii"})
@@ -159,7 +159,7 @@ async def test_letters_that_the_terminal_lacks_are_escaped(cli: Program) -> None
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
-async def test_a_stream_that_is_closed_at_the_start_causes_no_traceback(cli: Program, closed: str) -> None:
+async def test_a_stream_that_is_closed_at_the_start_causes_no_traceback(cli: CommandLine, closed: str) -> None:
     await cli.login()
     closes_streams = ("bash", "-c", f'{sys.executable} -m bitbucket_auth_async "$@" {closed}', "bash")
     for words in (["token"], ["status"], ["git-credential", "get"], ["logout"]):
@@ -167,7 +167,7 @@ async def test_a_stream_that_is_closed_at_the_start_causes_no_traceback(cli: Pro
         assert (done.code, "Traceback" in done.err) == (0, False), words
 
 
-async def test_a_full_output_device_is_reported(cli: Program) -> None:
+async def test_a_full_output_device_is_reported(cli: CommandLine) -> None:
     await cli.login()
     full = ("bash", "-c", f'{sys.executable} -m bitbucket_auth_async "$@" >/dev/full', "bash")
     for words in (["token"], ["status"]):
@@ -175,7 +175,7 @@ async def test_a_full_output_device_is_reported(cli: Program) -> None:
         assert (done.code, done.err) == (1, "The system reported an error: No space left on device.\n"), words
 
 
-async def test_refresh_renews_a_valid_token_but_not_a_very_young_one(cli: Program) -> None:
+async def test_refresh_renews_a_valid_token_but_not_a_very_young_one(cli: CommandLine) -> None:
     await cli.sign_in()
     first = await cli.access_token()
     young = await cli.run("refresh")
@@ -188,7 +188,7 @@ async def test_refresh_renews_a_valid_token_but_not_a_very_young_one(cli: Progra
     assert await cli.access_token() != first
 
 
-async def test_after_logout_the_token_is_gone_and_the_next_login_needs_no_input(cli: Program) -> None:
+async def test_after_logout_the_token_is_gone_and_the_next_login_needs_no_input(cli: CommandLine) -> None:
     await cli.sign_in()
     token = await cli.access_token()
     done = await cli.run("logout")
@@ -200,7 +200,7 @@ async def test_after_logout_the_token_is_gone_and_the_next_login_needs_no_input(
     assert (await cli.run("token")).code == 0
 
 
-async def test_profiles_are_separate(cli: Program) -> None:
+async def test_profiles_are_separate(cli: CommandLine) -> None:
     await cli.sign_in()
     cli.fake.register_person("bob")
     await cli.sign_in("work")
@@ -218,7 +218,7 @@ async def test_profiles_are_separate(cli: Program) -> None:
     assert "no profile 'work'" in gone.err
 
 
-async def test_logout_of_a_client_mentions_forget_and_forget_itself_does_not(cli: Program) -> None:
+async def test_logout_of_a_client_mentions_forget_and_forget_itself_does_not(cli: CommandLine) -> None:
     await cli.run(*cli.login_words("--client-credentials"))
     hint = "bitbucket-auth profiles --forget default"
     assert hint in (await cli.run("logout")).err
@@ -268,7 +268,7 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"bitbucket-auth {version('bitbucket-auth-async')}\n"
 
 
-async def test_a_reader_that_stops_early_causes_no_traceback(cli: Program) -> None:
+async def test_a_reader_that_stops_early_causes_no_traceback(cli: CommandLine) -> None:
     await cli.sign_in()
     stops_early = ("bash", "-c", f'{sys.executable} -m bitbucket_auth_async "$@" | head -c 0', "bash")
     for words in (["token"], ["status"], ["profiles"]):

@@ -18,16 +18,16 @@ from bitbucket_auth_async.stores.file import FileStore
 from bitbucket_auth_async.testing.fake_bitbucket import FakeBitbucket
 from bitbucket_auth_async.testing.server import Site, fake_bitbucket_app, listening, server_at
 from tests.support.git_server import GitServer
-from tests.support.in_process import Done, run_in_process
+from tests.support.in_process import RunResult, run_in_process
 from tests.support.ports import free_port
 
-__all__ = ["BROWSER", "Done", "Program", "at_rest", "program", "text_in"]
+__all__ = ["BROWSER", "CommandLine", "RunResult", "command_line", "text_in", "wait_until_idle"]
 
 ROOT = Path(__file__).parents[2]
 BROWSER = f"{sys.executable} {ROOT / 'tests' / 'support' / 'programs' / 'consenting_browser.py'} %s"
 
 
-class Program:
+class CommandLine:
     """The command line, at a fake Bitbucket."""
 
     def __init__(self, home: Path, fake: FakeBitbucket, site: Site, git_server: GitServer) -> None:
@@ -88,32 +88,32 @@ class Program:
 
     async def run(
         self, *words: str, stdin: str = "", environ: Mapping[str, str] = MappingProxyType({}), cwd: Path | None = None
-    ) -> Done:
+    ) -> RunResult:
         """Run it to its end in this process: for all that does not need a real one."""
         given = {**self.environ, **environ}
         return await asyncio.to_thread(
             run_in_process, words, environ=given, stdin=stdin.encode(), cwd=self.home if cwd is None else cwd
         )
 
-    async def run_process(self, *words: str, stdin: str = "", **more: Any) -> Done:  # noqa: ANN401 - what `start` takes
+    async def run_process(self, *words: str, stdin: str = "", **more: Any) -> RunResult:  # noqa: ANN401 - what `start` takes
         """Run it to its end as a process of its own."""
         process = await self.start(*words, **more)
         async with asyncio.timeout(60):
             out, err = await process.communicate(stdin.encode())
         assert process.returncode is not None
-        return Done(process.returncode, out.decode(), err.decode())
+        return RunResult(process.returncode, out.decode(), err.decode())
 
     def login_words(self, *words: str) -> tuple[str, ...]:
         """Return the words of a sign-in at the fake."""
         return ("login", "--server", self.site.base_url, "--port", str(self.port), *words)
 
-    async def login(self, *words: str, environ: Mapping[str, str] = MappingProxyType({})) -> Done:
+    async def login(self, *words: str, environ: Mapping[str, str] = MappingProxyType({})) -> RunResult:
         """Sign in by a browser that says yes."""
         done = await self.run(*self.login_words(*words), environ={"BROWSER": BROWSER, **environ})
         assert done.code == 0, done
         return done
 
-    async def static_login(self, kind: str, token: str, *words: str) -> Done:
+    async def static_login(self, kind: str, token: str, *words: str) -> RunResult:
         """Sign in by a token that was created at Bitbucket, which comes on standard input."""
         email = ("--email", "ada@example.com") if kind == "--api-token" and "--email" not in words else ()
         return await self.run("login", kind, "--server", self.site.base_url, *email, *words, stdin=f"{token}\n")
@@ -157,21 +157,21 @@ def text_in(folder: Path) -> str:
     return "".join(path.read_text() for path in folder.rglob("*") if path.is_file())
 
 
-async def at_rest(process: asyncio.subprocess.Process) -> None:
-    """Return once a program has taken every signal that it was sent, and waits for something."""
+async def wait_until_idle(process: asyncio.subprocess.Process) -> None:
+    """Return once a process has handled every signal and sleeps."""
     status = Path(f"/proc/{process.pid}/status")
     async with asyncio.timeout(30):
         while True:
-            said = dict(line.split(":", 1) for line in status.read_text(encoding="utf-8").splitlines())  # noqa: ASYNC240 - no disk
-            pending = int(said["SigPnd"], 16) | int(said["ShdPnd"], 16)
-            if not pending and said["State"].split()[0] == "S":
+            fields = dict(line.split(":", 1) for line in status.read_text(encoding="utf-8").splitlines())  # noqa: ASYNC240 - no disk
+            pending = int(fields["SigPnd"], 16) | int(fields["ShdPnd"], 16)
+            if not pending and fields["State"].split()[0] == "S":
                 return
             await asyncio.sleep(0.01)  # the kernel has no event that asyncio could wait for
 
 
 @asynccontextmanager
-async def program(folder: Path, fake: FakeBitbucket | None = None) -> AsyncGenerator[Program]:
-    """Serve a fake with repositories, and make a home."""
+async def command_line(folder: Path, fake: FakeBitbucket | None = None) -> AsyncGenerator[CommandLine]:
+    """Serve a fake with Git repositories, and give the command line a home of its own."""
     fake = FakeBitbucket() if fake is None else fake
     home = folder / "home"
     home.mkdir()
@@ -181,11 +181,11 @@ async def program(folder: Path, fake: FakeBitbucket | None = None) -> AsyncGener
     async with listening(app) as port:
         base_url = f"http://127.0.0.1:{port}"
         fake.rest.base_url = base_url
-        made = Program(home, fake, Site(base_url=base_url, server=server_at(base_url, fake)), git_server)
+        cli = CommandLine(home, fake, Site(base_url=base_url, server=server_at(base_url, fake)), git_server)
         try:
-            yield made
+            yield cli
         finally:
-            for process in made.started:  # a test that failed may have left one that waits
+            for process in cli.started:  # a failed test may have left one running
                 if process.returncode is None:
                     process.kill()
                     await process.wait()

@@ -24,7 +24,7 @@ _LOGGER = "bitbucket_auth_async"
 _one_at_a_time = threading.Lock()
 
 
-class Done(NamedTuple):
+class RunResult(NamedTuple):
     """How a run ended."""
 
     code: int
@@ -32,7 +32,7 @@ class Done(NamedTuple):
     err: str
 
 
-def run_in_process(words: Sequence[str], *, environ: Mapping[str, str], stdin: bytes, cwd: Path) -> Done:
+def run_in_process(words: Sequence[str], *, environ: Mapping[str, str], stdin: bytes, cwd: Path) -> RunResult:
     """Run the command line to its end and leave this process as it was.
 
     Call it in a thread: the fake Bitbucket answers in the test's event loop meanwhile. An exception that would be a
@@ -56,7 +56,7 @@ def run_in_process(words: Sequence[str], *, environ: Mapping[str, str], stdin: b
         undo.enter_context(_logs_to(err))
         undo.enter_context(_browser())
         code = main(list(words))
-        return Done(int(code), _read(out), _read(err))
+        return RunResult(int(code), _read(out), _read(err))
 
 
 def _stream() -> TextIOWrapper:

@@ -1,4 +1,4 @@
-"""A terminal of its own for a program, and what is seen on it."""
+"""Run the command line in a pseudo-terminal, and read its output."""
 
 import asyncio
 import fcntl
@@ -10,25 +10,25 @@ from typing import IO
 
 import pytest
 
-from tests.support.command_line import Program
+from tests.support.command_line import CommandLine
 
 
-async def at_a_terminal(
-    cli: Program, *words: str, stdout: IO[bytes] | None = None
+async def start_in_terminal(
+    cli: CommandLine, *words: str, stdout: IO[bytes] | None = None
 ) -> tuple[asyncio.subprocess.Process, int, int]:
-    """Start it at a terminal of its own; return also both ends of that."""
-    mine, its = pty.openpty()
+    """Start it in a pseudo-terminal; return the process, our end of the terminal and its end."""
+    ours, theirs = pty.openpty()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bitbucket_auth_async", *words),
         env={**cli.environ, "TERM": "xterm-256color"},
-        stdin=its,
-        stdout=its if stdout is None else stdout,
-        stderr=its,
+        stdin=theirs,
+        stdout=theirs if stdout is None else stdout,
+        stderr=theirs,
         start_new_session=True,
         preexec_fn=_take_terminal,
     )
     cli.started.append(process)
-    return process, mine, its
+    return process, ours, theirs
 
 
 def _take_terminal() -> None:
@@ -36,26 +36,26 @@ def _take_terminal() -> None:
 
 
 async def _readable(terminal: int) -> None:
-    """Wait until there is something to read."""
-    loop, there = asyncio.get_running_loop(), asyncio.Event()
-    loop.add_reader(terminal, there.set)
+    """Wait until the terminal has output."""
+    loop, readable = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(terminal, readable.set)
     try:
-        await there.wait()
+        await readable.wait()
     finally:
         loop.remove_reader(terminal)
 
 
 async def read_until(terminal: int, text: str) -> str:
-    """Read from a terminal up to this text."""
-    said = ""
+    """Read the output of a terminal up to this text."""
+    output = ""
     try:
         async with asyncio.timeout(30):
-            while text not in said:
-                await _readable(terminal)  # a thread that reads could not be stopped where nothing comes
-                said += os.read(terminal, 4096).decode("utf-8", "replace")
+            while text not in output:
+                await _readable(terminal)  # a thread could not be stopped if there is no more output
+                output += os.read(terminal, 4096).decode("utf-8", "replace")
     except TimeoutError:
-        pytest.fail(f"{text!r} did not come; there is {said!r}")
-    return said
+        pytest.fail(f"{text!r} did not appear in {output!r}")
+    return output
 
 
 def echoes(terminal: int) -> bool:

@@ -7,17 +7,17 @@ import pytest
 
 from bitbucket_auth_async.cli.doctor import local_checks
 from bitbucket_auth_async.cli.doctor.network_checks import _check_clock
-from tests.support.command_line import Done, Program
+from tests.support.command_line import CommandLine, RunResult
 from tests.support.keyrings import MemoryKeyring
 
 
-def found(done: Done) -> dict[str, tuple[str, str]]:
+def found(done: RunResult) -> dict[str, tuple[str, str]]:
     """Return verdict and text of each finding."""
     rows = (line.split(maxsplit=2) for line in done.out.splitlines())
     return {about: (verdict, text) for about, verdict, text in rows}
 
 
-async def test_every_check_passes_after_login_and_git_setup(cli: Program) -> None:
+async def test_every_check_passes_after_login_and_git_setup(cli: CommandLine) -> None:
     await cli.login()
     await cli.run("git-setup")
     done = await cli.run("doctor")
@@ -28,7 +28,7 @@ async def test_every_check_passes_after_login_and_git_setup(cli: Program) -> Non
     assert str(cli.fake.client.client_secret) not in done.out
 
 
-async def test_each_problem_comes_with_its_fix(cli: Program) -> None:
+async def test_each_problem_comes_with_its_fix(cli: CommandLine) -> None:
     await cli.sign_in()
     registration = cli.fake.registration()
     registration.callback = "http://127.0.0.1:1/other"
@@ -46,7 +46,7 @@ async def test_each_problem_comes_with_its_fix(cli: Program) -> None:
     assert "3 of 8 checks failed." in done.err
 
 
-async def test_a_consumer_that_is_not_private_is_ok_for_users(cli: Program) -> None:
+async def test_a_consumer_that_is_not_private_is_ok_for_users(cli: CommandLine) -> None:
     await cli.sign_in()
     cli.fake.registration().private = False
     verdict, text = found(await cli.run("doctor"))["consumer"]
@@ -54,14 +54,14 @@ async def test_a_consumer_that_is_not_private_is_ok_for_users(cli: Program) -> N
     assert "not private" in text
 
 
-async def test_without_a_profile_the_other_checks_still_run(cli: Program) -> None:
+async def test_without_a_profile_the_other_checks_still_run(cli: CommandLine) -> None:
     done = await cli.run("doctor", environ={"https_proxy": "http://127.0.0.1:1"})
     assert done.code == 1
     assert found(done)["profile"][1].endswith("Run: bitbucket-auth login")
     assert "network" in found(done)
 
 
-async def test_a_damaged_store_is_an_error_and_stays_unchanged(cli: Program) -> None:
+async def test_a_damaged_store_is_an_error_and_stays_unchanged(cli: CommandLine) -> None:
     await cli.sign_in()
     cli.tokens.write_text("{")
     done = await cli.run("doctor")
@@ -69,7 +69,7 @@ async def test_a_damaged_store_is_an_error_and_stays_unchanged(cli: Program) -> 
     assert cli.tokens.read_text() == "{"
 
 
-async def test_a_missing_git_is_a_warning_and_stops_its_setup(cli: Program, tmp_path: Path) -> None:
+async def test_a_missing_git_is_a_warning_and_stops_its_setup(cli: CommandLine, tmp_path: Path) -> None:
     await cli.sign_in()
     environ = {"PATH": str(tmp_path)}
     assert found(await cli.run("doctor", environ=environ))["git"][0] == "warning"
@@ -77,7 +77,7 @@ async def test_a_missing_git_is_a_warning_and_stops_its_setup(cli: Program, tmp_
     assert (setup.code, setup.err) == (1, "Git is not installed, or not on the PATH.\n")
 
 
-async def test_a_missing_helper_program_is_an_error(cli: Program, tmp_path: Path) -> None:
+async def test_a_missing_helper_program_is_an_error(cli: CommandLine, tmp_path: Path) -> None:
     await cli.sign_in()
     gone = tmp_path / "bitbucket-auth"
     gone.symlink_to(Path(sys.executable).parent / "bitbucket-auth")
@@ -140,7 +140,7 @@ async def test_the_keyring_check_tries_how_long_an_entry_may_be(
     assert ring.entries == {}  # nothing is left behind
 
 
-async def test_advice_names_the_profile(cli: Program) -> None:
+async def test_advice_names_the_profile(cli: CommandLine) -> None:
     await cli.sign_in("work")
     missing = await cli.run("token", "--profile", "play")
     assert missing.err.strip().endswith("known: work. To create it: bitbucket-auth login --profile play")

@@ -6,7 +6,7 @@ import pytest
 
 from bitbucket_auth_async.bearer.static_credentials import AccessToken, ApiToken
 from bitbucket_auth_async.cli.git.credential_request import CredentialRequest, git_user_for
-from tests.support.command_line import Program
+from tests.support.command_line import CommandLine
 
 CLOUD = "https://bitbucket.org"
 
@@ -70,7 +70,7 @@ def test_garbage_is_not_answered(data: bytes) -> None:
     assert not CredentialRequest(data).is_for(CLOUD)
 
 
-async def test_get_gives_the_token_and_renews_it_first_if_that_is_due(cli: Program) -> None:
+async def test_get_gives_the_token_and_renews_it_first_if_that_is_due(cli: CommandLine) -> None:
     await cli.sign_in()
     done = await cli.run("git-credential", "get", stdin=cli.git_request())
     first = await cli.access_token()
@@ -81,7 +81,7 @@ async def test_get_gives_the_token_and_renews_it_first_if_that_is_due(cli: Progr
     assert f"password={await cli.access_token()}\n" in again.out
 
 
-async def test_r12_get_prints_nothing_for_other_hosts(cli: Program) -> None:
+async def test_r12_get_prints_nothing_for_other_hosts(cli: CommandLine) -> None:
     await cli.sign_in()
     for _ in range(2):
         for host in ("bitbucket.org", "127.0.0.1", f"{cli.site.base_url[7:]}.evil.example"):
@@ -91,7 +91,7 @@ async def test_r12_get_prints_nothing_for_other_hosts(cli: Program) -> None:
     assert cli.fake.token_requests == 1
 
 
-async def test_store_changes_nothing(cli: Program) -> None:
+async def test_store_changes_nothing(cli: CommandLine) -> None:
     await cli.sign_in()
     before = cli.tokens.read_bytes()
     done = await cli.run("git-credential", "store", stdin=cli.git_request(username="x-token-auth", password="p"))
@@ -99,14 +99,14 @@ async def test_store_changes_nothing(cli: Program) -> None:
     assert cli.tokens.read_bytes() == before
 
 
-async def test_unknown_actions_are_ignored(cli: Program) -> None:
+async def test_unknown_actions_are_ignored(cli: CommandLine) -> None:
     """https://git-scm.com/docs/gitcredentials: a helper silently ignores any other operation."""
     await cli.login()
     done = await cli.run("git-credential", "capability", stdin=cli.git_request())
     assert done == (0, "", "")
 
 
-async def test_r10_erase_renews_only_the_refused_token(cli: Program) -> None:
+async def test_r10_erase_renews_only_the_refused_token(cli: CommandLine) -> None:
     await cli.sign_in()
     await cli.age(120)
     token = await cli.access_token()
@@ -154,7 +154,7 @@ def test_an_api_token_is_recognized_and_given_in_both_forms() -> None:
 
 
 @pytest.mark.parametrize("kind", ["--access-token", "--api-token"])
-async def test_a_static_token_is_given_under_its_own_user_name(cli: Program, kind: str) -> None:
+async def test_a_static_token_is_given_under_its_own_user_name(cli: CommandLine, kind: str) -> None:
     token = cli.fake.sign_in().access_token if kind == "--access-token" else cli.fake.issue_api_token()
     assert (await cli.static_login(kind, token, "--expires", "2099-12-31")).code == 0
     name, other = (OAUTH, API) if kind == "--access-token" else (API, OAUTH)
@@ -169,7 +169,7 @@ async def test_a_static_token_is_given_under_its_own_user_name(cli: Program, kin
 
 
 @pytest.mark.parametrize("kind", ["--access-token", "--api-token"])
-async def test_erase_and_store_do_not_change_a_static_token(cli: Program, kind: str) -> None:
+async def test_erase_and_store_do_not_change_a_static_token(cli: CommandLine, kind: str) -> None:
     token = cli.fake.sign_in().access_token if kind == "--access-token" else cli.fake.issue_api_token()
     assert (await cli.static_login(kind, token)).code == 0
     before = cli.tokens.read_bytes()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bitbucket_auth_async.testing.fake import faults
-from tests.support.command_line import Done, Program
+from tests.support.command_line import CommandLine, RunResult
 
 GIT = shutil.which("git") or "git"
 
@@ -25,7 +25,7 @@ def git(*words: str, where: Path) -> str:
 
 
 @pytest.fixture
-def repository(cli: Program, tmp_path: Path) -> str:
+def repository(cli: CommandLine, tmp_path: Path) -> str:
     """The clone URL of a repository with one commit."""
     bare = tmp_path / "repositories" / "acme" / "tool.git"
     bare.mkdir(parents=True)
@@ -41,19 +41,19 @@ def repository(cli: Program, tmp_path: Path) -> str:
     return f"{cli.site.base_url}/acme/tool.git"
 
 
-async def as_ada(cli: Program, *words: str, where: Path | None = None) -> Done:
+async def as_ada(cli: CommandLine, *words: str, where: Path | None = None) -> RunResult:
     """Run Git in the user's home, with the configuration that git-setup wrote."""
     who = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
     return await cli.run_process(*who, *words, command=("git",), cwd=where or cli.home)
 
 
-async def set_up(cli: Program) -> None:
+async def set_up(cli: CommandLine) -> None:
     await cli.sign_in()
     done = await cli.run("git-setup")
     assert done.code == 0, done
 
 
-async def test_clone_fetch_and_push_use_the_token_and_renew_an_expired_one(cli: Program, repository: str) -> None:
+async def test_clone_fetch_and_push_use_the_token_and_renew_an_expired_one(cli: CommandLine, repository: str) -> None:
     await set_up(cli)
     cloned = await as_ada(cli, "clone", repository, "tool")
     assert cloned.code == 0, cloned.err
@@ -78,7 +78,7 @@ async def test_clone_fetch_and_push_use_the_token_and_renew_an_expired_one(cli: 
     assert cli.fake.token_requests == 2
 
 
-async def test_r1_four_clones_at_expiry_renew_once(cli: Program, repository: str) -> None:
+async def test_r1_four_clones_at_expiry_renew_once(cli: CommandLine, repository: str) -> None:
     await set_up(cli)
     cli.fake.expire_access_tokens()
     await cli.age(3600)
@@ -89,7 +89,7 @@ async def test_r1_four_clones_at_expiry_renew_once(cli: Program, repository: str
     assert cli.fake.second_spends == []
 
 
-async def test_a_refused_token_is_renewed(cli: Program, repository: str) -> None:
+async def test_a_refused_token_is_renewed(cli: CommandLine, repository: str) -> None:
     await set_up(cli)
     await cli.age(120)  # a token younger than a minute is not renewed
     cli.fake.expire_access_tokens()  # the server revokes it; by our clock it is still valid
@@ -100,7 +100,7 @@ async def test_a_refused_token_is_renewed(cli: Program, repository: str) -> None
     assert again.code == 0, again.err
 
 
-async def test_a_clone_with_a_fresh_token_needs_no_variables(cli: Program, repository: str) -> None:
+async def test_a_clone_with_a_fresh_token_needs_no_variables(cli: CommandLine, repository: str) -> None:
     await set_up(cli)
     for name in ("BITBUCKET_CLIENT_ID", "BITBUCKET_CLIENT_SECRET"):
         del cli.environ[name]
@@ -108,7 +108,7 @@ async def test_a_clone_with_a_fresh_token_needs_no_variables(cli: Program, repos
     assert cloned.code == 0, cloned.err
 
 
-async def test_no_other_helper_stores_the_token(cli: Program, repository: str) -> None:
+async def test_no_other_helper_stores_the_token(cli: CommandLine, repository: str) -> None:
     kept = cli.home / "kept"
     await as_ada(cli, "config", "--global", "credential.helper", f"store --file={kept}")
     await set_up(cli)
@@ -117,7 +117,7 @@ async def test_no_other_helper_stores_the_token(cli: Program, repository: str) -
     assert not kept.exists()
 
 
-async def test_a_second_setup_changes_nothing_and_undo_restores_the_configuration(cli: Program) -> None:
+async def test_a_second_setup_changes_nothing_and_undo_restores_the_configuration(cli: CommandLine) -> None:
     await cli.sign_in()
     name = f"credential.{cli.site.base_url}.helper"
     for value in ("", "cache", "", "store"):
@@ -134,7 +134,7 @@ async def test_a_second_setup_changes_nothing_and_undo_restores_the_configuratio
     assert "nothing" in again.err
 
 
-async def test_another_helper_in_another_encoding_is_preserved(cli: Program) -> None:
+async def test_another_helper_in_another_encoding_is_preserved(cli: CommandLine) -> None:
     await cli.login()
     before = f'[credential "{cli.site.base_url}"]\n\thelper = '.encode() + b'"/opt/Zo\xeb/helper"\n\thelper =\n'
     (cli.home / ".gitconfig").write_bytes(before)
@@ -145,7 +145,7 @@ async def test_another_helper_in_another_encoding_is_preserved(cli: Program) -> 
     assert b"git-credential" not in (cli.home / ".gitconfig").read_bytes()
 
 
-async def test_setup_can_be_limited_to_one_repository(cli: Program, repository: str) -> None:
+async def test_setup_can_be_limited_to_one_repository(cli: CommandLine, repository: str) -> None:
     await cli.sign_in()
     outside = await cli.run("git-setup", "--local", cwd=cli.home)
     assert outside.code == 1
@@ -162,7 +162,7 @@ async def test_setup_can_be_limited_to_one_repository(cli: Program, repository: 
     assert "git-credential" not in (here / ".git" / "config").read_text()
 
 
-async def test_git_calls_the_installed_command(cli: Program) -> None:
+async def test_git_calls_the_installed_command(cli: CommandLine) -> None:
     await cli.login()
     installed = Path(sys.executable).parent / "bitbucket-auth"
     done = await cli.run_process("git-setup", command=(str(installed),))
@@ -172,7 +172,7 @@ async def test_git_calls_the_installed_command(cli: Program) -> None:
 
 @pytest.mark.parametrize("kind", ["--access-token", "--api-token"])
 @pytest.mark.parametrize("user", ["", "ada@"])
-async def test_clone_and_push_with_a_static_token(cli: Program, repository: str, kind: str, user: str) -> None:
+async def test_clone_and_push_with_a_static_token(cli: CommandLine, repository: str, kind: str, user: str) -> None:
     token = cli.fake.sign_in().access_token if kind == "--access-token" else cli.fake.issue_api_token()
     assert (await cli.static_login(kind, token, "--expires", "2099-12-31")).code == 0
     assert (await cli.run("git-setup")).code == 0
@@ -192,7 +192,7 @@ async def test_clone_and_push_with_a_static_token(cli: Program, repository: str,
 
 @pytest.mark.parametrize("kind", ["--access-token", "--api-token"])
 async def test_a_refused_static_token_is_kept_and_the_helper_says_what_to_do(
-    cli: Program, repository: str, kind: str
+    cli: CommandLine, repository: str, kind: str
 ) -> None:
     token = cli.fake.sign_in().access_token if kind == "--access-token" else cli.fake.issue_api_token()
     assert (await cli.static_login(kind, token)).code == 0

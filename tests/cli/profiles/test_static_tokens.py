@@ -7,7 +7,7 @@ import pytest
 
 from bitbucket_auth_async.renewal.record import Record
 from bitbucket_auth_async.testing.fake import faults
-from tests.support.command_line import Program
+from tests.support.command_line import CommandLine
 
 ADA = "ada@example.com"
 KINDS = ["access_token", "api_token"]
@@ -15,7 +15,7 @@ DAY = 86400.0
 
 
 @pytest.fixture(params=KINDS)
-async def kind(cli: Program, request: pytest.FixtureRequest) -> str:
+async def kind(cli: CommandLine, request: pytest.FixtureRequest) -> str:
     """A kind of token; the default profile has one."""
     found: str = request.param
     token = cli.fake.sign_in().access_token if found == "access_token" else cli.fake.issue_api_token()
@@ -24,7 +24,7 @@ async def kind(cli: Program, request: pytest.FixtureRequest) -> str:
     return found
 
 
-async def expire_in(cli: Program, seconds: float) -> None:
+async def expire_in(cli: CommandLine, seconds: float) -> None:
     """Let the stored token expire in so many seconds."""
     found = await cli.store.load("default")
     assert found is not None
@@ -43,7 +43,7 @@ def creation_advice(kind: str) -> str:
     return "under Access tokens" if kind == "access_token" else "Security, API tokens"
 
 
-async def test_the_token_is_printed_until_its_last_second_and_the_advice_afterwards(cli: Program, kind: str) -> None:
+async def test_the_token_is_printed_until_its_last_second_and_advice_afterwards(cli: CommandLine, kind: str) -> None:
     token = await cli.access_token()
     for seconds in (None, 5 * DAY, 60.0):
         if seconds is not None:
@@ -61,7 +61,7 @@ async def test_the_token_is_printed_until_its_last_second_and_the_advice_afterwa
         assert token not in done.err
 
 
-async def test_status_shows_kind_and_expiry_and_warns_in_time(cli: Program, kind: str) -> None:
+async def test_status_shows_kind_and_expiry_and_warns_in_time(cli: CommandLine, kind: str) -> None:
     endless = await cli.run("status")
     assert endless.code == 0
     rows = dict(line.split(maxsplit=1) for line in endless.out.splitlines())
@@ -80,7 +80,7 @@ async def test_status_shows_kind_and_expiry_and_warns_in_time(cli: Program, kind
         assert (login_advice(kind) in done.err, creation_advice(kind) in done.err) == ((state != "good"),) * 2
 
 
-async def test_status_reports_that_bitbucket_refuses_the_token(cli: Program, kind: str) -> None:
+async def test_status_reports_that_bitbucket_refuses_the_token(cli: CommandLine, kind: str) -> None:
     cli.fake.kill_access_token(await cli.access_token())
     done = await cli.run("status", "--json")
     assert done.code == 3
@@ -89,7 +89,7 @@ async def test_status_reports_that_bitbucket_refuses_the_token(cli: Program, kin
     assert login_advice(kind) in done.err
 
 
-async def test_refresh_fails_with_advice(cli: Program, kind: str) -> None:
+async def test_refresh_fails_with_advice(cli: CommandLine, kind: str) -> None:
     before = cli.tokens.read_bytes()
     done = await cli.run("refresh")
     assert (done.code, done.out) == (1, "")
@@ -100,7 +100,7 @@ async def test_refresh_fails_with_advice(cli: Program, kind: str) -> None:
     assert cli.tokens.read_bytes() == before
 
 
-async def test_after_logout_the_token_is_gone_from_this_machine(cli: Program, kind: str) -> None:
+async def test_after_logout_the_token_is_gone_from_this_machine(cli: CommandLine, kind: str) -> None:
     token = await cli.access_token()
     done = await cli.run("logout")
     assert (done.code, done.out) == (0, "")
@@ -113,7 +113,7 @@ async def test_after_logout_the_token_is_gone_from_this_machine(cli: Program, ki
     assert (await cli.run("logout")).code == 0
 
 
-async def test_profiles_lists_and_removes_it(cli: Program, kind: str) -> None:
+async def test_profiles_lists_and_removes_it(cli: CommandLine, kind: str) -> None:
     token = await cli.access_token()
     listed = (await cli.run("profiles")).out.splitlines()
     assert listed[0].split() == ["PROFILE", "KIND", "CLIENT", "STORE"]
@@ -124,7 +124,7 @@ async def test_profiles_lists_and_removes_it(cli: Program, kind: str) -> None:
     assert (await cli.run("profiles")).code == 3
 
 
-async def test_api_sends_the_kinds_authorization_and_reports_a_401(cli: Program, kind: str) -> None:
+async def test_api_sends_the_kinds_authorization_and_reports_a_401(cli: CommandLine, kind: str) -> None:
     done = await cli.run("api", "GET", "/user")
     assert (done.code, json.loads(done.out)["username"]) == (0, "ada")
     listed = await cli.run("api", "GET", "/repositories/acme", "--paginate")
@@ -136,7 +136,7 @@ async def test_api_sends_the_kinds_authorization_and_reports_a_401(cli: Program,
     assert cli.fake.token_requests == 0, kind
 
 
-async def test_the_doctor_checks_the_token_instead_of_a_consumer(cli: Program, kind: str) -> None:
+async def test_the_doctor_checks_the_token_instead_of_a_consumer(cli: CommandLine, kind: str) -> None:
     for name in ("BITBUCKET_CLIENT_ID", "BITBUCKET_CLIENT_SECRET"):
         del cli.environ[name]
     await cli.run("git-setup")
@@ -163,13 +163,13 @@ async def test_the_doctor_checks_the_token_instead_of_a_consumer(cli: Program, k
     assert (verdict, text.startswith("Expired")) == ("error", True)
 
 
-async def test_a_client_in_the_environment_changes_nothing(cli: Program, kind: str) -> None:
+async def test_a_client_in_the_environment_changes_nothing(cli: CommandLine, kind: str) -> None:
     os_like = {"BITBUCKET_CLIENT_ID": "half of a client", "BITBUCKET_CLIENT_SECRET": ""}
     for words in (["token", "--verbose"], ["status"], ["api", "GET", "/user"], ["logout"]):
         assert (await cli.run(*words, environ=os_like)).code == 0, (words, kind)
 
 
-async def test_users_of_a_shared_store_see_the_newest_token_at_once(cli: Program, kind: str) -> None:
+async def test_users_of_a_shared_store_see_the_newest_token_at_once(cli: CommandLine, kind: str) -> None:
     other = cli.home / "other"
     other.mkdir()
     text = cli.fake.issue_api_token() if kind == "api_token" else cli.fake.sign_in().access_token

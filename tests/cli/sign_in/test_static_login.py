@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from bitbucket_auth_async.testing.fake import faults
-from tests.support.command_line import Program, at_rest, text_in
+from tests.support.command_line import CommandLine, text_in, wait_until_idle
 from tests.support.store_servers import redis_server
-from tests.support.terminal import at_a_terminal, read_until
+from tests.support.terminal import read_until, start_in_terminal
 
 ADA = "ada@example.com"
 
@@ -20,13 +20,13 @@ def day(away: int) -> str:
     return (datetime.now(UTC) + timedelta(days=away)).strftime("%Y-%m-%d")
 
 
-async def profile_of(cli: Program) -> dict[str, object]:
+async def profile_of(cli: CommandLine) -> dict[str, object]:
     document = json.loads((cli.home / ".config/bitbucket-auth/profiles.json").read_text())
     found: dict[str, object] = document["profiles"]["default"]
     return found
 
 
-async def test_an_access_token_is_read_from_standard_input_and_saved_only_in_the_private_file(cli: Program) -> None:
+async def test_an_access_token_is_read_from_standard_input_and_saved_only_in_the_private_file(cli: CommandLine) -> None:
     token = cli.fake.sign_in().access_token
     done = await cli.static_login("--access-token", token, "--expires", day(200))
     assert (done.code, done.out) == (0, ""), done
@@ -40,7 +40,7 @@ async def test_an_access_token_is_read_from_standard_input_and_saved_only_in_the
     assert (await cli.run("token")).out == f"{token}\n"
 
 
-async def test_an_api_token_is_saved_with_its_e_mail_address(cli: Program) -> None:
+async def test_an_api_token_is_saved_with_its_e_mail_address(cli: CommandLine) -> None:
     token = cli.fake.issue_api_token()
     done = await cli.static_login("--api-token", token)
     assert done.code == 0, done
@@ -52,9 +52,9 @@ async def test_an_api_token_is_saved_with_its_e_mail_address(cli: Program) -> No
 
 
 @pytest.mark.parametrize("kind", ["--access-token", "--api-token"])
-async def test_on_a_terminal_the_token_is_asked_for_and_not_shown(cli: Program, kind: str) -> None:
+async def test_on_a_terminal_the_token_is_asked_for_and_not_shown(cli: CommandLine, kind: str) -> None:
     token = cli.fake.sign_in().access_token if kind == "--access-token" else cli.fake.issue_api_token()
-    process, mine, its = await at_a_terminal(cli, "login", kind, "--server", cli.site.base_url)
+    process, mine, its = await start_in_terminal(cli, "login", kind, "--server", cli.site.base_url)
     if kind == "--api-token":
         assert "Create API token" in await read_until(mine, "E-mail address: ")
         os.write(mine, f"{ADA}\n".encode())
@@ -68,9 +68,9 @@ async def test_on_a_terminal_the_token_is_asked_for_and_not_shown(cli: Program, 
     assert (await cli.run("token")).out == f"{token}\n"
 
 
-async def test_on_a_terminal_the_previous_e_mail_address_is_offered(cli: Program) -> None:
+async def test_on_a_terminal_the_previous_e_mail_address_is_offered(cli: CommandLine) -> None:
     await cli.static_login("--api-token", cli.fake.issue_api_token())
-    process, mine, its = await at_a_terminal(cli, "login", "--api-token")
+    process, mine, its = await start_in_terminal(cli, "login", "--api-token")
     await read_until(mine, f"E-mail address ({ADA}): ")
     os.write(mine, b"\n")
     await read_until(mine, "(not shown): ")
@@ -83,10 +83,10 @@ async def test_on_a_terminal_the_previous_e_mail_address_is_offered(cli: Program
     assert (await cli.run("token")).out == f"{another}\n"
 
 
-async def test_ctrl_c_at_the_prompt_saves_nothing(cli: Program) -> None:
-    process, mine, its = await at_a_terminal(cli, "login", "--access-token", "--server", cli.site.base_url)
+async def test_ctrl_c_at_the_prompt_saves_nothing(cli: CommandLine) -> None:
+    process, mine, its = await start_in_terminal(cli, "login", "--access-token", "--server", cli.site.base_url)
     await read_until(mine, "(not shown): ")
-    await at_rest(process)  # it reads; Python can lose a signal that arrives just before
+    await wait_until_idle(process)  # it reads; Python can lose a signal that arrives just before
     os.write(mine, b"\x03")
     await read_until(mine, "Interrupted.")
     assert await process.wait() == 130
@@ -96,7 +96,7 @@ async def test_ctrl_c_at_the_prompt_saves_nothing(cli: Program) -> None:
     assert (await cli.run("profiles")).code == 3
 
 
-async def test_a_token_that_may_not_read_its_account_is_accepted(cli: Program) -> None:
+async def test_a_token_that_may_not_read_its_account_is_accepted(cli: CommandLine) -> None:
     token = cli.fake.sign_in(scope={"repository"}).access_token  # GET /user is answered 403
     done = await cli.static_login("--access-token", token)
     assert done.code == 0, done
@@ -115,7 +115,7 @@ async def test_a_token_that_may_not_read_its_account_is_accepted(cli: Program) -
     ],
 )
 async def test_a_refused_token_is_reported_and_the_earlier_sign_in_is_unchanged(
-    cli: Program, kind: str, text: str, words: tuple[str, ...], hint: str
+    cli: CommandLine, kind: str, text: str, words: tuple[str, ...], hint: str
 ) -> None:
     if text == "of the other kind":
         text = cli.fake.issue_api_token() if kind == "--access-token" else cli.fake.issue_access_token()
@@ -134,7 +134,7 @@ async def test_a_refused_token_is_reported_and_the_earlier_sign_in_is_unchanged(
 
 
 @pytest.mark.parametrize("answer", ["down", 503, 429, 302])
-async def test_a_token_that_cannot_be_checked_is_saved_with_a_notice(cli: Program, answer: str | int) -> None:
+async def test_a_token_that_cannot_be_checked_is_saved_with_a_notice(cli: CommandLine, answer: str | int) -> None:
     token = cli.fake.sign_in().access_token
     if isinstance(answer, int):
         with cli.fake.inject(faults.status(answer), at="api"):
@@ -150,7 +150,7 @@ async def test_a_token_that_cannot_be_checked_is_saved_with_a_notice(cli: Progra
 
 
 @pytest.mark.parametrize("text", ["", "\n", "two words", "two\nlines", "n\u00f6"])
-async def test_an_invalid_token_is_refused_before_any_request(cli: Program, text: str) -> None:
+async def test_an_invalid_token_is_refused_before_any_request(cli: CommandLine, text: str) -> None:
     done = await cli.static_login("--access-token", text)
     assert (done.code, done.out) == (1, "")
     assert "oken" in done.err
@@ -158,7 +158,7 @@ async def test_an_invalid_token_is_refused_before_any_request(cli: Program, text
     assert not cli.tokens.exists()
 
 
-async def test_without_a_terminal_an_api_token_needs_an_e_mail_address(cli: Program) -> None:
+async def test_without_a_terminal_an_api_token_needs_an_e_mail_address(cli: CommandLine) -> None:
     done = await cli.run("login", "--api-token", stdin="x")
     assert done.code == 1
     assert "--email" in done.err
@@ -183,26 +183,26 @@ async def test_without_a_terminal_an_api_token_needs_an_e_mail_address(cli: Prog
         (("--access-token", "--expires", "2020-01-01"), "is in the past"),
     ],
 )
-async def test_conflicting_options_are_wrong_usage(cli: Program, words: tuple[str, ...], hint: str) -> None:
+async def test_conflicting_options_are_wrong_usage(cli: CommandLine, words: tuple[str, ...], hint: str) -> None:
     done = await cli.run("login", *words, stdin="x")
     assert (done.code, done.out) == (2, "")
     assert hint in done.err
     assert len(done.err.splitlines()) == 1
 
 
-async def test_today_is_a_valid_last_day(cli: Program) -> None:
+async def test_today_is_a_valid_last_day(cli: CommandLine) -> None:
     done = await cli.static_login("--access-token", cli.fake.sign_in().access_token, "--expires", day(0))
     assert done.code == 0, done
     assert "Create the next one in time" in done.err
 
 
-async def test_a_store_that_is_down_is_reported_before_the_token_is_asked_for(cli: Program) -> None:
+async def test_a_store_that_is_down_is_reported_before_the_token_is_asked_for(cli: CommandLine) -> None:
     done = await cli.run("login", "--access-token", "--store", "redis://127.0.0.1:1/0", stdin="no token")
     assert (done.code, done.out) == (4, "")
     assert "Redis" in done.err
 
 
-async def test_r11_the_token_is_saved_only_in_the_named_store(cli: Program, tmp_path: Path) -> None:
+async def test_r11_the_token_is_saved_only_in_the_named_store(cli: CommandLine, tmp_path: Path) -> None:
     token = cli.fake.issue_api_token()
     ring = tmp_path / "ring"
     ring.mkdir()
@@ -219,7 +219,7 @@ async def test_r11_the_token_is_saved_only_in_the_named_store(cli: Program, tmp_
     assert token not in text_in(ring)
 
 
-async def test_machines_that_share_a_store_share_the_token_and_its_expiry(cli: Program) -> None:
+async def test_machines_that_share_a_store_share_the_token_and_its_expiry(cli: CommandLine) -> None:
     token = cli.fake.sign_in().access_token
     with redis_server() as server:
         cli.environ["BITBUCKET_AUTH_STORE"] = server.url
@@ -237,7 +237,7 @@ async def test_machines_that_share_a_store_share_the_token_and_its_expiry(cli: P
     assert not {token, newer} & set(text_in(cli.home).split('"'))
 
 
-async def test_after_logout_another_token_signs_in(cli: Program) -> None:
+async def test_after_logout_another_token_signs_in(cli: CommandLine) -> None:
     await cli.static_login("--api-token", cli.fake.issue_api_token())
     await cli.run("logout")
     another = cli.fake.issue_api_token()
@@ -246,7 +246,7 @@ async def test_after_logout_another_token_signs_in(cli: Program) -> None:
     assert (await cli.run("token")).out == f"{another}\n"
 
 
-async def test_a_profile_that_changes_its_kind_keeps_no_secret_of_the_previous_kind(cli: Program) -> None:
+async def test_a_profile_that_changes_its_kind_keeps_no_secret_of_the_previous_kind(cli: CommandLine) -> None:
     await cli.login()
     former = await cli.access_token()
     token = cli.fake.issue_api_token()
@@ -261,11 +261,11 @@ async def test_a_profile_that_changes_its_kind_keeps_no_secret_of_the_previous_k
     assert cli.fake.is_live((await cli.run("token")).out.strip())
 
 
-async def typed_in(cli: Program, profile: str) -> str:
+async def typed_in(cli: CommandLine, profile: str) -> str:
     """Sign in by client credentials with a typed Key and Secret, and return the secret."""
     client = cli.fake.client
     words = cli.login_words("--client-credentials", "--profile", profile)
-    process, mine, its = await at_a_terminal(cli, *words)
+    process, mine, its = await start_in_terminal(cli, *words)
     await read_until(mine, "Key: ")
     os.write(mine, f"{client.client_id}\n".encode())
     await read_until(mine, "(not shown): ")
@@ -277,7 +277,7 @@ async def typed_in(cli: Program, profile: str) -> str:
     return str(client.client_secret)
 
 
-async def test_a_clients_secret_is_removed_with_its_last_profile(cli: Program) -> None:
+async def test_a_clients_secret_is_removed_with_its_last_profile(cli: CommandLine) -> None:
     for name in ("BITBUCKET_CLIENT_ID", "BITBUCKET_CLIENT_SECRET"):
         del cli.environ[name]
     for profile in ("one", "two", "three"):
@@ -291,7 +291,7 @@ async def test_a_clients_secret_is_removed_with_its_last_profile(cli: Program) -
     assert secret not in kept.read_text()
 
 
-async def test_the_same_token_can_be_saved_with_another_e_mail_address(cli: Program) -> None:
+async def test_the_same_token_can_be_saved_with_another_e_mail_address(cli: CommandLine) -> None:
     token = cli.fake.issue_api_token()
     await cli.static_login("--api-token", token)
     cli.fake.person.emails = ("lovelace@example.com",)
@@ -301,7 +301,7 @@ async def test_the_same_token_can_be_saved_with_another_e_mail_address(cli: Prog
     assert (told["email"], told["state"], told["who"]) == ("lovelace@example.com", "good", "Ada (ada)")
 
 
-async def test_without_an_address_the_previous_one_is_used(cli: Program) -> None:
+async def test_without_an_address_the_previous_one_is_used(cli: CommandLine) -> None:
     await cli.static_login("--api-token", cli.fake.issue_api_token())
     another = cli.fake.issue_api_token()
     done = await cli.run("login", "--api-token", stdin=another)
@@ -309,7 +309,7 @@ async def test_without_an_address_the_previous_one_is_used(cli: Program) -> None
     assert (await cli.run("token")).out == f"{another}\n"
 
 
-async def test_r3_a_renewal_in_progress_does_not_restore_the_previous_sign_in(cli: Program) -> None:
+async def test_r3_a_renewal_in_progress_does_not_restore_the_previous_sign_in(cli: CommandLine) -> None:
     await cli.login()
     await cli.age(3600)
     with cli.fake.inject(faults.hold()) as held:
