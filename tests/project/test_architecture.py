@@ -46,7 +46,7 @@ AT_HOME = {
     "redis": ("stores.redis",),
     "rich": ("cli.*",),
     "starlette": ("web.starlette",),
-    "typer": ("cli.app",),
+    "typer": ("cli.app", "cli.options"),
 }
 """The modules that may import each library, at the top or inside a function."""
 
