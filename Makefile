@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= $(shell for name in python3 python3.1{4,3,2,1}; do \
 	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$name" && break; done)
 VENV ?= .venv
-# What is installed beside the package: all that tests and checks need, or what a part of them does.
+# The dependency group that is installed with the package: all that tests and checks need, or a part.
 GROUP ?= dev
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
@@ -77,7 +77,7 @@ diagrams: $(READY) ## Draw the diagrams of the documentation that are not curren
 	$(PY) -m docs.render_diagrams
 
 .PHONY: format
-format: $(READY) ## Let ruff mend what it can
+format: $(READY) ## Let ruff fix the problems that it can
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
@@ -102,7 +102,7 @@ endif
 	$(PYTEST) $(ARGS)
 ifneq ($(COVERAGE),)
 	$(PY) -m coverage combine --quiet
-	@rm -f .coverage_data/coverage.* # what a child under a limit on file sizes left half written
+	@rm -f .coverage_data/coverage.* # a child whose file size is limited leaves half a file
 	$(PY) -m coverage report
 endif
 
@@ -141,7 +141,7 @@ bench: $(READY) ## Measure, each ratio against its baseline in the same run
 	$(PY) -m pytest benchmarks -p no:cacheprovider --benchmark-only --benchmark-sort=name --capture=no $(ARGS)
 
 .PHONY: compare
-compare: ## Measure beside other libraries, in an environment of its own, and write docs/comparison; ARGS="--only ahead" prints a part
+compare: ## Measure against other libraries, in an environment of its own, and write docs/comparison; ARGS="--only ahead" prints a part
 	@$(MAKE) venv VENV=.venvs/compare
 	@if command -v uv > /dev/null; then uv pip install --quiet --python .venvs/compare/bin/python --group compare; \
 	else .venvs/compare/bin/python -m pip install --quiet --disable-pip-version-check --group compare; fi

@@ -18,8 +18,8 @@ from tests.support.record_values import (
     B,
     C,
     claimed,
+    fingerprint_of,
     pair,
-    print_of,
     record,
     rest,
     view,
@@ -30,7 +30,7 @@ NEVER = float("inf")
 ACCESS_ONLY = pair("a", refresh=False)
 LASTING = pair("a", lifetime=None)
 BOTS = record(ACCESS_ONLY, issuer=BOT)
-DEAD = record(A, refused=print_of("a"))
+DEAD = record(A, refused=fingerprint_of("a"))
 DOUBTED = record(claim=claimed("you"))
 RESTING = record(rest=rest())
 OLD_PROGRAM = record(issuer=Issuer(token_endpoint="", client_id="", grant_type=""))
@@ -146,16 +146,18 @@ def test_when_decide_returns_use_or_wait(found: Record, seen: View, expected: Us
             id="R9: strict, the present one has no end",
         ),
         pytest.param(
-            record(C, spares=(B,), spent=(print_of("c"),)),
+            record(C, spares=(B,), spent=(fingerprint_of("c"),)),
             view(STALE, reuse_grace=0.0),
             B,
             False,
             False,
             id="R9: strict, a spent token comes last on any clock",
         ),
-        pytest.param(record(spent=(print_of("a"),)), view(STALE), A, True, False, id="R1: spent for sure, so a repeat"),
         pytest.param(
-            record(A, spares=(replace(B, refresh_token=A.refresh_token), C), refused=print_of("a")),
+            record(spent=(fingerprint_of("a"),)), view(STALE), A, True, False, id="R1: spent for sure, so a repeat"
+        ),
+        pytest.param(
+            record(A, spares=(replace(B, refresh_token=A.refresh_token), C), refused=fingerprint_of("a")),
             view(STALE),
             C,
             False,

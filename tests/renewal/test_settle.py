@@ -26,14 +26,14 @@ from tests.support.record_values import (
     B,
     C,
     claimed,
+    fingerprint_of,
     pair,
-    print_of,
     record,
     rest,
     view,
 )
 
-ATTEMPT = Attempt(owner="me", generation=7, issuer=PERSON, spends=print_of("a"))
+ATTEMPT = Attempt(owner="me", generation=7, issuer=PERSON, spends=fingerprint_of("a"))
 REPLAY = replace(ATTEMPT, issuer=BOT, spends=None)
 WITHOUT_STORE = replace(REPLAY, generation=None)
 SPARE = pair("d", issued=-60.0)
@@ -83,7 +83,7 @@ def test_an_attempt_names_the_claim_and_the_refresh_token() -> None:
             replace(MINE, token=C, spares=(SPARE,)), ATTEMPT, B, record(B, spares=(C, SPARE)), id="R3: came in between"
         ),
         pytest.param(
-            replace(MINE, token=C, refused=print_of("c"), spares=(A, SPARE)),
+            replace(MINE, token=C, refused=fingerprint_of("c"), spares=(A, SPARE)),
             ATTEMPT,
             B,
             record(B, spares=(SPARE,)),
@@ -94,7 +94,11 @@ def test_an_attempt_names_the_claim_and_the_refresh_token() -> None:
         pytest.param(MINE, ATTEMPT, SAME_PAIR, record(SAME_PAIR), id="R2: the same pair again, for longer"),
         pytest.param(MINE, ATTEMPT, A, record(A), id="R1: the very same: the claim ends all the same"),
         pytest.param(
-            replace(MINE, spent=(print_of("b"),)), ATTEMPT, B, record(B), id="R1: one that was spent before, again"
+            replace(MINE, spent=(fingerprint_of("b"),)),
+            ATTEMPT,
+            B,
+            record(B),
+            id="R1: one that was spent before, again",
         ),
         pytest.param(
             record(replace(SAME_ACCESS, refresh_token=C.refresh_token)),
@@ -138,10 +142,12 @@ def test_an_attempt_names_the_claim_and_the_refresh_token() -> None:
             record(claim=claimed("you")), ATTEMPT, B, record(claim=claimed("you"), spares=(B,)), id="R3: late"
         ),
         pytest.param(record(C, spares=(SPARE,)), ATTEMPT, B, record(C, spares=(B, SPARE)), id="R3: late, newest first"),
-        pytest.param(record(C, refused=print_of("c")), ATTEMPT, B, record(B), id="R8: a mark never outranks a token"),
+        pytest.param(
+            record(C, refused=fingerprint_of("c")), ATTEMPT, B, record(B), id="R8: a mark never outranks a token"
+        ),
         pytest.param(record(None), ATTEMPT, B, record(B), id="R3: late, without a current token"),
         pytest.param(
-            record(A, rest=rest(), forced=2, signed_out=True, refused=print_of("a")),
+            record(A, rest=rest(), forced=2, signed_out=True, refused=fingerprint_of("a")),
             ATTEMPT,
             B,
             record(B, forced=2),
@@ -168,7 +174,7 @@ def test_an_attempt_names_the_claim_and_the_refresh_token() -> None:
             id="R2",
         ),
         pytest.param(
-            record(A, issuer=BOT, refused=print_of("a")),
+            record(A, issuer=BOT, refused=fingerprint_of("a")),
             WITHOUT_STORE,
             OLDER_ACCESS,
             record(OLDER_ACCESS, issuer=BOT),
@@ -187,7 +193,7 @@ def test_where_a_new_token_goes(found: Record | None, attempt: Attempt, token: T
     [
         pytest.param(MINE, ATTEMPT, B, "a", id="the plain case"),
         pytest.param(replace(MINE, spent=("4", "3", "2", "1")), ATTEMPT, B, "a432", id="four are remembered"),
-        pytest.param(replace(MINE, spent=("4", print_of("a"), "3")), ATTEMPT, B, "a43", id="each once"),
+        pytest.param(replace(MINE, spent=("4", fingerprint_of("a"), "3")), ATTEMPT, B, "a43", id="each once"),
         pytest.param(record(claim=claimed("you")), ATTEMPT, B, "a", id="late: the current one is spent all the same"),
         pytest.param(replace(MINE, spent=("1",)), ATTEMPT, SAME_REFRESH, "1", id="without rotation nothing is spent"),
         pytest.param(record(ACCESS_ONLY, issuer=BOT), REPLAY, YOUNGER_ACCESS, "", id="nor by a grant"),
@@ -200,19 +206,19 @@ def test_where_a_new_token_goes(found: Record | None, attempt: Attempt, token: T
 def test_spent_refresh_tokens_are_recorded(found: Record | None, attempt: Attempt, token: Token, spent: str) -> None:
     written = after(found, Renewed(token), attempt)
     assert written is not None
-    assert written.spent == tuple(print_of(name) if name.isalpha() else name for name in spent)
+    assert written.spent == tuple(fingerprint_of(name) if name.isalpha() else name for name in spent)
 
 
 def test_r9_a_token_spent_while_the_store_lost_its_record_does_not_become_a_spare() -> None:
-    spends_it = Attempt(owner="you", generation=7, issuer=PERSON, spends=print_of("b"))
+    spends_it = Attempt(owner="you", generation=7, issuer=PERSON, spends=fingerprint_of("b"))
     forgotten = after(None, Renewed(C), spends_it)
     assert forgotten is not None
     assert after(forgotten, Renewed(B), ATTEMPT) is None
 
 
 def test_a_spent_token_is_not_a_spare() -> None:
-    found = record(A, claim=claimed("me", spends="b"), spares=(B, SPARE), spent=(print_of("a"),))
-    written = after(found, Renewed(C), replace(ATTEMPT, spends=print_of("b")))
+    found = record(A, claim=claimed("me", spends="b"), spares=(B, SPARE), spent=(fingerprint_of("a"),))
+    written = after(found, Renewed(C), replace(ATTEMPT, spends=fingerprint_of("b")))
     assert written is not None
     assert written.spares == (SPARE,)
 
@@ -225,9 +231,14 @@ def test_a_spent_token_is_not_a_spare() -> None:
         pytest.param(record(B), ATTEMPT, B, id="it is there already"),
         pytest.param(record(C, spares=(B,)), ATTEMPT, B, id="it is a spare already"),
         pytest.param(record(A), ATTEMPT, OLDER_PAIR, id="the same pair is there, and valid for longer"),
-        pytest.param(record(C, spent=(print_of("b"),)), ATTEMPT, B, id="it was there, and has been renewed since"),
         pytest.param(
-            record(A, refused=print_of("a"), spent=(print_of("b"),)), ATTEMPT, B, id="R8: it was there, and is dead"
+            record(C, spent=(fingerprint_of("b"),)), ATTEMPT, B, id="it was there, and has been renewed since"
+        ),
+        pytest.param(
+            record(A, refused=fingerprint_of("a"), spent=(fingerprint_of("b"),)),
+            ATTEMPT,
+            B,
+            id="R8: it was there, and is dead",
         ),
         pytest.param(record(), WITHOUT_STORE, YOUNGER_ACCESS, id="a person's record is not a bot's"),
         pytest.param(record(ACCESS_ONLY, issuer=BOT), WITHOUT_STORE, OLDER_ACCESS, id="a younger one is there"),
@@ -301,18 +312,21 @@ BUSY_REST = replace(REST, reason="It was busy.")
             OLD_DOUBT, Misconfigured(), record(claim=claimed("me", lost=True, doubt_since=5.0)), id="an old doubt stays"
         ),
         pytest.param(
-            replace(MINE, rest=rest()), Refused(), record(refused=print_of("a"), spent=(print_of("a"),)), id="R8: dead"
+            replace(MINE, rest=rest()),
+            Refused(),
+            record(refused=fingerprint_of("a"), spent=(fingerprint_of("a"),)),
+            id="R8: dead",
         ),
         pytest.param(
-            record(C, claim=claimed("me"), refused=print_of("c"), spares=(A, SPARE)),
+            record(C, claim=claimed("me"), refused=fingerprint_of("c"), spares=(A, SPARE)),
             Refused(),
-            record(C, refused=print_of("c"), spares=(SPARE,), spent=(print_of("a"),)),
+            record(C, refused=fingerprint_of("c"), spares=(SPARE,), spent=(fingerprint_of("a"),)),
             id="R8: a spare is dead too",
         ),
         pytest.param(
             record(None, claim=claimed("me")),
             Refused(),
-            record(None, spent=(print_of("a"),)),
+            record(None, spent=(fingerprint_of("a"),)),
             id="R8: no mark without a token",
         ),
     ],
@@ -339,7 +353,7 @@ def test_r8_a_refused_token_does_not_come_back_by_a_repeated_save() -> None:
     assert unconfirmed is not None
     assert unconfirmed.spares == (B,)
     claim = claimed("me", spends="b")
-    refused = after(replace(unconfirmed, claim=claim), Refused(), replace(ATTEMPT, spends=print_of("b")))
+    refused = after(replace(unconfirmed, claim=claim), Refused(), replace(ATTEMPT, spends=fingerprint_of("b")))
     assert refused is not None
     assert refused.spares == ()
     assert after(refused, Renewed(B), late) is None

@@ -17,7 +17,7 @@ from bitbucket_auth_async.renewal.settle import (
     Renewed,
     settle,
 )
-from tests.support.record_values import BOT, NOW, PERSON, PRINTS, RECORDS, TOKENS, A, B, C, print_of, record
+from tests.support.record_values import BOT, FINGERPRINTS, NOW, PERSON, RECORDS, TOKENS, A, B, C, fingerprint_of, record
 
 DOWN = Outage("It was down.", harmless=False)
 BUSY = Outage("It was busy.", harmless=True)
@@ -27,7 +27,7 @@ ATTEMPTS = st.builds(
     owner=st.just("me"),
     generation=st.none() | st.integers(6, 8),
     issuer=st.sampled_from([PERSON, BOT]),
-    spends=st.none() | PRINTS,
+    spends=st.none() | FINGERPRINTS,
     forced=st.booleans(),
 )
 
@@ -53,7 +53,7 @@ def kept(found: Record) -> set[str | None]:
 @given(RECORDS, ATTEMPTS, TOKENS.map(Renewed))
 @example(  # another refresh token came with the same access token; it is rare that both are drawn
     record(replace(B, refresh_token=C.refresh_token)),
-    Attempt(owner="me", generation=7, issuer=PERSON, spends=print_of("a")),
+    Attempt(owner="me", generation=7, issuer=PERSON, spends=fingerprint_of("a")),
     Renewed(replace(B, refresh_token=A.refresh_token)),
 )
 def test_r2_a_new_token_becomes_current_or_a_spare_unless_a_newer_sign_in_stands(

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 from bitbucket_auth_async.renewal.record import Record
 from bitbucket_auth_async.renewal.settle import next_generation, signed_in, signed_out
-from tests.support.record_values import BOT, PERSON, A, B, C, claimed, print_of, record, rest
+from tests.support.record_values import BOT, PERSON, A, B, C, claimed, fingerprint_of, record, rest
 
 
 def test_a_sign_in_starts_a_generation_and_drops_the_old_record() -> None:
-    full = record(claim=claimed(), spares=(B,), refused=print_of("a"), rest=rest(), forced=3, unknown={"x": 1})
+    full = record(claim=claimed(), spares=(B,), refused=fingerprint_of("a"), rest=rest(), forced=3, unknown={"x": 1})
     new = signed_in(full, token=C, issuer=BOT, generation=8)
     assert new == Record(issuer=BOT, generation=8, token=C, unknown={"x": 1})
     assert signed_in(None, token=C, issuer=BOT, generation=8) == Record(issuer=BOT, generation=8, token=C)
@@ -19,7 +19,7 @@ def test_a_sign_in_replaces_a_tombstone() -> None:
 
 
 def test_a_sign_out_leaves_a_tombstone() -> None:
-    full = record(claim=claimed(), spares=(B,), refused=print_of("a"), rest=rest(), forced=3, unknown={"x": 1})
+    full = record(claim=claimed(), spares=(B,), refused=fingerprint_of("a"), rest=rest(), forced=3, unknown={"x": 1})
     tombstone = Record(issuer=PERSON, generation=8, signed_out=True, unknown={"x": 1})
     assert signed_out(full, issuer=BOT, generation=8) == tombstone
     assert signed_out(None, issuer=BOT, generation=8) == Record(issuer=BOT, generation=8, signed_out=True)
@@ -41,9 +41,9 @@ def test_r2_settling_a_sign_in_twice_does_not_undo_a_renewal_in_between() -> Non
 
 
 def test_r1_a_spent_refresh_token_is_a_new_sign_in_only_if_the_current_one_is_dead() -> None:
-    renewed = record(B, spent=(print_of("a"),))
+    renewed = record(B, spent=(fingerprint_of("a"),))
     assert signed_in(renewed, token=A, issuer=PERSON, generation=8) is None
-    for dead in (replace(renewed, refused=print_of("b")), replace(renewed, token=None, signed_out=True)):
+    for dead in (replace(renewed, refused=fingerprint_of("b")), replace(renewed, token=None, signed_out=True)):
         assert signed_in(dead, token=A, issuer=PERSON, generation=8) == record(A, generation=8)
 
 

@@ -27,7 +27,7 @@ def pair(name: str, *, issued: float = -100.0, lifetime: float | None = 3600.0, 
     )
 
 
-def print_of(name: str) -> str:
+def fingerprint_of(name: str) -> str:
     """Return the fingerprint of the refresh token of `pair(name)`."""
     return fingerprint(f"refresh-{name}")
 
@@ -38,7 +38,7 @@ A, B, C = pair("a"), pair("b", issued=-50.0), pair("c", issued=-20.0)
 def claimed(by: str = "you", spends: str | None = "a", **fields: Any) -> Claim:  # noqa: ANN401 - a Claim's fields
     """Return a claim to spend the refresh token of that name, or a replayable grant."""
     known: dict[str, Any] = {"host": "h", "process": "1@2", "since": NOW - 70}
-    return Claim(owner=by, spends=None if spends is None else print_of(spends), **(known | fields))
+    return Claim(owner=by, spends=None if spends is None else fingerprint_of(spends), **(known | fields))
 
 
 def record(token: Token | None = A, **fields: Any) -> Record:  # noqa: ANN401 - a Record's fields
@@ -68,7 +68,7 @@ def view(
 NOTHING: dict[str, int] = {}
 # Few names, so that what is drawn often meets.
 NAMES = st.sampled_from("abcd")
-PRINTS = NAMES.map(print_of)
+FINGERPRINTS = NAMES.map(fingerprint_of)
 TOKENS = st.builds(
     Token,
     access_token=NAMES.map("access-{}".format),
@@ -98,8 +98,8 @@ RECORDS = st.builds(
     signed_out=st.booleans(),
     claim=st.none() | CLAIMS,
     spares=st.lists(TOKENS.filter(lambda token: token.refresh_token is not None), max_size=2).map(tuple),
-    spent=st.lists(PRINTS, max_size=2).map(tuple),
-    refused=st.none() | PRINTS,
+    spent=st.lists(FINGERPRINTS, max_size=2).map(tuple),
+    refused=st.none() | FINGERPRINTS,
     rest=st.none() | RESTS,
     forced=st.integers(0, 12),
     unknown=st.sampled_from([NOTHING, {"later": 1}]),
