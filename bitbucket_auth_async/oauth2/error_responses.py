@@ -2,15 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from bitbucket_auth_async.errors import InvalidClientError, InvalidGrantError, OAuthError
 from bitbucket_auth_async.oauth2.json_types import is_mapping
 
 
-@dataclass(frozen=True, slots=True)
-class _KnownWording:
+class _KnownWording(NamedTuple):
     """A description that is more specific than the error code that it comes with."""
 
     text: str

@@ -1,6 +1,6 @@
 """decide: the next step for a record, as a pure function of record, time and observer."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 from bitbucket_auth_async.errors import (
@@ -10,7 +10,7 @@ from bitbucket_auth_async.errors import (
     OutageError,
 )
 from bitbucket_auth_async.oauth2.tokens import Token, fingerprint
-from bitbucket_auth_async.renewal.record import Claim, Issuer, Record
+from bitbucket_auth_async.renewal.record import Claim, Issuer, NoFields, Record
 from bitbucket_auth_async.renewal.timing import SKEW, Age
 
 LONGEST_REST = 3600.0
@@ -31,8 +31,7 @@ NOT_REJECTED = Rejection()
 """No 401 refused the access token."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class View(NamedTuple):
     """One manager's knowledge when it decides about a record."""
 
     owner: str
@@ -49,8 +48,7 @@ class View:
     rejection: Rejection = NOT_REJECTED
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(NamedTuple):
     """Hand out the record's token."""
 
     token: Token
@@ -58,13 +56,11 @@ class Use:
     """Seconds until the store should be read again; None: once the token is stale."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(NoFields):
     """Another owner is renewing; load again soon."""
 
 
-@dataclass(frozen=True, slots=True)
-class Spend:
+class Spend(NamedTuple):
     """Swap in *record* with our claim, then send the token request."""
 
     record: Record
@@ -76,8 +72,7 @@ class Spend:
     """A 401 forces the renewal of a token that has not expired."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fail:
+class Fail(NamedTuple):
     """No token can be had now."""
 
     error: BitbucketAuthError
@@ -161,7 +156,7 @@ def _spend(record: Record, view: View, token: Token | None, *, forced: bool = Fa
 
 def _completed(issuer: Issuer, ours: Issuer) -> Issuer:
     """Fill in the issuer of a record that an older program wrote without one."""
-    return issuer if issuer.token_endpoint else replace(ours, grant_type=ours.grant_type or "refresh_token")
+    return issuer if issuer.token_endpoint else ours._replace(grant_type=ours.grant_type or "refresh_token")
 
 
 def _issuer_mismatch(record: Record, view: View) -> ConfigurationError | None:

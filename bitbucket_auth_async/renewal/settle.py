@@ -1,6 +1,7 @@
 """settle: the record after a token request, a sign-in or a sign-out, as a pure function of the present record."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from bitbucket_auth_async.errors import (
     BitbucketAuthError,
@@ -11,7 +12,7 @@ from bitbucket_auth_async.errors import (
 )
 from bitbucket_auth_async.oauth2.tokens import Token, fingerprint
 from bitbucket_auth_async.renewal.decide import LONGEST_REST, Spend
-from bitbucket_auth_async.renewal.record import Claim, Issuer, Record, Rest
+from bitbucket_auth_async.renewal.record import Claim, Issuer, NoFields, Record, Rest
 from bitbucket_auth_async.renewal.timing import valid_for
 
 _TOO_MANY_REQUESTS = 429
@@ -20,8 +21,7 @@ _MAX_SPENT = 4
 _MICROSECONDS = 1_000_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class Attempt(NamedTuple):
     """A token request, and the claim it was made under."""
 
     owner: str
@@ -40,15 +40,13 @@ class Attempt:
         return cls(owner=owner, generation=record.generation, issuer=record.issuer, spends=spends, forced=spend.forced)
 
 
-@dataclass(frozen=True, slots=True)
-class Renewed:
+class Renewed(NamedTuple):
     """The server issued a token."""
 
     token: Token
 
 
-@dataclass(frozen=True, slots=True)
-class Outage:
+class Outage(NamedTuple):
     """Neither a token nor a refusal."""
 
     reason: str
@@ -59,18 +57,15 @@ class Outage:
     """The connection broke, which is common, so the first time in a row there is no rest."""
 
 
-@dataclass(frozen=True, slots=True)
-class Interrupted:
+class Interrupted(NoFields):
     """The task was cancelled during the request: the answer is lost, but the server did not fail."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(NoFields):
     """The server refused the refresh token or the grant."""
 
 
-@dataclass(frozen=True, slots=True)
-class Misconfigured:
+class Misconfigured(NoFields):
     """The server refused the client or the request, not the token."""
 
 
@@ -196,7 +191,7 @@ def _refused(record: Record, spends: str | None) -> Record:
 
 def _withdrawn(claim: Claim) -> Claim | None:
     """Return no claim, since nothing was spent; an older doubt about the same token stays."""
-    return None if claim.doubt_since is None else replace(claim, lost=True)
+    return None if claim.doubt_since is None else claim._replace(lost=True)
 
 
 def _answer_lost(claim: Claim) -> Claim | None:
@@ -204,7 +199,7 @@ def _answer_lost(claim: Claim) -> Claim | None:
     if claim.spends is None:
         return None
     doubt_since = claim.since if claim.doubt_since is None else claim.doubt_since
-    return replace(claim, lost=True, doubt_since=doubt_since)
+    return claim._replace(lost=True, doubt_since=doubt_since)
 
 
 def signed_in(record: Record | None, *, token: Token, issuer: Issuer, generation: int) -> Record | None:

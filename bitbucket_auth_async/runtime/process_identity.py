@@ -2,16 +2,15 @@
 
 import os
 import secrets
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 _MAX_PID_DIGITS = 9
 """Linux process ids go up to 2**22."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Owner:
+class Owner(NamedTuple):
     """The name that a manager writes into its claims."""
 
     id: str

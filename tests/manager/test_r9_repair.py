@@ -43,7 +43,7 @@ async def test_r9_the_claim_of_a_dead_owner_is_repeated_at_once(world: World) ->
     found = await world.shared_store.load("alice")
     assert found is not None
     assert found.record.claim is not None
-    dead = replace(found.record.claim, process="999999999@1")
+    dead = found.record.claim._replace(process="999999999@1")
     await world.shared_store.swap("alice", replace(found.record, claim=dead), expected=found.version)
     await survivor.get_token()
     await world.clock.settle()

@@ -231,14 +231,14 @@ def test_when_decide_returns_spend(found: Record, seen: View, spent: Token | Non
             id="R7: refused, during a rest",
         ),
         pytest.param(
-            record(issuer=replace(PERSON, client_id="d")),
+            record(issuer=PERSON._replace(client_id="d")),
             view(),
             ConfigurationError,
             ANOTHERS.format("d", PERSON.token_endpoint),
             id="client",
         ),
         pytest.param(
-            record(issuer=replace(PERSON, token_endpoint="https://b")),
+            record(issuer=PERSON._replace(token_endpoint="https://b")),
             view(),
             ConfigurationError,
             ANOTHERS.format("c", "https://b"),
@@ -326,7 +326,7 @@ def test_a_manager_without_a_grant_uses_a_bots_record() -> None:
 def test_a_claim_completes_the_record_of_an_older_program(grant_type: str) -> None:
     decision = decide(OLD_PROGRAM, view(STALE, issuer=NOBODY))
     assert isinstance(decision, Spend)
-    assert decision.record.issuer == replace(NOBODY, grant_type="refresh_token")
+    assert decision.record.issuer == NOBODY._replace(grant_type="refresh_token")
 
 
 def test_r9_a_repeat_keeps_the_time_of_the_first_doubt() -> None:

@@ -16,8 +16,8 @@ EXPIRED = Age.EXPIRED
 @settings(max_examples=200)
 @given(RECORDS, CLAIMS, VIEWS)
 def test_r1_decide_never_spends_while_another_claim_is_live(found: Record, claim: Claim, seen: View) -> None:
-    found = replace(found, claim=replace(claim, owner="you", lost=False))
-    assert not isinstance(decide(found, replace(seen, lapsed=False)), Spend)
+    found = replace(found, claim=claim._replace(owner="you", lost=False))
+    assert not isinstance(decide(found, seen._replace(lapsed=False)), Spend)
 
 
 @settings(max_examples=200)

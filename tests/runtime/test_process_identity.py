@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,7 +47,7 @@ def _child() -> tuple["subprocess.Popen[str]", Owner]:
     program = f"{imported}; print(new_owner().process, flush=True); input()"
     child = subprocess.Popen([sys.executable, "-c", program], stdin=-1, stdout=-1, text=True)
     assert child.stdout is not None
-    return child, replace(new_owner(), process=child.stdout.readline().strip())
+    return child, new_owner()._replace(process=child.stdout.readline().strip())
 
 
 @pytest.mark.skipif(not LINUX, reason="only Linux tells")
@@ -65,7 +64,7 @@ def test_r9_a_killed_process_is_gone_before_and_after_its_parent_reaps_it() -> N
 @pytest.mark.skipif(not LINUX, reason="only Linux tells")
 def test_r9_another_process_with_the_same_pid_is_not_the_owner() -> None:
     me = new_owner()
-    assert gone(replace(me, process=f"{os.getpid()}@1"))
+    assert gone(me._replace(process=f"{os.getpid()}@1"))
 
 
 @pytest.mark.skipif(not LINUX, reason="only Linux tells")
@@ -118,7 +117,7 @@ def test_r1_a_hidden_process_of_another_user_is_not_gone(
 )
 def test_r1_an_unknown_process_is_not_gone(host: str | None, process: str | None) -> None:
     here = new_owner()
-    named = replace(here, host=here.host if host == "here" else host, process=process)
+    named = here._replace(host=here.host if host == "here" else host, process=process)
     assert not gone(named)
 
 

@@ -100,7 +100,7 @@ class StoreConnection:
         owner = self._judge.evidence.stored.owners.get(found.record.claim.owner)
         if owner is None or not owner.dead:
             return found
-        claim = replace(found.record.claim, process=_DEAD_PROCESS)
+        claim = found.record.claim._replace(process=_DEAD_PROCESS)
         return found._replace(record=replace(found.record, claim=claim))
 
     def _tell(self, what: str) -> None:

@@ -108,7 +108,7 @@ async def test_r3_a_moves_tombstone_does_not_sign_anyone_out(world: World) -> No
     await world.manager().adopt(world.fake.sign_in())
     await move_records(source, target, ["alice"])
     moved = await held(target)
-    theirs = replace(moved, issuer=replace(moved.issuer, client_id="another"), generation=0)
+    theirs = replace(moved, issuer=moved.issuer._replace(client_id="another"), generation=0)
     await elsewhere.swap("alice", theirs, expected=0)
     for store in (target, elsewhere):
         assert await move_records(source, store, ["alice"]) == MoveResult(moved=(), absent=("alice",))
@@ -190,7 +190,7 @@ async def test_tokens_of_the_same_sign_in_in_the_target_are_kept() -> None:
 async def test_another_clients_record_in_the_target_is_not_changed() -> None:
     source, target = MemoryStore(), MemoryStore()
     await source.swap("alice", SETTLED, expected=0)
-    other = replace(SETTLED, issuer=replace(SETTLED.issuer, client_id="other"))
+    other = replace(SETTLED, issuer=SETTLED.issuer._replace(client_id="other"))
     await target.swap("alice", other, expected=0)
     with pytest.raises(ConfigurationError, match="to another client or server"):
         await move_records(source, target, ["alice"])

@@ -1,6 +1,5 @@
 """Tokens, claims and records for tests of the pure protocol, and Hypothesis strategies that draw others."""
 
-from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
@@ -12,9 +11,9 @@ from bitbucket_auth_async.renewal.timing import Age
 
 NOW = 1_800_000_000.0
 PERSON = Issuer(token_endpoint="https://as.example/token", client_id="c", grant_type="authorization_code")
-NOBODY = replace(PERSON, grant_type="")
+NOBODY = PERSON._replace(grant_type="")
 """The issuer in the view of a manager without a grant of its own."""
-BOT = replace(PERSON, grant_type="client_credentials")
+BOT = PERSON._replace(grant_type="client_credentials")
 
 
 def pair(name: str, *, issued: float = -100.0, lifetime: float | None = 3600.0, refresh: bool = True) -> Token:
