@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 
 from bitbucket_auth_async.oauth2.http_messages import Request, Response
@@ -38,6 +37,8 @@ class DefaultTransport:
 async def _import_in_thread(name: str) -> None:
     """Import a module in a thread: aiohttp takes 0.1 s or more, and the event loop must not block."""
     if name not in sys.modules:
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - only the first request needs it
+
         with ThreadPoolExecutor(1) as thread:
             await asyncio.get_running_loop().run_in_executor(thread, import_module, name)
 

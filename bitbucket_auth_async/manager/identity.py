@@ -4,10 +4,7 @@ from typing import TYPE_CHECKING
 
 from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError
 from bitbucket_auth_async.manager.compact_record import PackedRecord, pack, unpack
-from bitbucket_auth_async.manager.renewer import Renewer
 from bitbucket_auth_async.manager.shared import SharedResources
-from bitbucket_auth_async.manager.tasks import Callbacks, Failure, IdentityTasks
-from bitbucket_auth_async.manager.token_cache import CachedToken
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.renewal.decide import Rejection
 from bitbucket_auth_async.renewal.timing import Deadlines
@@ -16,6 +13,9 @@ from bitbucket_auth_async.runtime.clocks import join
 
 if TYPE_CHECKING:
     import asyncio
+
+    from bitbucket_auth_async.manager.tasks import Failure, IdentityTasks
+    from bitbucket_auth_async.manager.token_cache import CachedToken
 
 _LONG_AGO = float("-inf")
 _LOGIN_RECHECK = 60.0
@@ -81,7 +81,7 @@ class Identity:
         finally:
             self._shared.tell_wait(self.key, self._boot() - began)
 
-    def _current_tasks(self) -> IdentityTasks:
+    def _current_tasks(self) -> "IdentityTasks":
         """Return the tasks of the running loop.
 
         Raises:
@@ -99,8 +99,13 @@ class Identity:
             self._tasks = self._tasks.in_bound_loop()
             await self._tasks.finish()
 
-    def _resume(self) -> IdentityTasks:
+    def _resume(self) -> "IdentityTasks":
         """Return new tasks that go on with the token and the record of an idle manager."""
+        # Loaded with the first renewal, which waits for the network anyway: half of what a manager would import.
+        from bitbucket_auth_async.manager.renewer import Renewer  # noqa: PLC0415
+        from bitbucket_auth_async.manager.tasks import Callbacks, IdentityTasks  # noqa: PLC0415
+        from bitbucket_auth_async.manager.token_cache import CachedToken  # noqa: PLC0415
+
         token, last_seen = self._token, unpack(self._packed_record, self._token, self._shared.issuer)
         cached = None
         if token is not None:
@@ -117,13 +122,13 @@ class Identity:
             self._packed_record = pack(tasks.stored.last_seen, self._token, self._shared.issuer)
             self._tasks = None
 
-    def _token_ready(self, cached: CachedToken) -> None:
+    def _token_ready(self, cached: "CachedToken") -> None:
         closed, self._token = self._shared.binding.closed, cached.token
         self._stale_at = _LONG_AGO if closed else min(cached.recheck_at, cached.deadlines.expires_at)
         self._renew_at, self._expires_at = cached.deadlines
         self._schedule(self._stale_at)
 
-    def _renewal_failed(self, failure: Failure) -> None:
+    def _renewal_failed(self, failure: "Failure") -> None:
         self._stale_at = _LONG_AGO if self._shared.binding.closed else min(failure.until, self._expires_at)
         self._schedule(failure.until + (_LOGIN_RECHECK if isinstance(failure.error, LoginRequiredError) else 0.0))
 

@@ -1,22 +1,15 @@
 """SharedResources: the client, server, store, transport, clock and listener that many identities share."""
 
-import hashlib
-import json
 import logging
 from collections.abc import Generator
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any
 
 from bitbucket_auth_async.errors import BitbucketAuthError, ConfigurationError, TransportError
 from bitbucket_auth_async.manager.defaults import DefaultTransport, default_store
-from bitbucket_auth_async.manager.endpoint_gate import EndpointGate
-from bitbucket_auth_async.manager.scheduler import Scheduler
 from bitbucket_auth_async.oauth2.clients import ClientAuthentication
-from bitbucket_auth_async.oauth2.grants import Grant
 from bitbucket_auth_async.oauth2.http_messages import Request
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer
-from bitbucket_auth_async.oauth2.token_endpoint import token_from, token_request
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.protocols import Clock, TokenStore, Transport
 from bitbucket_auth_async.renewal.record import Issuer
@@ -27,48 +20,49 @@ from bitbucket_auth_async.runtime.clocks import within
 from bitbucket_auth_async.runtime.loop_binding import LoopBinding
 from bitbucket_auth_async.telemetry.events import Event, EventKind, Listener, emit, logger
 
+if TYPE_CHECKING:
+    from bitbucket_auth_async.manager.endpoint_gate import EndpointGate
+    from bitbucket_auth_async.manager.scheduler import Scheduler
+    from bitbucket_auth_async.oauth2.grants import Grant
+
 _TRANSPORT_SHARE = 0.99
 """A transport gets a little less than the whole time: only the transport can tell whether the request was sent."""
 _PUBLIC_PARAMETERS = ("scope", "username", "bitbucket_repository")
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
 class SharedResources:
     """Everything a manager uses except its own token."""
 
-    client: ClientAuthentication
-    grant: Grant | None
-    server: AuthorizationServer
-    store: TokenStore
-    transport: Transport
-    clock: Clock
-    timing: Timing
-    listener: Listener | None
-    durable: bool
-    """True if the store survives a restart, or the warning that it does not was given."""
-    owns_transport: bool = False
-    gate: EndpointGate | None = None
-    """None: each identity has the token endpoint to itself."""
-    scheduler: Scheduler | None = None
-    """None: tokens are renewed only when callers ask."""
-    in_outage: bool = False
-    """True once the current outage of the token endpoint has been reported."""
-    binding: LoopBinding = field(default_factory=LoopBinding)
+    __slots__ = (
+        "binding",
+        "client",
+        "clock",
+        "durable",
+        "gate",
+        "grant",
+        "in_outage",
+        "listener",
+        "owns_transport",
+        "scheduler",
+        "server",
+        "store",
+        "timing",
+        "transport",
+    )
 
-    @classmethod
-    def create(  # noqa: PLR0913 - the arguments that a manager and a pool have in common
-        cls,
+    def __init__(  # noqa: PLR0913 - the arguments that a manager and a pool have in common
+        self,
         client: ClientAuthentication,
         *,
-        grant: Grant | None,
+        grant: "Grant | None",
         store: TokenStore | None,
         server: AuthorizationServer,
         transport: Transport | None,
         timing: Timing | None,
         on_event: Listener | None,
         clock: Clock,
-    ) -> Self:
-        """Return the resources with the defaults filled in.
+    ) -> None:
+        """Check the arguments, and fill in the defaults.
 
         Raises:
             ConfigurationError: An argument is of another kind.
@@ -87,18 +81,24 @@ class SharedResources:
             check("timing", timing, "deadline", example="a Timing, such as Timing(deadline=30)")
         if on_event is not None:
             check("on_event", on_event, "__call__", example="a function of an Event")
-        return cls(
-            client=client,
-            grant=grant,
-            server=server,
-            store=default_store() if store is None else store,
-            transport=DefaultTransport() if transport is None else transport,
-            owns_transport=transport is None,
-            clock=clock,
-            timing=Timing() if timing is None else timing,
-            listener=on_event,
-            durable=store is not None,
-        )
+        self.client = client
+        self.grant = grant
+        self.server = server
+        self.store = default_store() if store is None else store
+        self.transport: Transport = DefaultTransport() if transport is None else transport
+        self.owns_transport = transport is None
+        self.clock = clock
+        self.timing = Timing() if timing is None else timing
+        self.listener = on_event
+        self.durable = store is not None
+        """True if the store survives a restart, or the warning that it does not was given."""
+        self.gate: EndpointGate | None = None
+        """None: each identity has the token endpoint to itself."""
+        self.scheduler: Scheduler | None = None
+        """None: tokens are renewed only when callers ask."""
+        self.in_outage = False
+        """True once the current outage of the token endpoint has been reported."""
+        self.binding = LoopBinding()
 
     def bind_to_loop(self) -> None:
         """Bind to the running loop, unless that is done.
@@ -128,7 +128,7 @@ class SharedResources:
             grant_type="" if self.grant is None else self.grant.grant_type,
         )
 
-    async def request(self, grant: Grant, *, key: str) -> Token:
+    async def request(self, grant: "Grant", *, key: str) -> Token:
         """Present *grant* at the token endpoint once, and return the token.
 
         Raises:
@@ -146,7 +146,9 @@ class SharedResources:
             self.gate.record_answer()
         return token
 
-    async def _request(self, grant: Grant, key: str) -> Token:
+    async def _request(self, grant: "Grant", key: str) -> Token:
+        from bitbucket_auth_async.oauth2.token_endpoint import token_from  # noqa: PLC0415 - with the first request
+
         now, limit = self.clock.wall(), self.timing.request
         request = self._prepare(grant, now)
         self.tell(EventKind.REQUESTED, key, f"Sending a token request: {grant.grant_type}.")
@@ -164,7 +166,9 @@ class SharedResources:
             raise TransportError(msg, sent=True) from None
         return token_from(response, requested_at=now, scope=grant.scope)
 
-    def _prepare(self, grant: Grant, now: float) -> Request:
+    def _prepare(self, grant: "Grant", now: float) -> Request:
+        from bitbucket_auth_async.oauth2.token_endpoint import token_request  # noqa: PLC0415 - the same
+
         try:
             return token_request(self.server.token_endpoint, self.client, grant, now=now)
         except BitbucketAuthError:
@@ -215,8 +219,11 @@ class SharedResources:
             self.tell(EventKind.ENDED, key, work, seconds=self.clock.boot() - began, error=failed)
 
 
-def default_key(server: AuthorizationServer, client: ClientAuthentication, grant: Grant | None) -> str:
+def default_key(server: AuthorizationServer, client: ClientAuthentication, grant: "Grant | None") -> str:
     """Return a key that no other client, and no other grant of this client, has in a store."""
+    import hashlib  # noqa: PLC0415 - only managers without a key need it
+    import json  # noqa: PLC0415 - the same
+
     parts: list[Any] = [server.token_endpoint, client.client_id]
     kind = "sign-in" if grant is None else grant.grant_type
     if grant is not None:

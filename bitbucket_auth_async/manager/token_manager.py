@@ -2,7 +2,7 @@
 
 import asyncio
 from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from bitbucket_auth_async.bitbucket.cloud import BITBUCKET_CLOUD
 from bitbucket_auth_async.errors import ConfigurationError
@@ -11,7 +11,6 @@ from bitbucket_auth_async.manager.scheduler import Scheduler
 from bitbucket_auth_async.manager.shared import SharedResources, default_key
 from bitbucket_auth_async.manager.snapshot import Snapshot, snapshot
 from bitbucket_auth_async.oauth2.clients import ClientAuthentication
-from bitbucket_auth_async.oauth2.grants import Grant, RefreshToken
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer
 from bitbucket_auth_async.oauth2.tokens import Token
 from bitbucket_auth_async.protocols import Clock, TokenStore, Transport
@@ -19,6 +18,9 @@ from bitbucket_auth_async.renewal.timing import Timing
 from bitbucket_auth_async.runtime.argument_checks import check
 from bitbucket_auth_async.runtime.clocks import SYSTEM_CLOCK
 from bitbucket_auth_async.telemetry.events import EventKind, Listener
+
+if TYPE_CHECKING:
+    from bitbucket_auth_async.oauth2.grants import Grant
 
 
 class TokenManager(Identity):
@@ -49,7 +51,7 @@ class TokenManager(Identity):
         self,
         client: ClientAuthentication,
         *,
-        grant: Grant | None = None,
+        grant: "Grant | None" = None,
         store: TokenStore | None = None,
         key: str | None = None,
         server: AuthorizationServer = BITBUCKET_CLOUD,
@@ -60,7 +62,7 @@ class TokenManager(Identity):
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         """Touch neither network nor store yet; needs no running loop."""
-        shared = SharedResources.create(
+        shared = SharedResources(
             client,
             grant=grant,
             store=store,
@@ -100,7 +102,7 @@ class TokenManager(Identity):
             return self._token  # type: ignore[return-value]  # pyright: ignore[reportReturnType]  # set with the deadline
         return await self._get_stale_or_renewed(rejected, still_accepted=still_accepted)
 
-    async def exchange(self, grant: Grant) -> Token:
+    async def exchange(self, grant: "Grant") -> Token:
         """Trade a single-use grant for a token, save it as this identity's new sign-in, and return it.
 
         A RefreshToken is not spent at once but saved, and then renewed by the protocol, so that it can't get lost.
@@ -114,6 +116,8 @@ class TokenManager(Identity):
         self._refuse_second_identity("exchange")
         example = "a grant, such as the one that request.judge(callback_url) returns"
         check("exchange()", grant, "parameters", example=example)
+        from bitbucket_auth_async.oauth2.grants import RefreshToken  # noqa: PLC0415 - loaded with the first sign-in
+
         if isinstance(grant, RefreshToken):
             return await self.adopt(
                 Token(access_token="", refresh_token=grant.refresh_token, issued_at=0.0, expires_at=0.0)

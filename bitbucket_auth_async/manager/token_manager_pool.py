@@ -10,7 +10,6 @@ from bitbucket_auth_async.errors import ConfigurationError, LoginRequiredError
 from bitbucket_auth_async.manager.endpoint_gate import EndpointGate
 from bitbucket_auth_async.manager.scheduler import Scheduler
 from bitbucket_auth_async.manager.shared import SharedResources
-from bitbucket_auth_async.manager.tasks import Failure
 from bitbucket_auth_async.manager.token_manager import TokenManager
 from bitbucket_auth_async.oauth2.clients import ClientAuthentication
 from bitbucket_auth_async.oauth2.servers import AuthorizationServer
@@ -21,6 +20,8 @@ from bitbucket_auth_async.telemetry.events import Listener
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from bitbucket_auth_async.manager.tasks import Failure
 
 _EVICTION_TRIES = 16
 """Busy identities passed over in the search for one to evict; after that the pool is too large for a while."""
@@ -69,7 +70,7 @@ class TokenManagerPool:
             if number < 1:
                 msg = f"{name} is {number!r}; give a number of 1 or more."
                 raise ConfigurationError(msg)
-        self._shared = SharedResources.create(
+        self._shared = SharedResources(
             client,
             grant=None,
             store=store,
@@ -223,7 +224,7 @@ class PooledManager(TokenManager):
         if self.active:
             super()._schedule(due)
 
-    def _renewal_failed(self, failure: Failure) -> None:
+    def _renewal_failed(self, failure: "Failure") -> None:
         if isinstance(failure.error, LoginRequiredError):
             self.active = False  # until a person signs in, which asks for this identity
         super()._renewal_failed(failure)

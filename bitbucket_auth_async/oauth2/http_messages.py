@@ -1,25 +1,31 @@
 """Request and Response: what a transport sends and returns."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(NamedTuple):
     """One HTTP request, by default a POST; the `repr` hides headers and body, which may hold secrets."""
 
     url: str
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
+    headers: Mapping[str, str]
+    body: bytes
     method: str = "POST"
 
+    def __repr__(self) -> str:
+        """Show method and URL."""
+        return f"Request(url={self.url!r}, method={self.method!r})"
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Response:
+
+class Response(NamedTuple):
     """A complete HTTP response; a transport raises TransportError instead of returning part of one."""
 
     status: int
-    headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    headers: Mapping[str, str] = MappingProxyType({})
     """Header names in lower case."""
-    body: bytes = field(default=b"", repr=False)
+    body: bytes = b""
+
+    def __repr__(self) -> str:
+        """Show the status."""
+        return f"Response(status={self.status!r})"

@@ -1,6 +1,5 @@
 """Token: a token response (RFC 6749 section 5.1) as a value, and its form as plain data."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -85,6 +84,8 @@ class Token:
 
 def fingerprint(secret: str) -> str:
     """Return an identifier of a token that does not reveal it: 128 bits of its SHA-256, in hex."""
+    import hashlib  # noqa: PLC0415 - takes 3 ms, and only a renewal needs it
+
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 

@@ -1,6 +1,5 @@
 """Record: everything a store keeps about one identity, and its form as plain data."""
 
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -26,6 +25,8 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 def new_version() -> int:
     """Return a version for a record to be stored: 63 random bits, never 0."""
+    import secrets  # noqa: PLC0415 - takes 3 ms, and only a store needs it
+
     return secrets.randbits(63) or 1
 
 

@@ -1,7 +1,6 @@
 """Clock, the system's clock, and functions that wait on any Clock."""
 
 import asyncio
-import random
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -68,6 +67,8 @@ SYSTEM_CLOCK = SystemClock()
 
 def jitter() -> float:
     """Return a random number between 0 and 1, to spread the actions of many processes."""
+    import random  # noqa: PLC0415 - only a renewal needs it
+
     return random.random()  # noqa: S311 - spreads load, is no secret
 
 

@@ -2,8 +2,8 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum, unique
+from typing import NamedTuple
 
 logger = logging.getLogger("bitbucket_auth_async")
 """The logger that receives every event as one line, with or without a listener.
@@ -94,8 +94,7 @@ _LEVELS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Event(NamedTuple):
     """An event of the identity *key*; no field contains a secret."""
 
     kind: EventKind

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -73,7 +72,7 @@ async def test_r2_an_answer_without_a_refresh_token_costs_no_sign_in(world: Worl
             response = await super().send(request, timeout=timeout)
             answer = json.loads(response.body)
             del answer["refresh_token"]
-            return replace(response, body=json.dumps(answer).encode())
+            return response._replace(body=json.dumps(answer).encode())
 
     world.fake.rules.rotates = False
     manager = world.manager(transport=Terse(world.fake))

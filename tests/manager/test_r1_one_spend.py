@@ -28,7 +28,7 @@ class SameAccessToken:
         answer: dict[str, Any] = json.loads(response.body) | {"access_token": "the-same"}
         if not self._rotates:
             answer.pop("refresh_token", None)
-        return replace(response, body=json.dumps(answer).encode())
+        return response._replace(body=json.dumps(answer).encode())
 
     async def aclose(self) -> None:
         """Nothing to close."""

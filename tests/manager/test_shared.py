@@ -44,8 +44,7 @@ def resources(fake: FakeBitbucket, clock: FakeClock, transport: Transport) -> Sh
         transport=transport,
         clock=clock,
         timing=Timing(),
-        listener=None,
-        durable=True,
+        on_event=None,
     )
 
 

@@ -30,7 +30,7 @@ def store() -> FaultyStore:
 
 
 def resources(store: TokenStore, clock: FakeClock) -> SharedResources:
-    return SharedResources.create(
+    return SharedResources(
         Client("id"),
         grant=None,
         store=store,

@@ -20,7 +20,7 @@ def clock() -> FakeClock:
 
 
 def cache(clock: FakeClock, timing: Timing) -> TokenCache:
-    shared = SharedResources.create(
+    shared = SharedResources(
         Client("id"),
         grant=None,
         store=None,

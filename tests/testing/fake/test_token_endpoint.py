@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, Literal
 
 import pytest
@@ -263,7 +262,7 @@ async def test_withdrawn_grants_are_refused_with_bitbuckets_errors(fake: FakeBit
 async def test_a_json_body_has_no_fields(fake: FakeBitbucket, ask: Ask) -> None:
     request = ask.request(ClientCredentials())
     headers = {**request.headers, "Content-Type": "application/json"}
-    response = fake.token(replace(request, headers=headers))
+    response = fake.token(request._replace(headers=headers))
     assert response.status == 400
     assert json.loads(response.body) == {
         "error": "invalid_grant",
@@ -306,7 +305,7 @@ async def test_a_jwt_is_valid_only_for_its_time_and_its_request(
     signer = ConnectSigner(app_key="app-key", client_key="client-key", shared_secret="s" * 32)
     request = ask.request(JwtGrant(), signer)
     assert fake.token(request).status == 200
-    elsewhere = replace(request, url="https://bitbucket.org/site/oauth2/elsewhere")
+    elsewhere = request._replace(url="https://bitbucket.org/site/oauth2/elsewhere")
     assert b"another request" in fake.token(elsewhere).body
     clock.step_wall(-3600)
     assert b"from the future" in fake.token(request).body
@@ -357,7 +356,7 @@ async def test_a_malformed_authorization_header_does_not_authenticate(
     fake: FakeBitbucket, ask: Ask, header: str
 ) -> None:
     request = ask.request(ClientCredentials())
-    response = fake.token(replace(request, headers={**request.headers, "Authorization": header}))
+    response = fake.token(request._replace(headers={**request.headers, "Authorization": header}))
     assert b"Requests must be authenticated" in response.body
 
 
