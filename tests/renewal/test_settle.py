@@ -34,8 +34,8 @@ from tests.support.record_values import (
 )
 
 ATTEMPT = Attempt(owner="me", generation=7, issuer=PERSON, spends=fingerprint_of("a"))
-REPLAY = replace(ATTEMPT, issuer=BOT, spends=None)
-WITHOUT_STORE = replace(REPLAY, generation=None)
+REPLAY = ATTEMPT._replace(issuer=BOT, spends=None)
+WITHOUT_STORE = REPLAY._replace(generation=None)
 SPARE = pair("d", issued=-60.0)
 ACCESS_ONLY = pair("a", refresh=False)
 YOUNGER_ACCESS = pair("b", refresh=False, issued=-10.0)
@@ -64,8 +64,8 @@ def after(found: Record | None, outcome: Outcome, attempt: Attempt = ATTEMPT) ->
 def test_an_attempt_names_the_claim_and_the_refresh_token() -> None:
     spend = decide(record(), view(rejected=A.access_token))
     assert isinstance(spend, Spend)
-    assert Attempt.of(spend, "me") == replace(ATTEMPT, forced=True)
-    assert Attempt.of(replace(spend, record=record()), "me").spends is None
+    assert Attempt.of(spend, "me") == ATTEMPT._replace(forced=True)
+    assert Attempt.of(spend._replace(record=record()), "me").spends is None
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_an_attempt_names_the_claim_and_the_refresh_token() -> None:
         pytest.param(
             replace(MINE, rest=rest(), forced=3, signed_out=True), ATTEMPT, B, record(B), id="all is well again"
         ),
-        pytest.param(replace(MINE, forced=3), replace(ATTEMPT, forced=True), B, record(B, forced=4), id="R10: forced"),
+        pytest.param(replace(MINE, forced=3), ATTEMPT._replace(forced=True), B, record(B, forced=4), id="R10: forced"),
         pytest.param(replace(MINE, unknown={"x": 1}), ATTEMPT, B, record(B, unknown={"x": 1}), id="later fields stay"),
         pytest.param(replace(MINE, spares=(SPARE,)), ATTEMPT, B, record(B, spares=(SPARE,)), id="spares stay"),
         pytest.param(replace(MINE, spares=(A, SPARE)), ATTEMPT, B, record(B, spares=(SPARE,)), id="spent spares go"),
@@ -218,7 +218,7 @@ def test_r9_a_token_spent_while_the_store_lost_its_record_does_not_become_a_spar
 
 def test_a_spent_token_is_not_a_spare() -> None:
     found = record(A, claim=claimed("me", spends="b"), spares=(B, SPARE), spent=(fingerprint_of("a"),))
-    written = after(found, Renewed(C), replace(ATTEMPT, spends=fingerprint_of("b")))
+    written = after(found, Renewed(C), ATTEMPT._replace(spends=fingerprint_of("b")))
     assert written is not None
     assert written.spares == (SPARE,)
 
@@ -257,7 +257,7 @@ def test_when_a_new_token_is_not_written(found: Record, attempt: Attempt, token:
 
 OLD_DOUBT = record(claim=claimed("me", doubt_since=5.0))
 REST = Rest(since=NOW, until=NOW + 1.0, attempts=1, reason="It was down.")
-BUSY_REST = replace(REST, reason="It was busy.")
+BUSY_REST = REST._replace(reason="It was busy.")
 
 
 @pytest.mark.parametrize(
@@ -280,23 +280,23 @@ BUSY_REST = replace(REST, reason="It was busy.")
         pytest.param(
             replace(MINE, rest=rest()),
             BUSY,
-            record(rest=replace(BUSY_REST, until=NOW + 4.0, attempts=3)),
+            record(rest=BUSY_REST._replace(until=NOW + 4.0, attempts=3)),
             id="R7: the third in a row",
         ),
         pytest.param(
             replace(MINE, token=SHORT_LIVED),
             BUSY,
-            record(SHORT_LIVED, rest=replace(BUSY_REST, until=NOW + 0.5)),
+            record(SHORT_LIVED, rest=BUSY_REST._replace(until=NOW + 0.5)),
             id="R7: at most half of the remaining time",
         ),
         pytest.param(
             record(None, claim=claimed("me", spends=None), rest=rest()),
             BUSY,
-            record(None, rest=replace(BUSY_REST, until=NOW + 4.0, attempts=3)),
+            record(None, rest=BUSY_REST._replace(until=NOW + 4.0, attempts=3)),
             id="R7: there is no token to look after",
         ),
         pytest.param(
-            MINE, replace(BUSY, retry_after=30.0), record(rest=replace(BUSY_REST, until=NOW + 30.0)), id="Retry-After"
+            MINE, BUSY._replace(retry_after=30.0), record(rest=BUSY_REST._replace(until=NOW + 30.0)), id="Retry-After"
         ),
         pytest.param(
             replace(MINE, rest=rest()),
@@ -348,12 +348,12 @@ def test_r7_a_rest_begins_with_the_second_broken_connection_in_a_row() -> None:
 
 
 def test_r8_a_refused_token_does_not_come_back_by_a_repeated_save() -> None:
-    late = replace(ATTEMPT, owner="you")
+    late = ATTEMPT._replace(owner="you")
     unconfirmed = after(MINE, Renewed(B), late)
     assert unconfirmed is not None
     assert unconfirmed.spares == (B,)
     claim = claimed("me", spends="b")
-    refused = after(replace(unconfirmed, claim=claim), Refused(), replace(ATTEMPT, spends=fingerprint_of("b")))
+    refused = after(replace(unconfirmed, claim=claim), Refused(), ATTEMPT._replace(spends=fingerprint_of("b")))
     assert refused is not None
     assert refused.spares == ()
     assert after(refused, Renewed(B), late) is None
