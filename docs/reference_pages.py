@@ -163,7 +163,7 @@ def _summary(entry: Entry) -> str:
 
 
 def _shown_in(name: str) -> str:
-    links = []
+    links: list[str] = []
     for page in pages_that_show(name)[:2]:
         title = next(line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("# "))
         links.append(f"[{title.removeprefix('# ')}](../../{page.relative_to(DOCS)})")
