@@ -1,11 +1,8 @@
 """Store servers for the whole suite: each worker starts one when its first test asks for it."""
 
 from collections.abc import Iterator
-from typing import Any
 
-import asyncpg
 import pytest
-import redis as blocking
 
 from tests.support.store_servers import DURABLE, PostgresServer, RedisServer, postgres_server, redis_server
 
@@ -25,16 +22,12 @@ def running_postgres() -> Iterator[PostgresServer]:
 @pytest.fixture
 def valkey(running_valkey: RedisServer) -> RedisServer:
     """Return this worker's Valkey, without keys."""
-    admin: Any = blocking.Redis(port=running_valkey.port)  # redis-py leaves half of its types unknown
-    with admin:
-        admin.flushall()
+    running_valkey.flush()
     return running_valkey
 
 
 @pytest.fixture
-async def postgres(running_postgres: PostgresServer) -> PostgresServer:
+def postgres(running_postgres: PostgresServer) -> PostgresServer:
     """Return this worker's PostgreSQL, without the default table."""
-    connection = await asyncpg.connect(running_postgres.url)
-    await connection.execute("DROP TABLE IF EXISTS bitbucket_auth_async_records")
-    await connection.close()
+    running_postgres.execute("DROP TABLE IF EXISTS bitbucket_auth_async_records")
     return running_postgres

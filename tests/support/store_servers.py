@@ -57,6 +57,12 @@ class RedisServer:
             return asked.recv(16).startswith((b"+PONG", b"-NOAUTH"))
         return False
 
+    def flush(self) -> None:
+        """Delete all keys."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=_PATIENCE) as asked:
+            asked.sendall(b"FLUSHALL\r\n")
+            assert asked.recv(16).startswith(b"+OK")
+
     def kill(self) -> None:
         """Send SIGKILL, so that nothing more is written."""
         self._end(signal.SIGKILL)
@@ -142,6 +148,10 @@ class PostgresServer:
             process = _popen_unprivileged(words, file)
         self._process = process
         _wait_for("the PostgreSQL server", self.answers, process, log)
+
+    def execute(self, statement: str) -> None:
+        """Run a statement of SQL."""
+        check_output([self._bin / "psql", "--no-psqlrc", "--quiet", "--command", statement, self.url], stderr=STDOUT)
 
     def dump(self) -> bytes:
         """Return what pg_dump writes."""
