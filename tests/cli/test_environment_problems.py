@@ -32,7 +32,7 @@ def within_file_size(kib: int) -> tuple[str, ...]:
 AS_USER = """
 import importlib, os, pkgutil, sys
 import asyncio, aiohttp, importlib.metadata, json.tool, readline, rich.console, rich.table, typer.rich_utils, zoneinfo
-import encodings.ascii, encodings.idna, encodings.latin_1, encodings.utf_8_sig
+import anyio._backends._asyncio, encodings.ascii, encodings.idna, encodings.latin_1, encodings.utf_8_sig
 import bitbucket_auth_async.cli as cli, bitbucket_auth_async.stores.file, bitbucket_auth_async.transports.aiohttp
 for module in pkgutil.walk_packages(cli.__path__, "bitbucket_auth_async.cli."):
     importlib.import_module(module.name)

@@ -52,7 +52,7 @@ def run_in_process(words: Sequence[str], *, environ: Mapping[str, str], stdin: b
         undo.enter_context(chdir(cwd))
         argv = [str(Path(sys.modules[_LOGGER].__path__[0]) / "__main__.py"), *words]
         undo.enter_context(mock.patch.multiple(sys, argv=argv, stdin=given, stdout=out, stderr=err))
-        undo.enter_context(mock.patch("keyring.core._keyring_backend", None))  # PYTHON_KEYRING_BACKEND is read anew
+        undo.enter_context(mock.patch("keyring.core._keyring_backend", None))  # PYTHON_KEYRING_BACKEND is read again
         undo.enter_context(_logs_to(err))
         undo.enter_context(_browser())
         code = main(list(words))
