@@ -7,7 +7,7 @@ import stat
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from subprocess import Popen
 
@@ -29,8 +29,12 @@ asyncio.run(count_up(SQLiteStore(sys.argv[1], timeout=20), 25))
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "tokens.db"
+async def path(tmp_path: Path) -> AsyncGenerator[Path]:
+    yield tmp_path / "tokens.db"
+    # Calls go on after their caller was cancelled or timed out, and their thread answers to the loop of the test.
+    calls = asyncio.all_tasks() - {asyncio.current_task()}
+    if calls:
+        await asyncio.wait(calls, timeout=10)
 
 
 @pytest.fixture
